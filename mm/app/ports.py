@@ -1,0 +1,37 @@
+"""What the drivers need from outside. Adapters fit these by shape; they do not import them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mm.model.actions import Action, Step
+from mm.model.events import Event
+from mm.model.units import Ns
+
+
+class Clock(Protocol):
+    """Wall time at start plus monotonic elapsed: never steps back."""
+
+    def now(self) -> Ns: ...
+    async def sleep_until(self, ts: Ns) -> None: ...
+
+
+class Venue(Protocol):
+    """One account on one venue. Events go to the `emit` callable that it was built with."""
+
+    async def run(self) -> None:
+        """Connect, subscribe, reconcile, reconnect: until cancelled. Raises only what cannot heal."""
+        ...
+
+    def send(self, actions: Sequence[Action]) -> None:
+        """Queue actions for the wire; never blocks. Answers come back as events."""
+        ...
+
+    async def cancel_all(self) -> int:
+        """Cancel own orders, verify that none rests; how many are left (0, or the caller says so)."""
+        ...
+
+
+class Journal(Protocol):
+    """Each event given to `step`, in order, with what came of it."""
+
+    def append(self, event: Event, step: Step) -> None: ...

@@ -1,0 +1,247 @@
+"""Everything that can happen. Frozen; `ts` is our receipt time in ns, `venue_ts` the venue's."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from mm.model.units import Ns, Side
+
+Levels: TypeAlias = tuple[tuple[float, float], ...]
+"""(price, size), best first. Zero-size levels never appear."""
+
+
+class Stamped(Struct, frozen=True, tag=True, gc=False):
+    ts: Ns
+
+
+class FromVenue(Stamped, frozen=True, tag=True, gc=False):
+    venue_ts: Ns
+
+
+# -- the market ---------------------------------------------------------------------------------
+
+
+class Book(FromVenue, frozen=True, tag=True, gc=False):
+    """A snapshot of the visible depth, our own orders included."""
+
+    bids: Levels
+    asks: Levels
+
+
+class Bbo(FromVenue, frozen=True, tag=True, gc=False):
+    """The touch, our own orders included; None where a side is empty."""
+
+    bid: tuple[float, float] | None
+    ask: tuple[float, float] | None
+
+
+class Trade(Struct, frozen=True, gc=False):
+    """One print. `aggressor` BID: a buyer lifted asks. Both parties' fills carry `trade_id`."""
+
+    venue_ts: Ns
+    price: float
+    size: float
+    aggressor: Side
+    trade_id: int
+
+
+class Trades(Stamped, frozen=True, tag=True, gc=False):
+    """One websocket message of public prints, whatever its length."""
+
+    trades: tuple[Trade, ...]
+
+
+class Reference(FromVenue, frozen=True, tag=True, gc=False):
+    """The venue's oracle and mark price and its hourly funding rate (positive: longs pay)."""
+
+    oracle: float
+    mark: float
+    funding_rate: float
+
+
+# -- our account --------------------------------------------------------------------------------
+
+
+class Fill(FromVenue, frozen=True, tag=True, gc=False):
+    """An execution of one of our account's orders. Unique by `trade_id` (+ `venue_ts`).
+
+    `side` BID: we bought. `fee` in USD, positive paid. `quote`: a resting maker order of our own
+    strategy (False: taker, liquidation, foreign or flatten: moves position and PnL only).
+    """
+
+    trade_id: int
+    cloid: str | None
+    oid: int
+    side: Side
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    start_position: Decimal
+    quote: bool
+
+
+class Funding(FromVenue, frozen=True, tag=True, gc=False):
+    """Hourly funding; `amount` in USD, negative paid by us."""
+
+    amount: Decimal
+    rate: float
+
+
+class OrderOpened(FromVenue, frozen=True, tag=True, gc=False):
+    """The venue says that this order rests (answer or update); a modify gives it a new `oid`."""
+
+    cloid: str
+    oid: int
+
+
+class OrderClosed(FromVenue, frozen=True, tag=True, gc=False):
+    """The venue says that this order id rests no more. `oid` None: whatever its oid is.
+
+    `reason` is the venue's status: filled, canceled, scheduledCancel, ...
+    """
+
+    cloid: str
+    oid: int | None
+    reason: str
+
+
+class RejectCode(StrEnum):
+    """What a refusal asks of us."""
+
+    POST_ONLY = "post_only"  # would have matched: reprice
+    TICK = "tick"  # our rounding is wrong
+    SIZE = "size"
+    MIN_NOTIONAL = "min_notional"
+    MARGIN = "margin"
+    REDUCE_ONLY = "reduce_only"
+    ORACLE = "oracle"  # price too far from the reference
+    OPEN_INTEREST = "open_interest"
+    NOT_OPEN = "not_open"  # target of a modify or cancel rests no more
+    NONCE = "nonce"
+    EXPIRED = "expired"
+    BUDGET = "budget"  # address action budget spent
+    RATE = "rate"  # HTTP 429 and the like
+    AUTH = "auth"  # unknown signer, wrong key: no retry can help
+    OTHER = "other"
+
+
+class RequestKind(StrEnum):
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+
+
+class Rejected(Stamped, frozen=True, tag=True, gc=False):
+    """The venue refused a request: nothing was done, unless `gone`."""
+
+    cloid: str
+    kind: RequestKind
+    code: RejectCode
+    message: str
+    gone: bool = False
+    """True where the venue said that the order rests no more (cancel half of a modify done)."""
+
+
+class Unresolved(Stamped, frozen=True, tag=True, gc=False):
+    """A request whose outcome is unknown (timeout, lost socket); it is never blindly sent again.
+
+    The venue port resolves it by client id and reports OrderOpened, OrderClosed or Rejected.
+    """
+
+    cloid: str
+    kind: RequestKind
+
+
+class OpenOrder(Struct, frozen=True, gc=False):
+    cloid: str | None
+    oid: int
+    side: Side
+    price: Decimal
+    remaining: Decimal
+    reduce_only: bool
+
+
+class Account(FromVenue, frozen=True, tag=True, gc=False):
+    """The venue's own word on our account in this instrument, for start and audit.
+
+    `orders` None: this snapshot did not ask for them. `request_ts`: when we asked, so that orders
+    sent later are not called missing.
+    """
+
+    request_ts: Ns
+    position: Decimal
+    equity: Decimal
+    orders: tuple[OpenOrder, ...] | None
+
+
+class Fees(Stamped, frozen=True, tag=True, gc=False):
+    maker_bps: float
+    taker_bps: float
+
+
+class ActionBudget(Stamped, frozen=True, tag=True, gc=False):
+    """The address's cumulative action budget at the venue."""
+
+    used: int
+    cap: int
+
+
+# -- the daemon ---------------------------------------------------------------------------------
+
+
+class Link(Stamped, frozen=True, tag=True, gc=False):
+    """The connection to the venue: up only after resubscription and reconciliation are complete."""
+
+    up: bool
+    reason: str
+
+
+class Tick(Stamped, frozen=True, tag=True, gc=False):
+    """The quote timer."""
+
+
+class Command(Stamped, frozen=True, tag=True, gc=False):
+    """The operator, or a guard above. `verb`: pause, resume, halt, flatten (halt and exit)."""
+
+    verb: str
+    source: str
+    reason: str = ""
+
+
+class Start(Stamped, frozen=True, tag=True, gc=False):
+    """First event of every run: what the ledger remembers.
+
+    `run_id` makes client ids unique per run (8 hex digits). `halted` is the latched reason, or "".
+    """
+
+    run_id: str
+    position: Decimal
+    cash: Decimal
+    """Σ -side·price·size - fees + funding since the ledger began: all but the position's worth."""
+    halted: str
+    peak_equity: Decimal | None
+    day_equity: Decimal | None
+    checkpoint: bytes | None
+
+
+Event: TypeAlias = (
+    Book
+    | Bbo
+    | Trades
+    | Reference
+    | Fill
+    | Funding
+    | OrderOpened
+    | OrderClosed
+    | Rejected
+    | Unresolved
+    | Account
+    | Fees
+    | ActionBudget
+    | Link
+    | Tick
+    | Command
+    | Start
+)

@@ -1,0 +1,49 @@
+"""Units: nanoseconds, basis points, sides, exact money."""
+
+from decimal import Decimal
+from enum import IntEnum
+from typing import TypeAlias
+
+Ns: TypeAlias = int
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+BPS = 1e4
+
+
+class Side(IntEnum):
+    """The side of the book on which an order rests; for a taker, the side that it *adds* to (a buy is BID)."""
+
+    BID = 1
+    ASK = -1
+
+    @property
+    def label(self) -> str:
+        return "bid" if self is Side.BID else "ask"
+
+    @property
+    def opposite(self) -> "Side":
+        return Side.ASK if self is Side.BID else Side.BID
+
+
+def seconds(duration: Ns) -> float:
+    return duration / NS_PER_S
+
+
+def nanoseconds(duration_s: float) -> Ns:
+    return round(duration_s * NS_PER_S)
+
+
+def depth_bps(side: Side, price: float, fair: float) -> float:
+    """Distance of a quote from the fair price, positive away from the market (`model.md`, table)."""
+    return side * BPS * (fair - price) / fair
+
+
+def price_at(side: Side, depth: float, fair: float) -> float:
+    """Inverse of `depth_bps`."""
+    return fair * (1.0 - side * depth / BPS)
+
+
+def exact(value: float) -> Decimal:
+    """The decimal that a float was written as: exact for any price or size with up to 15 digits."""
+    return Decimal(repr(value))

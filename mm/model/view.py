@@ -1,0 +1,142 @@
+"""What an operator sees of one engine: built from state on demand, served at /api/state, exported as metrics."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from mm.model.estimate import Estimate
+from mm.model.quote import Term
+from mm.model.units import Ns
+
+
+class AdverseView(Struct, frozen=True, gc=False):
+    side: str
+    horizon_s: float
+    mean_bps: float
+    se_bps: float
+    n: float
+
+
+class MarketView(Struct, frozen=True, gc=False):
+    """Touch without our own orders; None before the first book."""
+
+    fair: float | None
+    bid: float | None
+    ask: float | None
+    oracle: float | None
+    sigma: Estimate | None
+    jump_ratio: float | None
+    kappa: Estimate | None
+    arrival: Estimate | None
+    kappa_confidence: float
+    adverse: tuple[AdverseView, ...]
+    book_age_s: float | None
+
+
+class CalibrationView(Struct, frozen=True, gc=False):
+    """Section 5 of the model. `effect_bps`: how much tighter each side quotes now, (1-m)·h."""
+
+    policy: str
+    lever: str
+    multiplier: float
+    progress: float
+    complete: bool
+    hungry: bool
+    fill_count: int
+    measured_arrivals: int
+    rate_per_h: float
+    target_per_h: float
+    effect_bps: float
+    cost_usd: float
+    eta_s: float | None
+    note: str
+    """"" or why there is no ETA, that the budget is spent, ..."""
+
+
+class SideView(Struct, frozen=True, gc=False):
+    """One side's quoting. `blocked` "" while it quotes, else the reason that it does not."""
+
+    side: str
+    blocked: str
+    depth_bps: float | None
+    terms: tuple[Term, ...]
+    binding: str
+    entropy_nats: float
+    blocked_s: dict[str, float]
+    """Total seconds not quoting, by reason, this run."""
+    quoted_s: float
+
+
+class OrderView(Struct, frozen=True, gc=False):
+    cloid: str
+    side: str
+    level: int
+    price: Decimal
+    remaining: Decimal
+    state: str
+    age_s: float
+    depth_bps: float | None
+
+
+class PnlView(Struct, frozen=True, gc=False):
+    """USD since the ledger began. total = spread - adverse + inventory - fees + funding, exactly.
+
+    `adverse` is the signed markout of our quote fills at the primary horizon (positive: cost).
+    """
+
+    total: Decimal
+    spread: Decimal
+    adverse: Decimal
+    inventory: Decimal
+    fees: Decimal
+    funding: Decimal
+    equity: Decimal
+    peak_equity: Decimal
+    day_total: Decimal
+
+
+class PositionView(Struct, frozen=True, gc=False):
+    size: Decimal
+    lots: float
+    lot_size: Decimal
+    notional_usd: float
+    max_notional_usd: float
+    worst_long: Decimal
+    worst_short: Decimal
+
+
+class SafetyView(Struct, frozen=True, gc=False):
+    """`state`: starting, quoting, withdrawn, paused, halted."""
+
+    state: str
+    reasons: tuple[str, ...]
+    halt_reason: str
+    link_up: bool
+    ready: bool
+    action_budget_left: int | None
+
+
+class View(Struct, frozen=True, gc=False):
+    ts: Ns
+    instrument: str
+    label: str
+    """EMBEDDED, PAPER, TESTNET, MAINNET: shown wherever money is."""
+    market: MarketView
+    calibration: CalibrationView
+    bid: SideView
+    ask: SideView
+    orders: tuple[OrderView, ...]
+    position: PositionView
+    pnl: PnlView
+    safety: SafetyView
+
+
+class HealthView(Struct, frozen=True, gc=False):
+    """The shell's own pulse: what the core cannot know."""
+
+    uptime_s: float
+    feed_age_s: dict[str, float]
+    """Seconds since the last frame, by stream: book, bbo, trades, user, reference."""
+    reconnects: int
+    loop_lag_s: float
+    journal_dropped: int
