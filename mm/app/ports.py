@@ -19,7 +19,7 @@ class Venue(Protocol):
     """One account on one venue. Events go to the `emit` callable that it was built with."""
 
     async def run(self) -> None:
-        """Connect, subscribe, reconcile, reconnect: until cancelled. Raises only what cannot heal."""
+        """Connect, subscribe, reconcile, reconnect. Raises only what cannot heal."""
         ...
 
     def send(self, actions: Sequence[Action]) -> None:
@@ -27,7 +27,7 @@ class Venue(Protocol):
         ...
 
     async def cancel_all(self) -> int:
-        """Cancel own orders, verify that none rests; how many are left (0, or the caller says so)."""
+        """Cancel own orders and verify that none rests; returns how many are left."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The vocabulary of an exchange: what it is asked, what it answers, what it reports.
 
-The border between the local exchange's server (wire, sockets, signatures) and its sans-I/O matching:
-neither imports the other. Times are the venue's milliseconds, addresses lower-case `0x` + 40 hex.
+The border between the local exchange's server (wire, sockets, signatures) and its sans-I/O
+matching: neither imports the other. Times are the venue's milliseconds, addresses lower case.
 """
 
 from collections.abc import Sequence
@@ -120,7 +120,7 @@ Item: TypeAlias = Resting | Filled | Done | Refused
 
 
 class Answer(Struct, frozen=True, gc=False, tag=True):
-    """The outcome of the request with this ticket. `error`: the whole action was refused (status err).
+    """The outcome of the request with this ticket. `error`: the whole action was refused.
 
     `items` align with the request's; () for scheduleCancel, updateLeverage, noop.
     """

@@ -11,7 +11,7 @@ SLACK = 1e-9  # relative; a float within this of a tick is on it
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
-    """One perpetual. Price rule: `significant_figures` and at most `price_decimals`; integers always."""
+    """One perpetual. Prices: `significant_figures`, at most `price_decimals`; integers always."""
 
     name: str
     asset: int
@@ -26,7 +26,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
         return Decimal(1).scaleb(-self.size_decimals)
 
     def tick_exponent(self, price: float) -> int:
-        """Power of ten of the tick at `price`; it changes where the price crosses a power of ten."""
+        """Power of ten of the tick at `price`; it changes where price crosses a power of ten."""
         if not (math.isfinite(price) and price > 0):
             raise ValueError(f"no tick at price {price}")
         exponent = exact(price).adjusted() - self.significant_figures + 1

@@ -18,7 +18,7 @@ class Binding(StrEnum):
 
 
 class Term(Struct, frozen=True, gc=False):
-    """One additive piece of a depth: fee, adverse, half_spread, skew, a premium's name, floor, clamp."""
+    """One additive piece of a depth: fee, adverse, half_spread, skew, premium, floor, clamp."""
 
     name: str
     bps: float

@@ -12,7 +12,7 @@ BPS = 1e4
 
 
 class Side(IntEnum):
-    """The side of the book on which an order rests; for a taker, the side that it *adds* to (a buy is BID)."""
+    """The side on which an order rests; of a taker, BID is a buyer."""
 
     BID = 1
     ASK = -1
@@ -35,7 +35,7 @@ def nanoseconds(duration_s: float) -> Ns:
 
 
 def depth_bps(side: Side, price: float, fair: float) -> float:
-    """Distance of a quote from the fair price, positive away from the market (`model.md`, table)."""
+    """Distance of a quote from the fair price, positive away from the market."""
     return side * BPS * (fair - price) / fair
 
 

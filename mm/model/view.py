@@ -1,4 +1,4 @@
-"""What an operator sees of one engine: built from state on demand, served at /api/state, exported as metrics."""
+"""What an operator sees of one engine: served at /api/state, exported as metrics."""
 
 from decimal import Decimal
 
