@@ -1,0 +1,287 @@
+"""The daemon's HTTP face: live page, metrics, health, state, its stream, and three commands."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from mm import __version__
+from mm.adapters.metrics import Metrics
+from mm.adapters.web.auth import (
+    MIN_TOKEN,
+    WebError,
+    bearer_matches,
+    host_allowed,
+    is_loopback,
+    load_or_create_token,
+    same_origin,
+)
+from mm.adapters.web.history import FILLS, NOTES, History, point
+from mm.adapters.web.stream import Backlog, Client, Hub, State, Update, encode
+from mm.model.actions import Note
+from mm.model.events import Fill
+from mm.model.view import HealthView, View
+
+STATIC = Path(__file__).parent / "static"
+CONTENT_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+MAX_BODY_BYTES = 4096
+PERIOD_S = 0.25
+MAX_LOOP_LAG_S = 2.0
+STOP_S = 1.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Source(Protocol):
+    """What the page shows and commands: the running engine, seen from outside."""
+
+    def view(self) -> View | None: ...
+    def health(self) -> HealthView: ...
+    def ready(self) -> tuple[bool, str]:
+        """Whether it quotes with fresh feeds and ready estimators, and if not why."""
+        ...
+
+    def command(self, verb: str, reason: str) -> None:
+        """Queue an operator's command: pause, resume, halt or flatten."""
+        ...
+
+
+class WebOptions(Struct, frozen=True, kw_only=True):
+    """`token` "": generated at `token_path`, and then only a loopback `host` is accepted.
+
+    `hosts`: names, besides localhost and any address, under which clients may reach us.
+    """
+
+    token_path: Path
+    token: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: tuple[str, ...] = ()
+
+
+class HaltRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: str = ""
+    flatten: bool = False
+
+
+class Reason(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: str = ""
+
+
+class WebServer:
+    """`await start()`, then `run()` in the daemon's task group, `await stop()` at the end.
+
+    Feed it with `on_fill` and `on_note`; views are pulled from `source` at 4 Hz.
+    """
+
+    def __init__(self, source: Source, metrics: Metrics, options: WebOptions) -> None:
+        self.options = options
+        self.token = _token(options)
+        self.port = options.port
+        self.hub = Hub()
+        self.history = History()
+        self._source, self._metrics = source, metrics
+        self._hosts = frozenset(name.lower() for name in options.hosts)
+        self._fills: deque[Fill] = deque(maxlen=FILLS)
+        self._notes: deque[Note] = deque(maxlen=NOTES)
+        self._static = {file.name: file.read_bytes() for file in STATIC.iterdir()}
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=STOP_S)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
+        return f"http://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen. Raises WebError where the address cannot be had. Port 0: any, see `port`."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.options.host, self.options.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"{self.options.host}:{self.options.port}"
+            raise WebError(
+                f"cannot listen on {where} ({error.strerror}): set web.port or web.host"
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def run(self) -> None:
+        """Sample and publish until cancelled."""
+        while True:
+            self.beat()
+            await asyncio.sleep(PERIOD_S)
+
+    async def stop(self) -> None:
+        await self.hub.close(STOP_S)
+        await self._runner.cleanup()
+
+    def on_fill(self, fill: Fill) -> None:
+        self.history.fills.append(fill)
+        self._fills.append(fill)
+
+    def on_note(self, note: Note) -> None:
+        self.history.notes.append(note)
+        self._notes.append(note)
+
+    def beat(self) -> None:
+        """One sample to the history and the connected pages."""
+        state = self.state()
+        self._metrics.update(state.view, state.health)
+        known = self.history.trends[-1:]
+        if state.view is not None:
+            self.history.sample(state.view)
+        newest = self.history.trends[-1:]
+        if self.hub.clients:
+            now = None if state.view is None else point(state.view)
+            fresh = newest[0] if newest != known else None
+            update = Update(state, now, fresh, [*self._fills], [*self._notes])
+            self.hub.publish(encode(update).decode())
+        self._fills.clear()
+        self._notes.clear()
+
+    def state(self) -> State:
+        ready, reason = self._source.ready()
+        return State(__version__, ready, reason, self._source.view(), self._source.health())
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[_explain, self._guard], client_max_size=MAX_BODY_BYTES)
+        app.on_response_prepare.append(_secure)
+        app.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/static/{name}", self._asset),
+                web.get("/metrics", self._get_metrics),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/api/state", self._get_state),
+                web.get("/api/stream", self._stream),
+                web.post("/api/{verb:pause|resume|halt}", self._command),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Host on every request, Origin on all that a foreign page could misuse, token on POST."""
+        if not host_allowed(request.headers.get("Host", ""), self._hosts):
+            return _refuse(421, "host not allowed: use an address, localhost, or set web.hosts")
+        changes = request.method not in ("GET", "HEAD")
+        if (changes or request.path == "/api/stream") and not same_origin(
+            request.headers.get("Origin"), request.headers.get("Host", "")
+        ):
+            return _refuse(403, "origin not allowed")
+        if changes and not bearer_matches(request.headers.get("Authorization"), self.token):
+            answer = _refuse(401, "token missing or wrong: send Authorization: Bearer <token>")
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        return await handler(request)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._static["index.html"], content_type="text/html")
+
+    async def _asset(self, request: web.Request) -> web.Response:
+        body = self._static.get(request.match_info["name"])
+        if body is None:
+            raise web.HTTPNotFound
+        suffix = Path(request.match_info["name"]).suffix
+        return web.Response(body=body, content_type=CONTENT_TYPES.get(suffix, "text/plain"))
+
+    async def _get_metrics(self, request: web.Request) -> web.Response:
+        self._metrics.update(self._source.view(), self._source.health())
+        kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics.render(), headers=kind)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        lag_s = self._source.health().loop_lag_s
+        if lag_s > MAX_LOOP_LAG_S:
+            return web.Response(status=503, text=f"event loop late by {lag_s:.1f} s\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        ready, reason = self._source.ready()
+        return web.Response(status=200 if ready else 503, text=f"{reason or 'ready'}\n")
+
+    async def _get_state(self, request: web.Request) -> web.Response:
+        return web.Response(body=encode(self.state()), content_type="application/json")
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        if self.hub.full:
+            return _refuse(503, "too many pages are open")
+        socket = web.WebSocketResponse(
+            heartbeat=20.0, max_msg_size=MAX_BODY_BYTES, compress=False, timeout=STOP_S
+        )
+        await socket.prepare(request)
+        if request.transport is not None:  # None: gone already
+            self.beat()  # so that what is in the backlog is not sent again
+            client = Client(socket, request.transport.abort)
+            await self.hub.serve(client, encode(self._backlog()).decode())
+        return socket
+
+    def _backlog(self) -> Backlog:
+        past = self.history
+        return Backlog(self.state(), [*past.points], past.trends, [*past.fills], [*past.notes])
+
+    async def _command(self, request: web.Request) -> web.Response:
+        verb, body = request.match_info["verb"], await request.read() or b"{}"
+        try:
+            if verb == "halt":
+                wish = msgspec.json.decode(body, type=HaltRequest)
+                verb, reason = ("flatten" if wish.flatten else "halt"), wish.reason
+            else:
+                reason = msgspec.json.decode(body, type=Reason).reason
+        except msgspec.DecodeError as error:
+            return _refuse(400, str(error))
+        self._source.command(verb, reason)
+        return web.json_response({"accepted": verb}, status=202)
+
+
+def _token(options: WebOptions) -> str:
+    if options.token:
+        if len(options.token) < MIN_TOKEN:
+            raise WebError(f"web.token is too short: use at least {MIN_TOKEN} characters")
+        return options.token
+    if not is_loopback(options.host):
+        raise WebError(f"web.host {options.host} is not loopback: set web.token, or use 127.0.0.1")
+    return load_or_create_token(options.token_path)
+
+
+def _refuse(status: int, error: str) -> web.Response:
+    return web.json_response({"error": error}, status=status)
+
+
+@web.middleware
+async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A refusal of the framework (404, 405, 413) reads like our own."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        answer = _refuse(error.status, error.reason.lower())
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
