@@ -1,0 +1,26 @@
+"""The venue adapter's view of the configuration."""
+
+from mm.adapters.hyperliquid.settings import Network, VenueSettings
+from mm.app.config import Config
+
+NETWORKS: dict[str, Network] = {
+    "embedded": "local",
+    "local": "local",
+    "testnet": "testnet",
+    "mainnet": "mainnet",
+    "paper": "mainnet",
+}
+
+
+def venue_settings(config: Config, coin: str, base_url: str = "") -> VenueSettings:
+    """`base_url` overrides the configured one: the embedded exchange's address."""
+    venue = config.venue
+    return VenueSettings(
+        network=NETWORKS[venue.network],
+        coin=coin,
+        base_url=base_url or venue.base_url,
+        account_address=venue.account_address or None,
+        vault=venue.vault or None,
+        cancel_all_s=config.daemon.shutdown_timeout_s,
+        **venue.timing.model_dump(),
+    )
