@@ -1,0 +1,48 @@
+# make run    a market maker on the embedded exchange, page on http://127.0.0.1:8080
+# make test   every test;  make check   linters and types
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install run check test bench lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PURE := model core sim
+COVERAGE := 95
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed ## create .venv with the pinned packages and `mm` in it
+
+.venv/.installed: requirements.lock pyproject.toml scripts/create-venv
+	@scripts/create-venv "$(PYTHON)" .venv
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: install ## the daemon on the embedded exchange; ARGS="--config FILE ..." for more
+	$(BIN)/mm run $(ARGS)
+
+check: install ## linters, formatting, types, spelling, packaging metadata
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mm tests
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+
+test: install ## every test, and the coverage of the pure packages
+	@scripts/system-packages chromium:chromium prometheus:prometheus || \
+		echo "the tests that need them, marked browser and prometheus, will be skipped"
+	$(BIN)/pytest --cov --cov-report= $(ARGS)
+	@for package in $(PURE); do \
+		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
+	done
+
+lock: ## compile both lock files anew from pyproject.toml
+	scripts/compile-locks "$(PYTHON)"
+
+clean: ## remove what the other targets made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build *.egg-info

@@ -1,0 +1,27 @@
+"""For every test: hypothesis without wall-clock deadlines; a missing tool is said aloud."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("mm", deadline=None, print_blob=True)  # shared machines stall at will
+settings.load_profile("mm")
+
+TOOLS = {"browser": {"chromium": "chromium"}, "prometheus": {"promtool": "prometheus"}}
+"""Marker -> the commands that its tests run, each with its Debian package."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing tool skips its tests on a laptop and fails them in CI."""
+    for marker, tools in TOOLS.items():
+        for command, package in tools.items():
+            if item.get_closest_marker(marker) and shutil.which(command) is None:
+                fail_or_skip(f"no {command} here: apt-get install {package}")
+
+
+def fail_or_skip(why: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must run this test: {why}")
+    pytest.skip(why)
