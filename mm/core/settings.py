@@ -1,7 +1,5 @@
 """The core's own view of the configuration: frozen, validated at the border (app/config.py)."""
 
-from decimal import Decimal
-
 from msgspec import Struct
 
 
@@ -95,7 +93,8 @@ class RiskSettings(Struct, frozen=True, kw_only=True):
     max_actions_per_min: int = 1200
     reject_rate_soft: float = 0.3
     reject_rate_hard: float = 0.8
-    max_mismatch_s: float = 30.0
+    max_mismatch_s: float = 45.0
+    """A position that differs from the venue's in two audits, this long: halt."""
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True):
@@ -105,6 +104,3 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
     risk: RiskSettings = RiskSettings()
     cloid_prefix: str = "6d6d"
     """First four hex digits of each client id: how we know our own orders."""
-
-
-ZERO = Decimal(0)

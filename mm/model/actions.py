@@ -1,5 +1,6 @@
 """What the core decides, and what it wants said. Values: the shell sends and logs them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
@@ -67,7 +68,7 @@ class Note(Struct, frozen=True, gc=False):
     topic: str
     """order, fill, position, risk, calibration, quote, link, estimate."""
     text: str
-    data: dict[str, float | int | str | bool | None] = {}
+    data: Mapping[str, float | int | str | bool | None] = {}
 
 
 class Step(Struct, frozen=True, gc=False):

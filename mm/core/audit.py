@@ -1,0 +1,96 @@
+"""Comparing what we believe with the venue's own word: position, equity, open orders."""
+
+from mm.core.orders import Order, OrderState
+from mm.core.state import Mismatch, State
+from mm.model.actions import Action, Cancel, Note, Severity
+from mm.model.events import Account, OrderClosed, OrderOpened
+from mm.model.units import NS_PER_S
+
+GRACE_NS = 2 * NS_PER_S
+"""An order or fill this young may be missing from a snapshot only because of latency."""
+IN_DOUBT_NS = 15 * NS_PER_S
+"""Longer than any action's expiry: after it an order that the venue does not list never was."""
+
+
+def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
+    """Repair what differs; returns cancels for orphans and a note for everything that was wrong.
+
+    The first snapshot is where position and equity begin. Later a position that differs (and no
+    fill is on its way) starts the mismatch clock, which the guard turns into a halt.
+    """
+    notes: list[Note] = []
+    deposit = state.kill.equity.audited(event.equity, state.pnl.total)
+    if deposit:
+        notes.append(
+            Note(
+                event.ts,
+                Severity.WARNING,
+                "position",
+                "Deposit or withdrawal: loss baselines moved with it",
+                {"amount_usd": float(deposit)},
+            )
+        )
+    notes += _position(state, event)
+    actions: list[Action] = []
+    if event.orders is not None:
+        actions, more = _orders(state, event)
+        notes += more
+    state.audited = True
+    return actions, notes
+
+
+def _position(state: State, event: Account) -> list[Note]:
+    ours, theirs = state.pnl.position, event.position
+    if ours == theirs:
+        state.mismatch = None
+        return []
+    data = {"ours": str(ours), "venue": str(theirs)}
+    if not state.audited:
+        state.pnl.adopt(theirs)
+        text = "Position differs from the ledger at start: the venue's is taken"
+        return [Note(event.ts, Severity.WARNING, "position", text, data)]
+    if state.last_fill_ts is not None and event.request_ts - state.last_fill_ts < GRACE_NS:
+        return []  # the snapshot and the fill may have crossed on the wire
+    before = state.mismatch
+    state.mismatch = Mismatch(
+        before.since if before else event.ts, theirs, before.audits + 1 if before else 1
+    )
+    text = "Position differs from the venue's"
+    return [Note(event.ts, Severity.WARNING, "position", text, data)]
+
+
+def _orders(state: State, event: Account) -> tuple[list[Action], list[Note]]:
+    listed = {order.cloid: order for order in event.orders or () if order.cloid is not None}
+    actions: list[Action] = []
+    notes: list[Note] = []
+    prefix = f"0x{state.settings.cloid_prefix}"
+    for cloid, row in listed.items():
+        order = state.orders.get(cloid)
+        if order is None and cloid.startswith(prefix) and not state.recently_closed(cloid):
+            actions.append(Cancel(cloid))
+            text = "Orphan order of ours found resting: cancelling"
+            data = {"cloid": cloid, "price": str(row.price)}
+            notes.append(Note(event.ts, Severity.WARNING, "order", text, data))
+        elif order is not None and _in_doubt(order, event):
+            order.opened(OrderOpened(event.ts, event.venue_ts, cloid, row.oid))
+    missing = {o.cloid for o in state.orders if _should_be_listed(o, event)} - listed.keys()
+    for cloid in missing & state.missing:
+        order = state.orders.get(cloid)
+        if order is not None:
+            order.closed(OrderClosed(event.ts, event.venue_ts, cloid, None, "missing at audit"))
+            text = "Order gone without a word: the venue lists it no more"
+            notes.append(Note(event.ts, Severity.WARNING, "order", text, {"cloid": cloid}))
+    state.missing = missing
+    return actions, notes
+
+
+def _in_doubt(order: Order, event: Account) -> bool:
+    young = event.request_ts - order.sent_ts < IN_DOUBT_NS
+    return order.busy and not young
+
+
+def _should_be_listed(order: Order, event: Account) -> bool:
+    age = event.request_ts - order.sent_ts
+    if order.state is OrderState.OPEN:
+        return age > GRACE_NS
+    return order.busy and age > IN_DOUBT_NS

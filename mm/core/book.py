@@ -1,0 +1,157 @@
+"""The market without ourselves: foreign touch and fair price from books, touches and oracle."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from mm.model.events import Bbo, Book, Levels
+from mm.model.units import BPS, NS_PER_S, Ns, Side
+
+HISTORY_NS = 60 * NS_PER_S
+OWN_LINGER_NS = 2 * NS_PER_S
+"""A snapshot may show an order of ours for this long after we learned that it is gone."""
+
+
+OwnSizes: TypeAlias = Iterable[tuple[Side, float, float]]
+
+
+class OwnDepth:
+    """Our own size by price, as a snapshot received now may still show it.
+
+    Each tracked order counts at its largest size, and for `OWN_LINGER_NS` after it was last
+    tracked: hiding too much only costs a foreign level at exactly our price.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Side, float], tuple[float, Ns]] = {}
+
+    def at(self, ts: Ns, tracked: OwnSizes) -> dict[Side, dict[float, float]]:
+        for key in [key for key, (_, until) in self._known.items() if until < ts]:
+            del self._known[key]
+        now: dict[tuple[Side, float], float] = {}
+        for side, price, size in tracked:
+            now[side, price] = now.get((side, price), 0.0) + size
+        for key, size in now.items():
+            self._known[key] = (size, ts + OWN_LINGER_NS)
+        sizes: dict[Side, dict[float, float]] = {Side.BID: {}, Side.ASK: {}}
+        for (side, price), (size, _) in self._known.items():
+            sizes[side][price] = size
+        return sizes
+
+
+def foreign(levels: Levels, own: Mapping[float, float], step: float) -> Levels:
+    """The levels that stand without our size; half a size step is nobody's order."""
+    if not own:
+        return levels
+    return tuple(
+        (price, size - own.get(price, 0.0))
+        for price, size in levels
+        if size - own.get(price, 0.0) > 0.5 * step
+    )
+
+
+class MarketBook:
+    """Folds Book and Bbo into foreign levels, touch and fair price S.
+
+    Where a side is empty without us, S stays at its last value, bounded by the oracle.
+    """
+
+    def __init__(self, size_step: float, microprice: bool, max_oracle_bps: float) -> None:
+        self._step = size_step
+        self._microprice = microprice
+        self._max_oracle_bps = max_oracle_bps
+        self._own = OwnDepth()
+        self.bids: Levels = ()
+        self.asks: Levels = ()
+        self.touch_ts: Ns = 0
+        self.seen_ts: Ns | None = None
+        self.oracle: float | None = None
+        self.fair: float | None = None
+        self._history: deque[tuple[Ns, float]] = deque()
+
+    def apply(self, event: Book | Bbo, tracked: OwnSizes) -> None:
+        """Take a snapshot; `tracked`: (side, price, size) of our own orders, to be left out.
+
+        One that is older than what we hold, by the venue's clock, says nothing new.
+        """
+        self.seen_ts = event.ts
+        if event.venue_ts < self.touch_ts:
+            return
+        self.touch_ts = event.venue_ts
+        own = self._own.at(event.ts, tracked)
+        if isinstance(event, Book):
+            bids = foreign(event.bids, own[Side.BID], self._step)
+            asks = foreign(event.asks, own[Side.ASK], self._step)
+            self.bids = bids or self._behind(self.bids, event.bids, Side.BID)
+            self.asks = asks or self._behind(self.asks, event.asks, Side.ASK)
+        else:
+            self.bids = self._merge(self.bids, event.bid, own[Side.BID], Side.BID)
+            self.asks = self._merge(self.asks, event.ask, own[Side.ASK], Side.ASK)
+        self._update_fair(event.venue_ts)
+
+    @staticmethod
+    def _behind(known: Levels, shown: Levels, side: Side) -> Levels:
+        """Our ladder fills the whole snapshot: what we knew beyond its last level still stands."""
+        if not shown:
+            return ()
+        last = shown[-1][0]
+        return tuple(level for level in known if side * (last - level[0]) > 0)
+
+    def _merge(
+        self,
+        known: Levels,
+        touch: tuple[float, float] | None,
+        own: Mapping[float, float],
+        side: Side,
+    ) -> Levels:
+        if touch is None:
+            return ()
+        behind = tuple(level for level in known if side * (touch[0] - level[0]) > 0)
+        return foreign((touch,), own, self._step) + behind
+
+    def _update_fair(self, venue_ts: Ns) -> None:
+        fair = self._mid()
+        if fair is None:
+            fair = self._bounded(self.fair)
+        if fair is None:
+            return
+        self.fair = fair
+        self._history.append((venue_ts, fair))
+        while self._history[0][0] < venue_ts - HISTORY_NS and len(self._history) > 1:
+            self._history.popleft()
+
+    def _mid(self) -> float | None:
+        if not (self.bids and self.asks):
+            return None
+        (bid, bid_size), (ask, ask_size) = self.bids[0], self.asks[0]
+        if not 0 < bid < ask:
+            return None
+        if self._microprice:
+            return (bid * ask_size + ask * bid_size) / (bid_size + ask_size)
+        return 0.5 * (bid + ask)
+
+    def _bounded(self, fair: float | None) -> float | None:
+        if fair is None or self.oracle is None:
+            return fair
+        reach = self._max_oracle_bps / BPS * self.oracle
+        return min(max(fair, self.oracle - reach), self.oracle + reach)
+
+    def fair_before(self, venue_ts: Ns) -> float | None:
+        """The last S whose `venue_ts` is before this one; the oldest known if all are later."""
+        for ts, fair in reversed(self._history):
+            if ts < venue_ts:
+                return fair
+        return self._history[0][1] if self._history else None
+
+    @property
+    def bid(self) -> float | None:
+        return self.bids[0][0] if self.bids else None
+
+    @property
+    def ask(self) -> float | None:
+        return self.asks[0][0] if self.asks else None
+
+    def half_spread_bps(self) -> float | None:
+        if not (self.bid and self.ask and self.bid < self.ask):
+            return None
+        return 0.5 * BPS * (self.ask - self.bid) / (0.5 * (self.ask + self.bid))

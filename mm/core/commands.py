@@ -1,0 +1,42 @@
+"""The operator's verbs: pause, resume, halt, flatten."""
+
+from mm.core.state import State
+from mm.model.actions import Action, Halt, Note, Severity
+from mm.model.events import Command
+
+VERBS = ("pause", "resume", "halt", "flatten")
+
+
+def obey(state: State, command: Command) -> tuple[list[Action], list[Note]]:
+    """Change what is allowed; an unknown verb changes nothing and says so."""
+    data = {"source": command.source, "reason": command.reason}
+    if command.verb not in VERBS:
+        text = f"Unknown command {command.verb!r}: expected one of {', '.join(VERBS)}"
+        return [], [Note(command.ts, Severity.ERROR, "risk", text, data)]
+    note = Note(command.ts, Severity.WARNING, "risk", f"Command: {command.verb}", data)
+    reason = command.reason or command.source
+    if command.verb == "pause":
+        state.kill.paused = reason
+        return [], [note]
+    if command.verb == "resume":
+        return _resume(state), [note]
+    state.flatten = state.flatten or command.verb == "flatten"
+    if state.kill.halted:
+        return [], [note]
+    state.kill.halted = f"operator: {reason}"
+    return [Halt(state.kill.halted)], [note]
+
+
+def _resume(state: State) -> list[Action]:
+    """Clear pause and latch. Loss limits count afresh from here, and a position that differed from
+    the venue's is taken from it: an explicit act of the operator, never of a restart."""
+    was_halted = bool(state.kill.halted)
+    state.kill.paused = state.kill.halted = ""
+    state.flatten = False
+    if not was_halted:
+        return []
+    state.kill.resume(state.pnl.total)
+    if state.mismatch is not None:
+        state.pnl.adopt(state.mismatch.venue)
+        state.mismatch = None
+    return [Halt("")]

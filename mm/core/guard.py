@@ -1,0 +1,65 @@
+"""May we quote? One verdict per cycle: halted, without a price, reducing only, or free."""
+
+from msgspec import Struct
+
+from mm.core.kill_switch import price_reason
+from mm.core.state import State
+from mm.model.units import Ns, nanoseconds
+
+BREACH = 1.5
+"""Held notional over the limit by this factor is a breach; price drift alone may exceed it."""
+
+
+class Verdict(Struct, frozen=True, gc=False):
+    """At most one of these binds, the first that is not "".
+
+    `halt`: latched, nothing but leaving. `no_price`: nothing may rest. `reduce_only`: only orders
+    that bring the position towards zero.
+    """
+
+    halt: str = ""
+    no_price: str = ""
+    reduce_only: str = ""
+
+    @property
+    def reason(self) -> str:
+        return self.halt or self.no_price or self.reduce_only
+
+
+def judge(state: State, ts: Ns) -> Verdict:
+    """The verdict now; reads only (`design.md` 8)."""
+    if state.kill.halted:
+        return Verdict(halt=state.kill.halted)
+    if halt := broken_limit(state, ts):
+        return Verdict(halt=halt)
+    if no_price := _unquotable(state, ts):
+        return Verdict(no_price=no_price)
+    return Verdict(reduce_only=state.kill.pace_reason())
+
+
+def broken_limit(state: State, ts: Ns) -> str:
+    """The limit whose breach latches a halt, or ""."""
+    settings = state.settings.risk
+    mismatch = state.mismatch
+    if mismatch is not None and mismatch.audits >= 2:
+        ours, theirs = state.pnl.position, mismatch.venue
+        if ts - mismatch.since > nanoseconds(settings.max_mismatch_s):
+            return f"position mismatch: ours {ours}, venue's {theirs}"
+    if state.book.fair is not None:
+        notional = abs(float(state.pnl.position)) * state.book.fair
+        if notional > BREACH * settings.max_position_usd:
+            return (
+                f"position breach: {notional:.0f} USD held, limit {settings.max_position_usd:.0f}"
+            )
+    return state.kill.halt_reason(state.pnl.total)
+
+
+def _unquotable(state: State, ts: Ns) -> str:
+    if not state.link_up:
+        return f"link down: {state.link_reason}"
+    if not state.audited:
+        return "account not yet known"
+    if state.mismatch is not None and state.mismatch.audits >= 2:
+        return "position mismatch: waiting for the venue"
+    book = state.book
+    return price_reason(state.settings.risk, ts, book.seen_ts, book.fair, book.oracle)

@@ -1,0 +1,43 @@
+"""Leaving: latch once, cancel until nothing rests, and where asked work a reduce-only exit."""
+
+from mm.core.state import State
+from mm.model.actions import Action, CancelAll, Halt, Note, Place, Severity
+from mm.model.events import Event, Tick
+from mm.model.units import BPS, Side
+
+EXIT_SLIPPAGE_BPS = 50.0
+"""How far through the touch an exit order may trade."""
+
+
+def leave(state: State, reason: str, event: Event) -> tuple[list[Action], list[Note]]:
+    """Actions of a halted engine for this event."""
+    actions: list[Action] = []
+    notes: list[Note] = []
+    if not state.kill.halted:
+        state.kill.halted = reason
+        actions.append(Halt(reason))
+        notes.append(Note(event.ts, Severity.ERROR, "risk", "Halted", {"reason": reason}))
+        actions.append(CancelAll(reason))
+    elif isinstance(event, Tick) and state.link_up:
+        if any(not order.flatten for order in state.orders):
+            actions.append(CancelAll(reason))
+        elif state.flatten:
+            actions += _exit(state)
+    for side in Side:
+        state.presence.judge(event.ts, side, f"halted: {reason}")
+    return actions, notes
+
+
+def _exit(state: State) -> list[Action]:
+    """One immediate-or-cancel order for the whole position, through the touch; none in flight."""
+    position, book = state.pnl.position, state.book
+    if not position or len(state.orders):
+        return []
+    side = Side.ASK if position > 0 else Side.BID
+    touch = book.bid if side is Side.ASK else book.ask
+    if touch is None:
+        return []
+    limit = touch * (1.0 + side * EXIT_SLIPPAGE_BPS / BPS)
+    price = state.instrument.round_price(limit, side)
+    cloid = next(state.cloids)
+    return [Place(cloid, side, 0, price, abs(position), reduce_only=True, flatten=True)]

@@ -1,0 +1,158 @@
+"""Two severities: withdraw clears itself, halt is latched until an operator resumes."""
+
+from collections import deque
+from decimal import Decimal
+
+from mm.core.settings import RiskSettings
+from mm.model.units import BPS, NS_PER_S, Ns, exact, nanoseconds, seconds
+
+WINDOW_NS = 60 * NS_PER_S
+MIN_REQUESTS = 20
+"""No reject rate is judged on fewer requests in the window."""
+DEPOSIT_FRACTION = Decimal("0.02")
+
+
+class Equity:
+    """Equity from the venue's first word plus our own PnL; peaks and the day's start beside it.
+
+    A deposit or withdrawal (a jump that two audits in a row confirm and PnL does not explain)
+    moves the baselines with it: it is neither loss nor gain.
+    """
+
+    def __init__(self) -> None:
+        self.base: Decimal | None = None
+        self.peak: Decimal | None = None
+        self.day_start: Decimal | None = None
+        self._day: int | None = None
+        self._unexplained: Decimal | None = None
+
+    def restore(self, peak: Decimal | None, day_start: Decimal | None) -> None:
+        self.peak, self.day_start = peak, day_start
+
+    def audited(self, equity: Decimal, total: Decimal) -> Decimal:
+        """Take the venue's equity; returns the deposit (+) or withdrawal (-) that it shows."""
+        if self.base is None:
+            self.base = equity - total
+            return Decimal(0)
+        jump = equity - (self.base + total)
+        if abs(jump) <= DEPOSIT_FRACTION * abs(equity):
+            self._unexplained = None
+            return Decimal(0)
+        before, self._unexplained = self._unexplained, jump
+        if before is None or abs(jump - before) > DEPOSIT_FRACTION * abs(equity):
+            return Decimal(0)
+        self._unexplained = None
+        self.base += jump
+        self.peak = self.peak + jump if self.peak is not None else None
+        self.day_start = self.day_start + jump if self.day_start is not None else None
+        return jump
+
+    def update(self, total: Decimal, ts: Ns) -> None:
+        """Equity is now base + total: keep the peak, begin a new UTC day."""
+        if self.base is None:
+            return
+        now = self.base + total
+        self.peak = now if self.peak is None else max(self.peak, now)
+        day = ts // (86_400 * NS_PER_S)
+        if self.day_start is None or (self._day is not None and day != self._day):
+            self.day_start = now
+        self._day = day
+
+    def now(self, total: Decimal) -> Decimal | None:
+        return None if self.base is None else self.base + total
+
+
+class KillSwitch:
+    """Watches loss, drawdown, rejects and pace; holds the latch."""
+
+    def __init__(self, settings: RiskSettings) -> None:
+        self._settings = settings
+        self.equity = Equity()
+        self.halted = ""
+        self.paused = ""
+        self._requests: deque[tuple[Ns, int]] = deque()
+        self._rejects: deque[Ns] = deque()
+        self._sent = 0
+        self._fairs: deque[tuple[Ns, float]] = deque()
+
+    # -- evidence -------------------------------------------------------------------------------
+
+    def sent(self, ts: Ns, actions: int) -> None:
+        if actions:
+            self._requests.append((ts, actions))
+            self._sent += actions
+
+    def rejected(self, ts: Ns) -> None:
+        self._rejects.append(ts)
+
+    def moved(self, ts: Ns, fair: float) -> None:
+        """S at `ts`, kept for the last second or so: what velocity is measured on."""
+        if not self._fairs or ts - self._fairs[-1][0] >= NS_PER_S // 10:
+            self._fairs.append((ts, fair))
+        while ts - self._fairs[0][0] > NS_PER_S and len(self._fairs) > 1:
+            self._fairs.popleft()
+
+    def forget(self, ts: Ns) -> None:
+        while self._requests and ts - self._requests[0][0] > WINDOW_NS:
+            self._sent -= self._requests.popleft()[1]
+        while self._rejects and ts - self._rejects[0] > WINDOW_NS:
+            self._rejects.popleft()
+
+    def resume(self, total: Decimal) -> None:
+        """The operator has looked: loss, drawdown and rejects count from now."""
+        self.equity.peak = self.equity.day_start = self.equity.now(total)
+        self._rejects.clear()
+
+    # -- verdicts -------------------------------------------------------------------------------
+
+    def halt_reason(self, total: Decimal) -> str:
+        """The limit that is broken now, or ""."""
+        settings, equity = self._settings, self.equity
+        now = equity.now(total)
+        if now is not None and equity.peak is not None and equity.peak > 0:
+            if equity.peak - now > exact(settings.max_drawdown_fraction) * equity.peak:
+                return f"drawdown: equity {now:.2f} from peak {equity.peak:.2f}"
+            day = equity.day_start or now
+            if day - now > exact(settings.max_daily_loss_fraction) * day:
+                return f"daily loss: equity {now:.2f} from {day:.2f} at the start of the day"
+        if self.reject_rate() > settings.reject_rate_hard:
+            return f"reject rate {self.reject_rate():.0%} above the hard limit"
+        return ""
+
+    def reject_rate(self) -> float:
+        return len(self._rejects) / self._sent if self._sent >= MIN_REQUESTS else 0.0
+
+    def pace_reason(self) -> str:
+        """Why no new risk may be taken although there is a price, or ""."""
+        settings = self._settings
+        if self.paused:
+            return f"paused: {self.paused}"
+        if self.reject_rate() > settings.reject_rate_soft:
+            return f"reject rate {self.reject_rate():.0%}"
+        if self._sent > settings.max_actions_per_min:
+            return f"action rate {self._sent}/min"
+        if self.velocity_bps_per_s() > settings.max_velocity_bps_per_s:
+            return f"price velocity {self.velocity_bps_per_s():.0f} bps/s"
+        return ""
+
+    def velocity_bps_per_s(self) -> float:
+        """Largest move of S within the last second."""
+        if len(self._fairs) < 2:
+            return 0.0
+        last = self._fairs[-1][1]
+        return max(abs(last - fair) for _, fair in self._fairs) / last * BPS
+
+
+def price_reason(
+    settings: RiskSettings, ts: Ns, seen_ts: Ns | None, fair: float | None, oracle: float | None
+) -> str:
+    """Why there is no price to quote around, or ""."""
+    if fair is None or seen_ts is None:
+        return "no fair price yet"
+    if ts - seen_ts > nanoseconds(settings.max_book_age_s):
+        return f"stale book: {seconds(ts - seen_ts):.1f} s old"
+    if oracle is not None:
+        distance = abs(fair - oracle) / oracle * BPS
+        if distance > settings.max_oracle_distance_bps:
+            return f"fair price {distance:.0f} bps from the oracle"
+    return ""

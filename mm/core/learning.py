@@ -1,0 +1,57 @@
+"""From events to estimators: what each component is shown, and when."""
+
+from mm.core.settings import EngineSettings
+from mm.core.state import State
+from mm.core.stochastic.components import StochasticComponents
+from mm.model.actions import Note, Severity
+from mm.model.events import Bbo, Book, Event, Fill, FromVenue, Start, Trades
+from mm.model.units import Ns, Side
+
+
+class Learning:
+    """Feeds `StochasticComponents`; owns nothing but what it last showed them."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.components = StochasticComponents(settings.stochastic, settings.strategy)
+        self._shown: dict[Side, tuple[float, ...]] = {Side.BID: (), Side.ASK: ()}
+
+    def restore(self, event: Start) -> list[Note]:
+        """Bring back a checkpoint; one that does not fit is refused, said, and learning is cold."""
+        if event.checkpoint is None:
+            return []
+        try:
+            self.components.restore(event.checkpoint, event.ts)
+        except ValueError as error:
+            text = "Checkpoint refused: estimators start cold"
+            return [Note(event.ts, Severity.WARNING, "estimate", text, {"error": str(error)})]
+        text = "Checkpoint restored: estimators are warm"
+        return [Note(event.ts, Severity.INFO, "estimate", text)]
+
+    def learn_market(self, state: State, event: Book | Bbo) -> None:
+        book = state.book
+        half_spread = book.half_spread_bps()
+        if book.fair is not None and half_spread is not None:
+            self.components.learn_fair(event.ts, event.venue_ts, book.fair, half_spread)
+
+    def learn_trades(self, state: State, event: Trades) -> None:
+        self.components.learn_trades(event, state.book.bids, state.book.asks)
+
+    def learn_fill(self, fill: Fill) -> None:
+        self.components.learn_fill(fill)
+        self.components.calibration.record_fill(fill)
+
+    def follow_orders(self, state: State, event: Event) -> None:
+        """Show the prices that takers can hit, whenever that set has changed."""
+        venue_ts = event.venue_ts if isinstance(event, FromVenue) else event.ts
+        for side in Side:
+            prices = state.orders.live_prices(side)
+            if prices != self._shown[side]:
+                self._shown[side] = prices
+                self.components.learn_levels(event.ts, venue_ts, side, prices)
+
+    def flush(self, ts: Ns) -> None:
+        self.components.flush(ts)
+
+    def update_calibration_status(self, state: State, ts: Ns) -> list[Note]:
+        """Before each quote cycle, whether or not volatility is warm."""
+        return list(self.components.update_calibration_status(ts))

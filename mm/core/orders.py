@@ -1,0 +1,217 @@
+"""The life of our orders, by client id: what we intend, what the venue said, what may still happen.
+
+Every pair of state and evidence is handled. A terminal state comes only from the venue's word;
+until then an order counts in the worst case, with its old and its new size while a modify is in
+flight. Client ids stay through a modify, venue ids (oid) change: evidence about a replaced oid is
+history and changes nothing but the position.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+from mm.model.actions import Modify, Place
+from mm.model.events import (
+    Fill,
+    OrderClosed,
+    OrderOpened,
+    RejectCode,
+    Rejected,
+    RequestKind,
+    Unresolved,
+)
+from mm.model.units import NS_PER_MS, Ns, Side
+
+ZERO = Decimal(0)
+LINGER_NS = 500 * NS_PER_MS
+"""A cancelled order counts in the worst case this long: its last fill may be behind its cancel."""
+
+
+class OrderState(StrEnum):
+    PENDING = "pending"  # place sent, no word yet
+    OPEN = "open"
+    MODIFYING = "modifying"
+    CANCELLING = "cancelling"
+    UNKNOWN = "unknown"  # outcome of a request lost; being resolved by the venue port
+    LINGERING = "lingering"  # gone by the venue's word; a late fill is still possible
+    CLOSED = "closed"
+
+
+BUSY = (OrderState.PENDING, OrderState.MODIFYING, OrderState.CANCELLING, OrderState.UNKNOWN)
+
+
+class Order:
+    """One client id. `size` and `filled` are those of the current venue id."""
+
+    __slots__ = (
+        "cloid", "filled", "flatten", "level", "linger_until", "oid", "old_gone", "price",
+        "reduce_only", "replacement", "retired", "sent_ts", "side", "size", "state",
+    )  # fmt: skip
+
+    def __init__(self, place: Place, ts: Ns) -> None:
+        self.cloid = place.cloid
+        self.side = place.side
+        self.level = place.level
+        self.price = place.price
+        self.size = place.size
+        self.reduce_only = place.reduce_only or place.flatten
+        self.flatten = place.flatten
+        self.filled = ZERO
+        self.oid: int | None = None
+        self.state = OrderState.PENDING
+        self.sent_ts = ts
+        self.replacement: Modify | None = None
+        self.old_gone = False
+        self.retired: list[int] = []
+        self.linger_until: Ns | None = None
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(ZERO, self.size - self.filled)
+
+    @property
+    def worst_case(self) -> Decimal:
+        """The most that may still trade by this client id, whatever the answers say."""
+        if self.state is OrderState.CLOSED:
+            return ZERO
+        old = ZERO if self.old_gone else self.remaining
+        return old + (self.replacement.size if self.replacement else ZERO)
+
+    @property
+    def live(self) -> bool:
+        """Rests at the venue as far as anyone knows: exposed to takers, from open to gone."""
+        resting = self.oid is not None and not self.old_gone and self.remaining > 0
+        return resting and self.state not in (OrderState.LINGERING, OrderState.CLOSED)
+
+    @property
+    def busy(self) -> bool:
+        return self.state in BUSY
+
+    # -- our requests ---------------------------------------------------------------------------
+
+    def modify_sent(self, modify: Modify, ts: Ns) -> None:
+        self.replacement, self.state, self.sent_ts = modify, OrderState.MODIFYING, ts
+
+    def cancel_sent(self, ts: Ns) -> None:
+        self.state, self.sent_ts = OrderState.CANCELLING, ts
+
+    # -- the venue's word -----------------------------------------------------------------------
+
+    def opened(self, event: OrderOpened) -> None:
+        if event.oid in self.retired or self.state in (OrderState.LINGERING, OrderState.CLOSED):
+            return
+        if event.oid != self.oid:
+            self._adopt(event.oid)
+        elif self.state is OrderState.UNKNOWN:
+            self.replacement = None  # resolved: still the old order, so the modify never happened
+        if self.state in (OrderState.PENDING, OrderState.UNKNOWN) or (
+            self.state is OrderState.MODIFYING and self.replacement is None
+        ):
+            self.state = OrderState.OPEN
+
+    def _adopt(self, oid: int) -> None:
+        """A new venue id: the first, or the one that replaces the old."""
+        if self.oid is not None:
+            self.retired.append(self.oid)
+        self.oid = oid
+        if self.replacement is not None:
+            self.price, self.size = self.replacement.price, self.replacement.size
+            self.reduce_only = self.replacement.reduce_only
+            self.filled, self.replacement, self.old_gone = ZERO, None, False
+
+    def closed(self, event: OrderClosed) -> None:
+        if event.oid in self.retired or self.state is OrderState.CLOSED:
+            return
+        if event.oid is not None and event.oid != self.oid:
+            self._adopt(event.oid)
+        elif self.replacement is not None and event.oid is not None:
+            self.old_gone = True  # half of the modify; the answer decides the rest
+            return
+        self._linger(event.ts, filled=event.reason == "filled")
+
+    def rejected(self, event: Rejected) -> None:
+        if self.state in (OrderState.LINGERING, OrderState.CLOSED):
+            return
+        gone = event.gone or event.code is RejectCode.NOT_OPEN
+        if event.kind is RequestKind.MODIFY:
+            gone = gone or self.old_gone
+            self.replacement = None
+        if event.kind is RequestKind.PLACE:
+            self.state = OrderState.CLOSED
+        elif gone:
+            self._linger(event.ts, filled=False)
+        elif self.oid is not None:
+            self.state = OrderState.OPEN
+
+    def unresolved(self, event: Unresolved) -> None:
+        if self.busy:
+            self.state = OrderState.UNKNOWN
+
+    def fill(self, fill: Fill) -> None:
+        """Count a fill of the current venue id; one of a retired id is history."""
+        if fill.oid in self.retired:
+            return
+        if fill.oid != self.oid:
+            self._adopt(fill.oid)
+            if self.state is not OrderState.CANCELLING:
+                self.state = OrderState.OPEN
+        self.filled += fill.size
+        if not self.remaining and self.replacement is None:
+            self.state = OrderState.CLOSED
+
+    def _linger(self, ts: Ns, *, filled: bool) -> None:
+        """Gone. If filled, it counts until its fills are seen; else for `LINGER_NS`."""
+        self.replacement, self.old_gone = None, False
+        self.state = OrderState.LINGERING if self.remaining else OrderState.CLOSED
+        self.linger_until = None if filled else ts + LINGER_NS
+
+    def expire(self, ts: Ns) -> None:
+        if self.linger_until is not None and ts >= self.linger_until:
+            self.state = OrderState.CLOSED
+
+
+class Orders:
+    """All orders of this run that are not closed, by client id, and the worst case of each side."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, Order] = {}
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self._orders.values())
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def get(self, cloid: str | None) -> Order | None:
+        return self._orders.get(cloid) if cloid is not None else None
+
+    def add(self, order: Order) -> None:
+        self._orders[order.cloid] = order
+
+    def side(self, side: Side) -> list[Order]:
+        return [order for order in self._orders.values() if order.side is side]
+
+    def worst_case(self, side: Side) -> Decimal:
+        return sum((o.worst_case for o in self._orders.values() if o.side is side), ZERO)
+
+    def live_prices(self, side: Side) -> tuple[float, ...]:
+        """Prices of our resting quotes, closest to the market first: what takers are exposed to."""
+        prices = {float(o.price) for o in self.side(side) if o.live and not o.flatten}
+        return tuple(sorted(prices, reverse=side is Side.BID))
+
+    def sizes(self) -> Iterator[tuple[Side, float, float]]:
+        """(side, price, size) of all that a snapshot of the book may show of ours."""
+        for order in self._orders.values():
+            yield order.side, float(order.price), float(order.size)
+            if order.replacement is not None:
+                yield order.side, float(order.replacement.price), float(order.replacement.size)
+
+    def expire(self, ts: Ns) -> list[str]:
+        """Let go of closed orders; their client ids are returned."""
+        closed = []
+        for order in list(self._orders.values()):
+            order.expire(ts)
+            if order.state is OrderState.CLOSED:
+                del self._orders[order.cloid]
+                closed.append(order.cloid)
+        return closed

@@ -1,0 +1,96 @@
+"""Position, cash and the split of profit, exact to the last digit. The one PnL of live and sim.
+
+total = cash + position·S, and at every moment
+total = carried + spread - adverse + inventory - fees + funding (`model.md` 4), where
+spread = Σ side·(S_t - price)·size, S_t the fair price just before the fill;
+adverse = Σ -side·(S_{t+τ} - S_t)·size over quote fills whose primary horizon has passed;
+inventory = everything else that S did to the position;
+carried = the total of earlier runs when this one first sees a price.
+"""
+
+from collections import deque
+from decimal import Decimal
+
+from mm.model.events import Fill, Funding
+from mm.model.units import Ns, exact
+
+ZERO = Decimal(0)
+
+
+class Pnl:
+    """USD since the ledger began; `cash` and `position` continue from it."""
+
+    def __init__(self, horizon: Ns) -> None:
+        self.position = ZERO
+        self.cash = ZERO
+        """Σ -side·price·size - fees + funding: what the position's worth is added to."""
+        self.fees = ZERO
+        self.funding = ZERO
+        self.spread = ZERO
+        self.adverse = ZERO
+        self.carried = ZERO
+        self._drift = ZERO
+        self._mark: Decimal | None = None
+        self._horizon = horizon
+        self._markouts: deque[tuple[Ns, Decimal, Decimal]] = deque()
+
+    def restore(self, position: Decimal, cash: Decimal) -> None:
+        """Continue from the ledger; how earlier runs earned what they did is not known here."""
+        self.position, self.cash = position, cash
+
+    def mark(self, fair: float, ts: Ns) -> None:
+        """S is now `fair`: book the drift of the position, complete markouts that are due."""
+        mark = exact(fair)
+        while self._markouts and self._markouts[0][0] <= ts:
+            _, signed, at_fill = self._markouts.popleft()
+            self.adverse -= signed * ((self._mark or mark) - at_fill)
+        if self._mark is None:
+            self._begin(mark)
+        elif mark != self._mark:
+            self._drift += self.position * (mark - self._mark)
+            self._mark = mark
+
+    def _begin(self, mark: Decimal) -> None:
+        self._mark = mark
+        self.carried = self.total - self._parts()
+
+    def fill(self, fill: Fill, fair_before: float | None) -> None:
+        """Account for a unique fill, S_t being `fair_before` (None: the mark, then the price)."""
+        at_fill = exact(fair_before) if fair_before is not None else self._mark or fill.price
+        if self._mark is None:
+            self._begin(at_fill)
+        mark = self._mark or at_fill
+        signed = fill.side * fill.size
+        self.position += signed
+        self.cash -= signed * fill.price + fill.fee
+        self.fees += fill.fee
+        self.spread += signed * (at_fill - fill.price)
+        self._drift += signed * (mark - at_fill)
+        if fill.quote:
+            self._markouts.append((fill.ts + self._horizon, signed, at_fill))
+
+    def fund(self, event: Funding) -> None:
+        self.cash += event.amount
+        self.funding += event.amount
+
+    def adopt(self, position: Decimal) -> None:
+        """Take over the venue's word on the position at the mark, so that PnL does not jump."""
+        if self._mark is not None:
+            self.cash -= (position - self.position) * self._mark
+        self.position = position
+
+    @property
+    def total(self) -> Decimal:
+        return self.cash + self.position * (self._mark or ZERO)
+
+    @property
+    def inventory(self) -> Decimal:
+        return self._drift + self.adverse
+
+    def _parts(self) -> Decimal:
+        return self.spread - self.adverse + self.inventory - self.fees + self.funding
+
+    @property
+    def split_total(self) -> Decimal:
+        """The sum of the parts: equal to `total`, always."""
+        return self.carried + self._parts()

@@ -1,0 +1,197 @@
+"""One quote cycle: parameters -> quote -> ladder -> diff -> approved actions."""
+
+import math
+from decimal import Decimal
+
+from mm.core import risk
+from mm.core.diff import Tolerance, diff
+from mm.core.guard import Verdict
+from mm.core.settings import EngineSettings
+from mm.core.state import State
+from mm.core.stochastic.components import StochasticComponents
+from mm.core.strategy import glft, ladder
+from mm.core.strategy.params import ParameterAggregator, ParameterSources
+from mm.model.actions import Action, Note, Severity
+from mm.model.events import Event, Fill, Tick
+from mm.model.market_params import MarketParams, NotReady, Premium
+from mm.model.quote import Ladder, Level, Quote
+from mm.model.units import BPS, NS_PER_MS, Ns, Side, seconds
+
+TOLERANCE_PER_KAPPA = 0.2
+"""Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
+LOW_BUDGET = 0.2
+"""Below this share of the action budget, edits become rarer, on both sides alike."""
+LOW_BUDGET_SLACK = 4.0
+STALE_AFTER_S = 1.0
+
+
+class Quoting:
+    """Decides when and what to quote; remembers the last decision for hysteresis and the view."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings.strategy
+        self.params: MarketParams | NotReady = NotReady("starting")
+        self.quote: Quote | None = None
+        self.ladder = Ladder()
+        self.tolerance = Tolerance(settings.strategy.hysteresis_min_bps)
+        self._decided_ts: Ns | None = None
+        self._decided_fair: float | None = None
+        self._bindings: dict[Side, str] = {}
+
+    def due(self, state: State, event: Event) -> bool:
+        """On each Tick; and after a fill or a move of S by `requote_bps`, at most so often."""
+        if isinstance(event, Tick):
+            return True
+        if self._decided_ts is None or self._decided_fair is None or state.book.fair is None:
+            return False
+        if event.ts - self._decided_ts < self._settings.min_requote_ms * NS_PER_MS:
+            return False
+        moved = abs(state.book.fair / self._decided_fair - 1.0) * BPS
+        return isinstance(event, Fill) or moved > self._settings.requote_bps
+
+    def decide(
+        self, state: State, components: StochasticComponents, verdict: Verdict, ts: Ns
+    ) -> tuple[list[Action], list[Note]]:
+        """Quote, or say per side why not. Without a price everything that rests is cancelled."""
+        self._decided_ts, self._decided_fair = ts, state.book.fair
+        fair = state.book.fair
+        if verdict.no_price or fair is None:
+            self.params, self.quote = NotReady(verdict.no_price or "no fair price yet"), None
+            self.ladder = _blocked(self.params.reason)
+        else:
+            limits = risk.Limits.at(state.settings.risk, fair, state.equity)
+            self._price(state, components, limits, ts)
+            if verdict.reduce_only:
+                self.ladder = _only_reducing(self.ladder, state.pnl.position, verdict.reduce_only)
+        notes = self._say(state, ts)
+        if not state.link_up:
+            return [], notes
+        return self._act(state, ts, notes), notes
+
+    # -- what we want ---------------------------------------------------------------------------
+
+    def _price(
+        self, state: State, components: StochasticComponents, limits: risk.Limits, ts: Ns
+    ) -> None:
+        fair = float(limits.fair)
+        lot = state.lot_size(fair)
+        sources = ParameterSources(
+            ts=ts,
+            fair=fair,
+            components=components,
+            maker_fee_bps=state.maker_fee_bps,
+            max_inventory_lots=max(1, math.floor(limits.max_position / lot)),
+            premia=_premia(state, components, ts),
+            strategy=self._settings,
+            inventory_lots=float(state.pnl.position / lot),
+        )
+        self.params = ParameterAggregator.build(sources)
+        if isinstance(self.params, NotReady):
+            self.quote, self.ladder = None, _blocked(self.params.reason)
+            return
+        self.quote = glft.quote(
+            self.params, sources.inventory_lots, exact=self._settings.exact_glft
+        )
+        self.ladder = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
+        self.tolerance = self._tolerance(state, self.params)
+
+    def _frame(self, state: State, limits: risk.Limits, lot: Decimal) -> ladder.Frame:
+        position = state.pnl.position
+        return ladder.Frame(
+            instrument=state.instrument,
+            lot_size=lot,
+            room_bid=limits.room(Side.BID, position),
+            room_ask=limits.room(Side.ASK, position),
+            best_bid=state.book.bid,
+            best_ask=state.book.ask,
+            levels=self._settings.levels,
+            entropy_ratio=self._settings.entropy_ratio,
+            spacing_per_kappa=self._settings.level_spacing_per_kappa,
+        )
+
+    def _tolerance(self, state: State, params: MarketParams) -> Tolerance:
+        """σ√dt, a share of 1/κ at the most; wider while the venue's action budget is low."""
+        settings = self._settings
+        drift = settings.hysteresis_sigmas * params.sigma * math.sqrt(settings.quote_interval_s)
+        bps = max(settings.hysteresis_min_bps, min(drift, TOLERANCE_PER_KAPPA / params.kappa))
+        if state.budget is not None and state.budget.cap > 0:
+            left = max(0.0, 1.0 - state.budget.used / state.budget.cap)
+            bps *= 1.0 + LOW_BUDGET_SLACK * max(0.0, 1.0 - left / LOW_BUDGET)
+        return Tolerance(bps)
+
+    # -- what we do -----------------------------------------------------------------------------
+
+    def _act(self, state: State, ts: Ns, notes: list[Note]) -> list[Action]:
+        actions = diff(self.ladder, state.orders, self.tolerance, state.cloids)
+        if not actions or state.book.fair is None:
+            return actions
+        limits = risk.Limits.at(state.settings.risk, state.book.fair, state.equity)
+        reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
+        for refusal in reviewed.refused:
+            data = {"side": refusal.side.label, "level": refusal.level, "reason": refusal.reason}
+            notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
+        return reviewed.approved
+
+    def _say(self, state: State, ts: Ns) -> list[Note]:
+        """Charge presence, and note each change of a side's reason or binding term."""
+        notes: list[Note] = []
+        for side, blocked in (
+            (Side.BID, self.ladder.blocked_bid),
+            (Side.ASK, self.ladder.blocked_ask),
+        ):
+            if state.presence.judge(ts, side, blocked):
+                text = f"Not quoting {side.label}" if blocked else f"Quoting {side.label}"
+                data = {"reason": blocked} if blocked else {}
+                notes.append(Note(ts, Severity.INFO, "quote", text, data))
+            binding = self.binding(side)
+            if binding and binding != self._bindings.get(side):
+                data = {"side": side.label, "was": self._bindings.get(side, ""), "now": binding}
+                notes.append(Note(ts, Severity.DEBUG, "quote", "Binding term changed", data))
+                self._bindings[side] = binding
+        return notes
+
+    def binding(self, side: Side) -> str:
+        if self.quote is None:
+            return ""
+        quote = self.quote.bid if side is Side.BID else self.quote.ask
+        return quote.binding.value if quote is not None else ""
+
+
+def _blocked(reason: str) -> Ladder:
+    return Ladder(blocked_bid=reason, blocked_ask=reason)
+
+
+def _premia(state: State, components: StochasticComponents, ts: Ns) -> tuple[Premium, ...]:
+    """The one premium so far: what S may have moved since the book was last seen, σ√age."""
+    if state.book.seen_ts is None:
+        return ()
+    age_s = seconds(ts - state.book.seen_ts) - STALE_AFTER_S
+    if age_s <= 0.0:
+        return ()
+    bps = components.sigma(ts) * math.sqrt(age_s)
+    return (Premium("stale_data", bps, bps),)
+
+
+def _only_reducing(wanted: Ladder, position: Decimal, reason: str) -> Ladder:
+    """Keep the side that brings the position to zero, no larger than the position."""
+    bids, asks = (_within(levels, abs(position)) for levels in (wanted.bids, wanted.asks))
+    return Ladder(
+        bids=bids if position < 0 else (),
+        asks=asks if position > 0 else (),
+        entropy_bid=wanted.entropy_bid if position < 0 else 0.0,
+        entropy_ask=wanted.entropy_ask if position > 0 else 0.0,
+        blocked_bid=wanted.blocked_bid if position < 0 else reason,
+        blocked_ask=wanted.blocked_ask if position > 0 else reason,
+    )
+
+
+def _within(levels: tuple[Level, ...], size: Decimal) -> tuple[Level, ...]:
+    """The levels from the touch outward whose sizes fit, the last one cut, all reduce-only."""
+    kept: list[Level] = []
+    for level in levels:
+        take = min(level.size, size)
+        if take <= 0:
+            break
+        kept.append(Level(level.side, level.level, level.price, take, reduce_only=True))
+        size -= take
+    return tuple(kept)

@@ -1,0 +1,111 @@
+"""Pre-trade limits: nothing is sent whose worst case breaks one. A refusal is a value."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from mm.core.orders import Orders
+from mm.core.settings import RiskSettings
+from mm.model.actions import Action, Cancel, Modify, Place
+from mm.model.units import Side, exact
+
+ZERO = Decimal(0)
+
+
+class Limits(Struct, frozen=True, gc=False):
+    """Caps in base units and USD at one moment, from settings, price and equity.
+
+    The user's limit is only ever lowered: equity times leverage may bind first.
+    """
+
+    max_position: Decimal
+    max_order_usd: Decimal
+    fair: Decimal
+
+    @classmethod
+    def at(cls, settings: RiskSettings, fair: float, equity: Decimal | None) -> "Limits":
+        usd = exact(settings.max_position_usd)
+        if equity is not None:
+            usd = min(usd, max(ZERO, equity) * exact(settings.max_leverage))
+        price = exact(fair)
+        return cls(usd / price, exact(settings.max_order_usd), price)
+
+    def room(self, side: Side, position: Decimal) -> Decimal:
+        """How much a side may rest in all, every order of it filled at once."""
+        return max(ZERO, self.max_position - side * position)
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    side: Side
+    level: int
+    reason: str
+
+
+class Reviewed(Struct, frozen=True, gc=False):
+    approved: list[Action]
+    refused: list[Refusal]
+
+
+def review(
+    actions: Sequence[Action], orders: Orders, position: Decimal, limits: Limits
+) -> Reviewed:
+    """Approve in order, each against the worst case that those before it leave.
+
+    Cancels always pass; a refused modify becomes a cancel, so that no stale quote is left standing.
+    Worst case of a side: position and everything of ours on that side filled,
+    a modify counting with its old and its new size until the venue has answered.
+    """
+    worst = {side: side * position + orders.worst_case(side) for side in Side}
+    best = {side: _innermost(orders, side) for side in Side}
+    approved: list[Action] = []
+    refused: list[Refusal] = []
+    for action in actions:
+        if not isinstance(action, Place | Modify):
+            approved.append(action)
+            continue
+        side = action.side
+        reason = _refusal(action, worst[side], best[side.opposite], position, limits)
+        if reason:
+            refused.append(Refusal(side, action.level, reason))
+            if isinstance(action, Modify):
+                approved.append(Cancel(action.cloid))
+            continue
+        approved.append(action)
+        worst[side] += action.size
+        best[side] = _inner(side, best[side], action.price)
+    return Reviewed(approved, refused)
+
+
+def _innermost(orders: Orders, side: Side) -> Decimal | None:
+    best: Decimal | None = None
+    for order in orders.side(side):
+        if order.worst_case > 0:
+            best = _inner(side, best, order.price)
+            if order.replacement is not None:
+                best = _inner(side, best, order.replacement.price)
+    return best
+
+
+def _inner(side: Side, best: Decimal | None, price: Decimal) -> Decimal:
+    return price if best is None or side * (price - best) > 0 else best
+
+
+def _refusal(
+    action: Place | Modify,
+    worst: Decimal,
+    opposite: Decimal | None,
+    position: Decimal,
+    limits: Limits,
+) -> str:
+    side = action.side
+    if action.size <= 0 or action.price <= 0:
+        return "malformed order"
+    if action.size * action.price > limits.max_order_usd:
+        return "order above max_order_usd"
+    if opposite is not None and side * (opposite - action.price) <= 0:
+        return "would cross our own order"
+    reducing = side * position < 0 and worst + action.size <= 0
+    if not reducing and worst + action.size > limits.max_position:
+        return "worst-case position above max_position_usd"
+    return ""

@@ -1,0 +1,180 @@
+"""All that the engine knows, besides estimates: a fold over events."""
+
+from collections import deque
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import count
+
+from msgspec import Struct
+
+from mm.core.book import MarketBook
+from mm.core.kill_switch import KillSwitch
+from mm.core.orders import Order, Orders
+from mm.core.pnl import Pnl
+from mm.core.presence import Presence
+from mm.core.settings import EngineSettings
+from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
+from mm.model.events import (
+    ActionBudget,
+    Bbo,
+    Book,
+    Fill,
+    OrderClosed,
+    OrderOpened,
+    Reference,
+    Rejected,
+    Start,
+    Unresolved,
+)
+from mm.model.instrument import Instrument
+from mm.model.units import NS_PER_S, Ns, exact, nanoseconds
+
+REMEMBERED_FILLS = 20_000
+DEFAULT_MAKER_FEE_BPS = 1.5
+CLOSED_MEMORY_NS = 30 * NS_PER_S
+LOT_DRIFT = 0.1
+"""The lot is re-derived when the price has moved by this share since it was."""
+
+
+class Mismatch(Struct, frozen=True, gc=False):
+    """The venue's position where it differs from ours: since when, and in how many audits."""
+
+    since: Ns
+    venue: Decimal
+    audits: int
+
+
+class State:
+    """One instrument, one account. Every number has its owner here."""
+
+    def __init__(self, settings: EngineSettings, instrument: Instrument) -> None:
+        strategy, risk = settings.strategy, settings.risk
+        self.settings = settings
+        self.instrument = instrument
+        self.book = MarketBook(
+            float(instrument.size_step), strategy.microprice, risk.max_oracle_distance_bps
+        )
+        self.orders = Orders()
+        self.pnl = Pnl(nanoseconds(settings.stochastic.adverse.primary_s))
+        self.kill = KillSwitch(risk)
+        self.presence = Presence()
+        self.maker_fee_bps = DEFAULT_MAKER_FEE_BPS
+        self.link_up = False
+        self.link_reason = "connecting"
+        self.audited = False
+        self.mismatch: Mismatch | None = None
+        self.last_fill_ts: Ns | None = None
+        self.missing: set[str] = set()
+        self.budget: ActionBudget | None = None
+        self.flatten = False
+        self._lot: tuple[float, Decimal] | None = None
+        self._run_id = "00000000"
+        self.cloids = self._new_cloids()
+        self._closed: dict[str, Ns] = {}
+        self._seen: set[tuple[int, Ns]] = set()
+        self._seen_order: deque[tuple[int, Ns]] = deque()
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def start(self, event: Start) -> None:
+        self._run_id = event.run_id
+        self.pnl.restore(event.position, event.cash)
+        self.kill.halted = event.halted
+        self.kill.equity.restore(event.peak_equity, event.day_equity)
+
+    def market(self, event: Book | Bbo | Reference) -> None:
+        if isinstance(event, Reference):
+            self.book.oracle = event.oracle
+            return
+        self.book.apply(event, self.orders.sizes())
+        if self.book.fair is not None:
+            self.pnl.mark(self.book.fair, event.ts)
+            self.kill.moved(event.ts, self.book.fair)
+
+    def fill(self, fill: Fill) -> bool:
+        """Account for a fill once; False where it was known already."""
+        key = (fill.trade_id, fill.venue_ts)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        self._seen_order.append(key)
+        if len(self._seen_order) > REMEMBERED_FILLS:
+            self._seen.discard(self._seen_order.popleft())
+        self.last_fill_ts = fill.ts
+        self.pnl.fill(fill, self.book.fair_before(fill.venue_ts))
+        if self.mismatch is not None and self.mismatch.venue == self.pnl.position:
+            self.mismatch = None  # the fill was only later than the snapshot
+        order = self.orders.get(fill.cloid)
+        if order is not None:
+            order.fill(fill)
+        return True
+
+    def order(self, event: OrderOpened | OrderClosed | Rejected | Unresolved) -> None:
+        order = self.orders.get(event.cloid)
+        if order is None:
+            return
+        match event:
+            case OrderOpened():
+                order.opened(event)
+            case OrderClosed():
+                order.closed(event)
+            case Rejected():
+                order.rejected(event)
+                self.kill.rejected(event.ts)
+            case Unresolved():
+                order.unresolved(event)
+
+    def recently_closed(self, cloid: str) -> bool:
+        """An order of this run that closed a moment ago: a snapshot may still list it."""
+        return cloid in self._closed
+
+    def expire(self, ts: Ns) -> None:
+        """Drop what is closed and what has aged; charge presence up to now."""
+        for cloid in [c for c, until in self._closed.items() if until < ts]:
+            del self._closed[cloid]
+        for cloid in self.orders.expire(ts):
+            self._closed[cloid] = ts + CLOSED_MEMORY_NS
+        self.kill.forget(ts)
+        self.presence.advance(ts)
+
+    # -- our own actions ------------------------------------------------------------------------
+
+    def record(self, actions: list[Action], ts: Ns) -> None:
+        """Mark actions in flight, before anything is sent."""
+        for action in actions:
+            if isinstance(action, Place):
+                self.orders.add(Order(action, ts))
+            elif isinstance(action, CancelAll):
+                for order in self.orders:
+                    order.cancel_sent(ts)
+            elif not isinstance(action, Halt):
+                self._mark(action, ts)
+        self.kill.sent(ts, len(actions))
+
+    def _mark(self, action: Modify | Cancel, ts: Ns) -> None:
+        order = self.orders.get(action.cloid)
+        if order is None:
+            return
+        if isinstance(action, Modify):
+            order.modify_sent(action, ts)
+        else:
+            order.cancel_sent(ts)
+
+    def _new_cloids(self) -> Iterator[str]:
+        """Client ids: prefix, run, counter; 32 hex digits, never reused."""
+        for number in count(1):
+            prefix = f"0x{self.settings.cloid_prefix}{self._run_id:0>8}"
+            yield f"{prefix}{number:0{34 - len(prefix)}x}"
+
+    # -- derived --------------------------------------------------------------------------------
+
+    def lot_size(self, fair: float) -> Decimal:
+        """One lot in base units: what `lot_usd` buys, kept while the price stays near."""
+        if self._lot is None or abs(fair / self._lot[0] - 1.0) > LOT_DRIFT:
+            size = self.instrument.round_size(self.settings.strategy.lot_usd / fair)
+            self._lot = (fair, max(size, self.instrument.min_size(exact(fair))))
+        return self._lot[1]
+
+    @property
+    def equity(self) -> Decimal | None:
+        return self.kill.equity.now(self.pnl.total)

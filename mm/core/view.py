@@ -1,0 +1,142 @@
+"""The operator's view, built from state on demand."""
+
+from mm.core.guard import judge
+from mm.core.orders import Order
+from mm.core.quoting import Quoting
+from mm.core.risk import Limits
+from mm.core.state import State
+from mm.core.stochastic.components import StochasticComponents
+from mm.model.market_params import MarketParams
+from mm.model.units import Ns, Side, depth_bps, seconds
+from mm.model.view import (
+    MarketView,
+    OrderView,
+    PnlView,
+    PositionView,
+    SafetyView,
+    SideView,
+    View,
+)
+
+
+def build_view(state: State, components: StochasticComponents, quoting: Quoting, ts: Ns) -> View:
+    """Everything at `ts`; pure."""
+    return View(
+        ts=ts,
+        instrument=state.instrument.name,
+        label=state.settings.label,
+        market=_market(state, components, ts),
+        calibration=components.calibration_view(ts),
+        bid=_side(state, quoting, Side.BID),
+        ask=_side(state, quoting, Side.ASK),
+        orders=tuple(_order(order, state, ts) for order in state.orders),
+        position=_position(state),
+        pnl=_pnl(state),
+        safety=_safety(state, quoting, ts),
+    )
+
+
+def _market(state: State, components: StochasticComponents, ts: Ns) -> MarketView:
+    book = state.book
+    return MarketView(
+        fair=book.fair,
+        bid=book.bid,
+        ask=book.ask,
+        oracle=book.oracle,
+        sigma=components.sigma_estimate(ts),
+        jump_ratio=components.jump_ratio(),
+        kappa=components.kappa_estimate(ts),
+        arrival=components.arrival_estimate(ts),
+        kappa_confidence=components.kappa_confidence(),
+        adverse=components.adverse_table(ts),
+        book_age_s=None if book.seen_ts is None else seconds(ts - book.seen_ts),
+    )
+
+
+def _side(state: State, quoting: Quoting, side: Side) -> SideView:
+    quote = None
+    if quoting.quote is not None:
+        quote = quoting.quote.bid if side is Side.BID else quoting.quote.ask
+    ladder = quoting.ladder
+    return SideView(
+        side=side.label,
+        blocked=state.presence.reason[side],
+        depth_bps=None if quote is None else quote.depth_bps,
+        terms=() if quote is None else quote.terms,
+        binding=quoting.binding(side),
+        entropy_nats=ladder.entropy_bid if side is Side.BID else ladder.entropy_ask,
+        blocked_s=dict(state.presence.blocked_s[side]),
+        quoted_s=state.presence.quoted_s[side],
+    )
+
+
+def _order(order: Order, state: State, ts: Ns) -> OrderView:
+    fair = state.book.fair
+    return OrderView(
+        cloid=order.cloid,
+        side=order.side.label,
+        level=order.level,
+        price=order.price,
+        remaining=order.remaining,
+        state=order.state.value,
+        age_s=seconds(ts - order.sent_ts),
+        depth_bps=None if fair is None else depth_bps(order.side, float(order.price), fair),
+    )
+
+
+def _position(state: State) -> PositionView:
+    fair, position = state.book.fair, state.pnl.position
+    lot = state.instrument.size_step if fair is None else state.lot_size(fair)
+    limit = state.settings.risk.max_position_usd
+    if fair is not None:
+        limits = Limits.at(state.settings.risk, fair, state.equity)
+        limit = float(limits.max_position * limits.fair)
+    return PositionView(
+        size=position,
+        lots=float(position / lot),
+        lot_size=lot,
+        notional_usd=float(position) * (fair or 0.0),
+        max_notional_usd=limit,
+        worst_long=position + state.orders.worst_case(Side.BID),
+        worst_short=position - state.orders.worst_case(Side.ASK),
+    )
+
+
+def _pnl(state: State) -> PnlView:
+    pnl, equity = state.pnl, state.kill.equity
+    now = state.equity or pnl.total
+    return PnlView(
+        total=pnl.total,
+        spread=pnl.spread,
+        adverse=pnl.adverse,
+        inventory=pnl.inventory + pnl.carried,
+        fees=pnl.fees,
+        funding=pnl.funding,
+        equity=now,
+        peak_equity=now if equity.peak is None else equity.peak,
+        day_total=now - (now if equity.day_start is None else equity.day_start),
+    )
+
+
+def _safety(state: State, quoting: Quoting, ts: Ns) -> SafetyView:
+    verdict = judge(state, ts)
+    reasons = tuple(dict.fromkeys(r for r in state.presence.reason.values() if r))
+    budget = state.budget
+    return SafetyView(
+        state=_state_name(state, quoting, verdict.reason),
+        reasons=reasons or ((verdict.reason,) if verdict.reason else ()),
+        halt_reason=verdict.halt,
+        link_up=state.link_up,
+        ready=not verdict.reason and isinstance(quoting.params, MarketParams) and not reasons,
+        action_budget_left=None if budget is None else budget.cap - budget.used,
+    )
+
+
+def _state_name(state: State, quoting: Quoting, reason: str) -> str:
+    if state.kill.halted:
+        return "halted"
+    if state.kill.paused:
+        return "paused"
+    if not state.audited or (not reason and not isinstance(quoting.params, MarketParams)):
+        return "starting"
+    return "withdrawn" if reason else "quoting"
