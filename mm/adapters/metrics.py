@@ -193,7 +193,7 @@ def reason_label(text: str) -> str:
 
 
 def _bounded(rows: Iterable[Row]) -> dict[tuple[str, Labels], float]:
-    """Rows by series, no metric above MAX_SERIES. Equal labels: counters add, the last gauge stays."""
+    """No metric above MAX_SERIES. Of equal labels, counters add and the last gauge stays."""
     series: dict[tuple[str, Labels], float] = {}
     sizes: dict[str, int] = defaultdict(int)
     for name, values, value in rows:

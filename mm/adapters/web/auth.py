@@ -40,19 +40,19 @@ def load_or_create_token(path: Path) -> str:
     return token
 
 
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def is_address(host: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def host_name(header: str) -> str:
@@ -66,10 +66,11 @@ def host_name(header: str) -> str:
 def host_allowed(header: str, names: frozenset[str]) -> bool:
     """Against DNS rebinding: a page of another site reaches us only under that site's *name*.
 
-    So addresses are safe, and of names only localhost and the configured ones.
+    So addresses are safe, as are names without a dot (localhost, a container's name: the public
+    DNS has none); of the others only the configured ones.
     """
     name = host_name(header)
-    return name == "localhost" or name in names or is_address(name)
+    return bool(name) and ("." not in name or name in names or _is_address(name))
 
 
 def same_origin(origin: str | None, host: str) -> bool:

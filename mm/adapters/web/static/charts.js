@@ -1,0 +1,282 @@
+// The charts: prices with own quotes and fills, and small trends since the start.
+
+import { byId } from "./dom.js";
+import { clock, number, NS, significant } from "./format.js";
+
+const KEEP_S = 900;
+const MAX_TRENDS = 1500;
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function fade(colour, alpha) {
+  return `${css(colour)}${Math.round(alpha * 255).toString(16).padStart(2, "0")}`;
+}
+
+function axis(extra) {
+  return {
+    stroke: () => css("--muted"),
+    font: "11px system-ui, sans-serif",
+    grid: { stroke: () => css("--grid"), width: 1 },
+    ticks: { show: false },
+    gap: 4,
+    ...extra,
+  };
+}
+
+const timeAxis = (extra) =>
+  axis({ size: 22, space: 70, values: (_, ticks) => ticks.map((t) => clock(t).slice(0, -3)), ...extra });
+
+function plot(element, options, data) {
+  const chart = new uPlot(
+    { width: element.clientWidth || 300, height: element.clientHeight || 100, legend: { show: false }, ...options },
+    data,
+    element,
+  );
+  new ResizeObserver(() => {
+    const { clientWidth: width, clientHeight: height } = element;
+    if (width && height) chart.setSize({ width, height });
+  }).observe(element);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.redraw(false));
+  return chart;
+}
+
+// -- prices -------------------------------------------------------------------------------------
+
+function levelSeries(levels, colour) {
+  return Array.from({ length: levels }, (_, i) => ({
+    stroke: () => fade(colour, i === 0 ? 1 : Math.max(0.55 - 0.1 * i, 0.15)),
+    width: i === 0 ? 2 : 1,
+    paths: uPlot.paths.stepped({ align: 1 }),
+    points: { show: false },
+  }));
+}
+
+export class PriceChart {
+  constructor(id) {
+    this.element = byId(id);
+    this.window = 300;
+    this.levels = 0;
+    this.decimals = 1;
+    this.reset([], []);
+  }
+
+  reset(points, fills) {
+    this.fills = fills.map(mark);
+    this.columns = [[], []];
+    this.levels = 0;
+    for (const point of points) this.push(point);
+    this.draw();
+  }
+
+  push([t, fair, , , bids, asks]) {
+    const times = this.columns[0];
+    if (times.length && t <= times[times.length - 1]) return;
+    this.grow(Math.max(bids.length, asks.length));
+    const n = this.levels;
+    const row = [t, fair];
+    for (let i = 0; i < n; i++) row.push(bids[i] ?? null);
+    for (let i = 0; i < n; i++) row.push(asks[i] ?? null);
+    row.forEach((value, i) => this.columns[i].push(value));
+    if (times[0] < t - KEEP_S - 60) {
+      const old = times.findIndex((time) => time >= t - KEEP_S);
+      for (const column of this.columns) column.splice(0, old);
+      this.fills = this.fills.filter((fill) => fill.t >= t - KEEP_S);
+    }
+  }
+
+  grow(levels) {
+    if (levels <= this.levels && this.chart) return;
+    const [times, fair] = this.columns;
+    const more = Math.max(levels, this.levels);
+    const empty = () => times.map(() => null);
+    const pad = (from) => Array.from({ length: more }, (_, i) => (i < this.levels ? this.columns[from + i] : empty()));
+    this.columns = [times, fair, ...pad(2), ...pad(2 + this.levels)];
+    this.levels = more;
+    this.chart?.destroy();
+    this.chart = this.build();
+  }
+
+  fill(fill) {
+    this.fills.push(mark(fill));
+  }
+
+  build() {
+    const n = this.levels;
+    return plot(
+      this.element,
+      {
+        padding: [8, 0, 0, 4],
+        cursor: { points: { show: false }, drag: { x: false, y: false } },
+        scales: { x: { time: true }, y: { range: (u, low, high) => this.range(u, low, high) } },
+        axes: [
+          timeAxis(),
+          axis({ side: 1, size: 66, values: (_, ticks) => ticks.map((p) => number(p, this.decimals)) }),
+        ],
+        series: [
+          {},
+          { stroke: () => css("--text"), width: 1.25, points: { show: false } },
+          ...levelSeries(n, "--bid"),
+          ...levelSeries(n, "--ask"),
+        ],
+        bands: n ? [{ series: [2 + n, 2], fill: () => fade("--text", 0.035) }] : [],
+        hooks: { draw: [(u) => this.drawFills(u)], setCursor: [() => this.readout()] },
+      },
+      this.columns,
+    );
+  }
+
+  range(u, low, high) {
+    if (low === null) return [0, 1];
+    for (const { t, price } of this.fills) {
+      if (t >= u.scales.x.min) [low, high] = [Math.min(low, price), Math.max(high, price)];
+    }
+    const margin = Math.max((high - low) * 0.06, high * 1e-6);
+    return [low - margin, high + margin];
+  }
+
+  drawFills(u) {
+    const { ctx, bbox } = u;
+    const size = 5.5 * devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.strokeStyle = css("--panel");
+    for (const { t, price, side } of this.fills) {
+      if (t < u.scales.x.min) continue;
+      const x = u.valToPos(t, "x", true);
+      const y = u.valToPos(price, "y", true);
+      ctx.fillStyle = css(side > 0 ? "--bid" : "--ask");
+      ctx.beginPath();
+      ctx.moveTo(x, y - side * size);
+      ctx.lineTo(x - size, y + side * size);
+      ctx.lineTo(x + size, y + side * size);
+      ctx.closePath();
+      ctx.stroke();
+      ctx.fill();
+    }
+    ctx.restore();
+  }
+
+  draw() {
+    const times = this.columns[0];
+    if (!this.chart || !times.length) return;
+    const now = times[times.length - 1];
+    this.chart.batch(() => {
+      this.chart.setData(this.columns, false);
+      this.chart.setScale("x", { min: now - this.window, max: now });
+    });
+    this.element.dataset.points = times.length;
+    this.element.dataset.fills = this.fills.length;
+    this.readout();
+  }
+
+  readout() {
+    const [times, fair] = this.columns;
+    if (!this.chart || !times.length) return;
+    const i = this.chart.cursor.idx ?? times.length - 1;
+    const bid = this.levels ? this.columns[2][i] : null;
+    const ask = this.levels ? this.columns[2 + this.levels][i] : null;
+    const parts = [clock(times[i]), `fair ${number(fair[i], this.decimals)}`];
+    if (bid !== null) parts.push(`bid ${number(bid, this.decimals)}`);
+    if (ask !== null) parts.push(`ask ${number(ask, this.decimals)}`);
+    if (bid !== null && ask !== null) parts.push(`${((1e4 * (ask - bid)) / fair[i]).toFixed(1)} bps wide`);
+    byId("readout").textContent = parts.join("  ");
+  }
+}
+
+const mark = (fill) => ({ t: fill.ts * NS, price: Number(fill.price), side: fill.side });
+
+// -- trends -------------------------------------------------------------------------------------
+
+// One to three lines; `low` and `high` (if given) are the indices of the band's lines.
+class Small {
+  constructor(id, lines, options = {}) {
+    const { range, band, format = significant, size = 42 } = options;
+    this.pick = lines.map((line) => line.pick);
+    this.data = [[], ...lines.map(() => [])];
+    this.chart = plot(
+      byId(id),
+      {
+        padding: [4, 4, 0, 0],
+        cursor: { show: false },
+        scales: { x: { time: true }, y: { range: range ?? ((_, low, high) => widened(low, high)) } },
+        axes: [timeAxis({ grid: { show: false }, size: 18, space: 60 }), axis({ size, space: 24, values: (_, t) => t.map(format) })],
+        series: [
+          {},
+          ...lines.map(({ colour, width = 1.5, alpha = 1, stepped }) => ({
+            stroke: () => fade(colour, alpha),
+            width,
+            points: { show: false },
+            ...(stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
+          })),
+        ],
+        bands: band ? [{ series: band, fill: () => fade(lines[0].colour, 0.16) }] : [],
+      },
+      this.data,
+    );
+  }
+
+  show(trends) {
+    this.data = [trends.map((row) => row[0]), ...this.pick.map((pick) => trends.map(pick))];
+    this.chart.setData(this.data);
+  }
+}
+
+function widened(low, high) {
+  if (low === null) return [0, 1];
+  const margin = (high - low || Math.abs(high) || 1) * 0.1;
+  return [low - margin, high + margin];
+}
+
+const fromZero = (_, low, high) => (low === null ? [0, 1] : [0, high * 1.08 || 1]);
+
+function estimate(id, column) {
+  const at = (i) => (row) => row[column]?.[i] ?? null;
+  return new Small(
+    id,
+    [
+      { pick: at(1), colour: "--accent" },
+      { pick: at(0), colour: "--accent", alpha: 0.35, width: 1 },
+      { pick: at(2), colour: "--accent", alpha: 0.35, width: 1 },
+    ],
+    { band: [3, 2], range: fromZero, format: (v) => (v >= 1 ? v.toFixed(1) : v.toFixed(2)) },
+  );
+}
+
+export class Trends {
+  constructor() {
+    const percent = (v) => `${Math.round(100 * v)} %`;
+    this.rows = [];
+    this.charts = [
+      new Small(
+        "calibration-chart",
+        [
+          { pick: (row) => row[1], colour: "--accent" },
+          { pick: (row) => row[2], colour: "--muted", width: 1 },
+        ],
+        { range: () => [0, 1.05], format: percent },
+      ),
+      estimate("kappa-chart", 3),
+      estimate("arrival-chart", 4),
+      new Small("lots-chart", [{ pick: (row) => row[5], colour: "--muted", stepped: true }], { format: (v) => number(v, 1) }),
+      new Small("pnl-chart", [{ pick: (row) => row[6], colour: "--accent" }], { format: (v) => number(v, 1) }),
+    ];
+  }
+
+  reset(rows) {
+    this.rows = rows;
+    this.draw();
+  }
+
+  push(row) {
+    this.rows.push(row);
+    if (this.rows.length > MAX_TRENDS) this.rows = this.rows.filter((_, i) => i % 2 === 0);
+    this.draw();
+  }
+
+  draw() {
+    for (const chart of this.charts) chart.show(this.rows);
+  }
+}

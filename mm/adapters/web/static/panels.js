@@ -1,0 +1,219 @@
+// From the state to words and numbers; nothing here keeps any of its own.
+
+import { byId, node, shape, table, text } from "./dom.js";
+import { clock, decimalsOf, duration, NS, number, signed, significant } from "./format.js";
+
+const EVENTS = 80;
+
+export function showState({ view, health, ready, reason, version }) {
+  footer(health, version);
+  const state = view?.safety.state ?? "starting";
+  document.body.dataset.state = state;
+  text("state", state);
+  byId("pause").hidden = state === "paused" || state === "halted";
+  byId("resume").hidden = state !== "paused" && state !== "halted";
+  byId("halt").hidden = state === "halted";
+  if (!view) {
+    text("reason", reason);
+    return;
+  }
+  const why = [view.safety.halt_reason, ...view.safety.reasons].filter(Boolean);
+  text("reason", why.join(" · ") || (ready ? "" : reason));
+  header(view);
+  calibration(view.calibration);
+  estimates(view.market);
+  account(view);
+  sides(view.bid, view.ask);
+  orders(view);
+}
+
+function header({ instrument, label, market, position, pnl, safety }) {
+  document.body.dataset.label = label;
+  document.title = `${instrument} ${number(market.fair, 1)} · ${safety.state} · ${label}`;
+  text("instrument", instrument);
+  text("label", label);
+  text("head-fair", number(market.fair, priceDecimals(market.fair)));
+  text("head-position", signed(position.size, decimalsOf(position.size)));
+  text("head-equity", number(pnl.equity));
+  text("head-day", signed(pnl.day_total));
+}
+
+export function priceDecimals(price) {
+  return price ? Math.max(0, Math.min(6, 5 - Math.ceil(Math.log10(price)) + 1)) : 1;
+}
+
+// -- calibration --------------------------------------------------------------------------------
+
+function calibration(c) {
+  const percent = Math.round(100 * c.progress);
+  text("multiplier", `${Math.round(100 * c.multiplier)} %`);
+  text("progress-text", c.complete ? "calibrated" : `${percent} % calibrated`);
+  text("eta", c.complete ? "" : c.eta_s === null ? c.note : `about ${duration(c.eta_s)} to go`);
+  text("calibration-note", [c.hungry ? "fill-hungry" : "", c.policy, c.note].filter(Boolean).join(" · "));
+  const bar = byId("progress");
+  bar.setAttribute("aria-valuenow", percent);
+  bar.classList.toggle("complete", c.complete);
+  bar.firstElementChild.style.width = `${percent}%`;
+  text("fill-count", String(c.fill_count));
+  text("rate", `${number(c.rate_per_h, 1)} / ${number(c.target_per_h, 0)} h⁻¹`);
+  text("measured", String(c.measured_arrivals));
+  text("effect", c.effect_bps > 0 ? `${number(c.effect_bps)} bps tighter` : "none");
+  text("cost", `$${number(c.cost_usd)}`);
+}
+
+// -- estimates ----------------------------------------------------------------------------------
+
+const interval = (e) => (e ? `${significant(e.value)}  [${significant(e.low)}, ${significant(e.high)}]` : "–");
+
+function estimates(market) {
+  text("kappa", interval(market.kappa));
+  text("arrival", interval(market.arrival));
+  const sigma = market.sigma ? `σ ${significant(market.sigma.value)} bps/√s` : "σ –";
+  const jumps = market.jump_ratio === null ? "" : `jumps ${number(market.jump_ratio)}×`;
+  text("sigma", [sigma, jumps, `confidence ${Math.round(100 * market.kappa_confidence)} %`].filter(Boolean).join(" · "));
+  forest(market.adverse);
+}
+
+// A dot and its 90 % bar for each side and horizon, on one scale through zero.
+function forest(rows) {
+  const print = JSON.stringify(rows.map((r) => [r.side, r.horizon_s, r.mean_bps.toFixed(2), r.se_bps.toFixed(2)]));
+  const home = byId("adverse");
+  if (home.dataset.print === print) return;
+  home.dataset.print = print;
+  const reach = Math.max(0.5, ...rows.map((r) => Math.abs(r.mean_bps) + 1.645 * r.se_bps));
+  const x = (bps) => 50 + (49 * bps) / reach;
+  home.replaceChildren(
+    ...rows.map((r) => {
+      const picture = shape("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", class: r.side, "aria-hidden": "true" });
+      const [low, high] = [r.mean_bps - 1.645 * r.se_bps, r.mean_bps + 1.645 * r.se_bps];
+      picture.append(
+        shape("line", { x1: 50, x2: 50, y1: 0, y2: 10, class: "zero" }),
+        shape("line", { x1: x(low), x2: x(high), y1: 5, y2: 5, class: "whisker" }),
+        shape("line", { x1: x(r.mean_bps), x2: x(r.mean_bps), y1: 1.5, y2: 8.5, class: "mean" }),
+      );
+      const name = node("span", { class: r.side }, `${r.side} ${r.horizon_s} s`);
+      const value = node("span", { class: "value" }, `${signed(r.mean_bps)} ± ${number(1.645 * r.se_bps)}`);
+      return node("div", { class: "row" }, name, picture, value);
+    }),
+  );
+}
+
+// -- account ------------------------------------------------------------------------------------
+
+function account({ position, pnl, market }) {
+  const limit = position.max_notional_usd;
+  text("position", `${signed(position.lots)} lots · $${number(position.notional_usd, 0)} of ±${number(limit, 0)}`);
+  const at = (usd) => 50 + 50 * Math.max(-1, Math.min(1, limit ? usd / limit : 0));
+  const fair = market.fair ?? 0;
+  span(".worst", at(Number(position.worst_short) * fair), at(Number(position.worst_long) * fair));
+  span(".held", Math.min(50, at(position.notional_usd)), Math.max(50, at(position.notional_usd)));
+  byId("meter").dataset.side = position.lots < 0 ? "ask" : "bid";
+  const row = (name, value, kind = "") => ({ kind, cells: [name, signed(value)], test: `pnl-${name.split(" ")[0].toLowerCase()}` });
+  table("pnl", [
+    row("Spread captured", pnl.spread),
+    row("Adverse selection", -pnl.adverse),
+    row("Inventory", pnl.inventory),
+    row("Fees", -pnl.fees),
+    row("Funding", pnl.funding),
+    row("Total", pnl.total, "total"),
+  ]);
+}
+
+function span(selector, from, to) {
+  const { style } = byId("meter").querySelector(selector);
+  style.left = `${from}%`;
+  style.width = `${Math.max(0.6, to - from)}%`;
+}
+
+// -- quotes -------------------------------------------------------------------------------------
+
+const words = (name) => name.replaceAll("_", " ");
+
+function sides(bid, ask) {
+  const names = [...new Set([...bid.terms, ...ask.terms].map((term) => term.name))];
+  const term = (side, name) => side.terms.find((t) => t.name === name)?.bps;
+  const rows = names.map((name) => ({ cells: [words(name), signedOr(term(bid, name)), signedOr(term(ask, name))] }));
+  const both = (name, pick, kind = "") => ({ kind, test: `side-${name}`, cells: [name, pick(bid), pick(ask)] });
+  table("sides", [
+    both("status", (s) => (s.blocked ? [words(s.blocked), "warn"] : ["quoting", "good"]), "status"),
+    ...rows,
+    both("depth", (s) => number(s.depth_bps), "total"),
+    both("binding", (s) => words(s.binding) || "–"),
+    both("entropy", (s) => `${number(s.entropy_nats)} nats`),
+    both("uptime", uptime),
+  ]);
+}
+
+const signedOr = (value) => (value === undefined ? "" : signed(value));
+
+function uptime(side) {
+  const blocked = Object.values(side.blocked_s).reduce((sum, s) => sum + s, 0);
+  const total = blocked + side.quoted_s;
+  return total > 0 ? `${number((100 * side.quoted_s) / total, 1)} %` : "–";
+}
+
+function orders({ orders: open, market }) {
+  text("order-count", open.length ? `${open.length} resting` : "none");
+  const ladder = (side) => open.filter((o) => o.side === side).sort((a, b) => Number(b.price) - Number(a.price));
+  const row = (o) => ({
+    kind: o.side,
+    test: `order-${o.side}-${o.level}`,
+    cells: [
+      [`${o.side} ${o.level}`, "side"],
+      number(o.price, decimalsOf(o.price)),
+      o.remaining,
+      number(o.depth_bps, 1),
+      duration(o.age_s),
+      words(o.state),
+    ],
+  });
+  const fair = { kind: "fair", cells: ["fair", number(market.fair, priceDecimals(market.fair)), "", "", "", ""] };
+  table("orders", [...ladder("ask").map(row), fair, ...ladder("bid").map(row)]);
+}
+
+// -- events -------------------------------------------------------------------------------------
+
+// A fill is shown once, as itself; the engine's note about it would repeat it.
+export function showEvents(fills, notes) {
+  const list = byId("events");
+  const lines = [...fills.map(fillLine), ...notes.filter((n) => n.topic !== "fill").map(noteLine)];
+  lines.sort((a, b) => a.ts - b.ts);
+  for (const line of lines.slice(-EVENTS)) list.prepend(line.element);
+  while (list.children.length > EVENTS) list.lastElementChild.remove();
+}
+
+export const clearEvents = () => byId("events").replaceChildren();
+
+function line(ts, kind, test, headline, detail) {
+  const time = node("time", {}, clock(ts * NS));
+  return { ts, element: node("li", { class: kind, "data-testid": test }, time, node("b", {}, headline), node("span", {}, detail)) };
+}
+
+function fillLine(fill) {
+  const side = fill.side > 0 ? "bid" : "ask";
+  const verb = fill.side > 0 ? "▲ bought" : "▼ sold";
+  const price = number(fill.price, decimalsOf(fill.price));
+  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${price}`, fill.quote ? `fee ${number(fill.fee, 4)}` : "not a quote");
+}
+
+function noteLine(note) {
+  const data = Object.entries(note.data).map(([key, value]) => `${words(key)} ${short(value)}`);
+  return line(note.ts, note.severity, "note", note.text, data.join(", "));
+}
+
+const short = (value) => (typeof value === "number" && !Number.isInteger(value) ? significant(value) : String(value));
+
+// -- health -------------------------------------------------------------------------------------
+
+function footer(health, version) {
+  const feeds = Object.entries(health.feed_age_s).map(([stream, age]) => `${stream} ${duration(age)}`);
+  const parts = [
+    `mm ${version}`,
+    `up ${duration(health.uptime_s)}`,
+    `feeds: ${feeds.join(", ") || "none"}`,
+    `reconnects ${health.reconnects}`,
+    `loop lag ${number(1000 * health.loop_lag_s, 1)} ms`,
+  ];
+  if (health.journal_dropped) parts.push(`journal dropped ${health.journal_dropped}`);
+  text("footer", parts.join("  ·  "));
+}
