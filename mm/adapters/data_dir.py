@@ -1,0 +1,124 @@
+"""The daemon's data directory: one daemon at a time, its control token, where it can be reached."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+
+class DataDirError(Exception):
+    """The data directory cannot be used. One line that names the remedy."""
+
+
+class Runtime(Struct, frozen=True, kw_only=True):
+    """Where the running daemon listens, for `mm status` and the like; `url` "" without web."""
+
+    pid: int
+    url: str
+    run_id: str
+    version: str
+    start_ns: int
+
+
+class DataDir:
+    """The directory, locked: a second daemon on it is refused. Release with `close`."""
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path) -> "DataDir":
+        """Make (mode 0700), probe and lock the directory. Raises DataDirError."""
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (path / "lock").open("a+")
+        except OSError as error:
+            raise DataDirError(
+                f"cannot write data directory {path}: {error.strerror}; "
+                "fix its permissions or set daemon.data_dir"
+            ) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip()
+            lock.close()
+            raise DataDirError(
+                f"another daemon{f' (pid {owner})' if owner else ''} runs on {path}: "
+                "stop it, or set another daemon.data_dir"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        return cls(path, lock)
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.db"
+
+    def journal(self, run_id: str, coin: str, start_ns: int) -> Path:
+        """Where this run's journal goes; names sort by time."""
+        directory = self.path / "journal"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        safe = "".join(c if c.isalnum() else "_" for c in coin)
+        return directory / f"{start_ns // 1_000_000_000}-{run_id}-{safe}.mmj"
+
+    def prune_journals(self, keep: int) -> None:
+        """Delete all but the latest `keep` journals."""
+        found = sorted((self.path / "journal").glob("*.mmj"))
+        for path in found[: max(0, len(found) - keep)]:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def token(self, configured: str | None = None) -> str:
+        """The control API's bearer token: the configured one, else kept here, made once, 0600."""
+        path = self.path / "token"
+        token = configured or _existing(path) or secrets.token_urlsafe(32)
+        _write_private(path, token + "\n")
+        return token
+
+    def announce(self, runtime: Runtime) -> None:
+        _write_private(self.path / "daemon.json", msgspec.json.encode(runtime).decode() + "\n")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            (self.path / "daemon.json").unlink(missing_ok=True)
+        self._lock.truncate(0)
+        self._lock.close()
+
+
+def read_runtime(path: Path) -> Runtime | None:
+    """Where the daemon on this directory listens; None where none runs."""
+    try:
+        return msgspec.json.decode((path / "daemon.json").read_bytes(), type=Runtime)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def read_token(path: Path) -> str:
+    """The control token, "" where it is missing or not ours to read."""
+    return _existing(path / "token")
+
+
+def _existing(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Atomic, readable by us alone."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        fresh.replace(path)
+    except OSError as error:
+        raise DataDirError(f"cannot write {path}: {error.strerror}") from None

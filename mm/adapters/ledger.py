@@ -1,0 +1,230 @@
+"""What must survive: fills, orders, commands, latch, equity, checkpoints, in one SQLite file."""
+
+import asyncio
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from mm.adapters.ledger_schema import LedgerError as LedgerError
+from mm.adapters.ledger_schema import open_database
+from mm.adapters.ledger_state import LedgerState as LedgerState
+from mm.adapters.ledger_state import read_state
+from mm.adapters.ledger_writer import InlineWriter, Read, Row, T, ThreadWriter, Writer
+from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
+from mm.model.events import (
+    Account,
+    Command,
+    Event,
+    Fill,
+    Funding,
+    OrderClosed,
+    OrderOpened,
+    Rejected,
+    Start,
+    Unresolved,
+)
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns
+
+READ_TIMEOUT_S = 60.0
+MARK_INTERVAL_NS = 60 * NS_PER_S
+DAY_NS = 86_400 * NS_PER_S
+CHECKPOINTS_KEPT = 3
+
+FILL = """INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+    ON CONFLICT (instrument, trade_id, venue_ms) DO NOTHING"""
+FUNDING = """INSERT INTO funding VALUES (?,?,?,?,?)
+    ON CONFLICT (instrument, venue_ms) DO NOTHING"""
+ORDER = "INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?)"
+COMMAND = "INSERT INTO commands VALUES (?,?,?,?,?)"
+LATCH = """INSERT INTO latches (ts, instrument, reason) SELECT ?1, ?2, ?3
+    WHERE ?3 <> coalesce((SELECT reason FROM latches WHERE instrument = ?2
+                          ORDER BY id DESC LIMIT 1), '')"""
+EQUITY = "INSERT INTO equity VALUES (?,?,?,?)"
+CHECKPOINT = "INSERT INTO checkpoints (ts, instrument, crc, data) VALUES (?,?,?,?)"
+OLD_CHECKPOINTS = """DELETE FROM checkpoints WHERE instrument = ?1 AND id NOT IN (
+    SELECT id FROM checkpoints WHERE instrument = ?1 ORDER BY id DESC LIMIT ?2)"""
+RUN = """INSERT INTO runs (run_id, instrument, start_ns) VALUES (?,?,?)
+    ON CONFLICT (run_id, instrument) DO NOTHING"""
+END_RUN = "UPDATE runs SET end_ns = ?, outcome = ? WHERE run_id = ?"
+
+Params: TypeAlias = tuple[Any, ...]
+
+
+class Mark(Struct, frozen=True):
+    """The last equity mark written and the highest since the daemon started."""
+
+    ts: Ns
+    peak: Decimal
+
+
+class Ledger:
+    """Calls return at once (threaded): a writer commits behind them, in order.
+
+    A failed writer is never silent: the next call raises LedgerError, as do flush and close.
+    Not meant for calls from several threads.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._marks: dict[str, Mark] = {}
+
+    @classmethod
+    def open(cls, path: Path | str, threaded: bool = True) -> "Ledger":
+        """Create, migrate or continue the ledger. Raises LedgerError naming the remedy.
+
+        `threaded` False (and ":memory:") for simulation and tests: written on the caller's time.
+        """
+        database = open_database(path)
+        return cls((ThreadWriter if threaded else InlineWriter)(database, path))
+
+    def record_event(self, instrument: str, event: Event) -> None:
+        """Keep what must survive of this event; market data passes by. A fill counts once."""
+        recorder = RECORDERS.get(type(event))
+        if recorder is not None:
+            self._writer.put(Row(*recorder(instrument, event)))
+        elif type(event) is Account:
+            self.mark(event.ts, instrument, event.position, event.equity)
+
+    def record_actions(self, ts: Ns, instrument: str, actions: Sequence[Action]) -> None:
+        """Order commands, and Halt to the latch ("" clears it)."""
+        for action in actions:
+            if isinstance(action, Halt):
+                self.latch(ts, instrument, action.reason)
+            else:
+                self._writer.put(Row(ORDER, _command_row(ts, instrument, action)))
+
+    def mark(self, ts: Ns, instrument: str, position: Decimal, equity: Decimal) -> None:
+        """Equity now; written on a new peak, a new UTC day, and else once a minute."""
+        last = self._marks.get(instrument)
+        if (
+            last is None
+            or equity > last.peak
+            or ts // DAY_NS != last.ts // DAY_NS
+            or ts - last.ts >= MARK_INTERVAL_NS
+        ):
+            self._marks[instrument] = Mark(ts, equity if last is None else max(last.peak, equity))
+            self._writer.put(Row(EQUITY, (ts, instrument, str(position), str(equity))))
+
+    def latch(self, ts: Ns, instrument: str, reason: str) -> None:
+        """Set the kill switch (or clear it with ""); each change stays on record.
+
+        Clearing starts peak and day equity afresh: the loss that halted must not halt again.
+        """
+        self._writer.put(Row(LATCH, (ts, instrument, reason)))
+        if not reason:
+            self._marks.pop(instrument, None)
+
+    def checkpoint(self, ts: Ns, instrument: str, data: bytes) -> None:
+        """Keep the estimators' state; the last three stay. Refuses an empty one."""
+        if not data:
+            raise ValueError("an empty checkpoint would replace a good one")
+        self._writer.put(Row(CHECKPOINT, (ts, instrument, zlib.crc32(data), data)))
+        self._writer.put(Row(OLD_CHECKPOINTS, (instrument, CHECKPOINTS_KEPT)))
+
+    def end_run(self, ts: Ns, run_id: str, outcome: str) -> None:
+        self._writer.put(Row(END_RUN, (ts, outcome, run_id)))
+
+    def prune_orders(self, before: Ns) -> None:
+        """Forget order commands and transitions older than `before`; fills stay for ever."""
+        self._writer.put(Row("DELETE FROM orders WHERE ts < ?", (before,)))
+
+    def state(self, instrument: str, now: Ns) -> LedgerState:
+        """What the ledger knows, all rows so far included; `now` says which UTC day it is."""
+        return self.read(lambda database: read_state(database, instrument, now))
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of `query`, run after all rows so far. Blocks: for start, tests and tools."""
+        return self._writer.submit(query).result(READ_TIMEOUT_S)
+
+    async def flush(self) -> None:
+        """Returns when all rows so far are committed. Raises LedgerError if any was not."""
+        done: Read[None] = lambda _: None  # noqa: E731 - typed, and not worth a name
+        await asyncio.wrap_future(self._writer.submit(done))
+
+    def close(self) -> None:
+        """Commit and close. Raises LedgerError if a row could not be written."""
+        self._writer.close()
+
+
+def _fill(instrument: str, event: Fill) -> tuple[str, Params]:
+    return FILL, (
+        instrument,
+        event.trade_id,
+        event.venue_ts // NS_PER_MS,
+        event.ts,
+        event.cloid,
+        event.oid,
+        int(event.side),
+        str(event.price),
+        str(event.size),
+        str(event.fee),
+        str(event.start_position),
+        event.quote,
+    )
+
+
+def _funding(instrument: str, event: Funding) -> tuple[str, Params]:
+    venue_ms = event.venue_ts // NS_PER_MS
+    return FUNDING, (instrument, venue_ms, event.ts, str(event.amount), event.rate)
+
+
+def _opened(instrument: str, event: OrderOpened) -> tuple[str, Params]:
+    return ORDER, _order_row(event.ts, instrument, event.cloid, "opened", event.oid)
+
+
+def _closed(instrument: str, event: OrderClosed) -> tuple[str, Params]:
+    return ORDER, _order_row(event.ts, instrument, event.cloid, "closed", event.oid, event.reason)
+
+
+def _rejected(instrument: str, event: Rejected) -> tuple[str, Params]:
+    reason = f"{event.kind} {event.code}: {event.message}"
+    return ORDER, _order_row(event.ts, instrument, event.cloid, "rejected", None, reason)
+
+
+def _unresolved(instrument: str, event: Unresolved) -> tuple[str, Params]:
+    return ORDER, _order_row(event.ts, instrument, event.cloid, "unresolved", None, event.kind)
+
+
+def _operator(instrument: str, event: Command) -> tuple[str, Params]:
+    return COMMAND, (event.ts, instrument, event.verb, event.source, event.reason)
+
+
+def _start(instrument: str, event: Start) -> tuple[str, Params]:
+    return RUN, (event.run_id, instrument, event.ts)
+
+
+RECORDERS: dict[type, Callable[[str, Any], tuple[str, Params]]] = {
+    Fill: _fill,
+    Funding: _funding,
+    OrderOpened: _opened,
+    OrderClosed: _closed,
+    Rejected: _rejected,
+    Unresolved: _unresolved,
+    Command: _operator,
+    Start: _start,
+}
+
+
+def _command_row(ts: Ns, instrument: str, action: Place | Modify | Cancel | CancelAll) -> Params:
+    match action:
+        case Place() | Modify():
+            oid = action.oid if isinstance(action, Modify) else None
+            what = "modify" if isinstance(action, Modify) else "place"
+            price, size = str(action.price), str(action.size)
+            side, level = int(action.side), action.level
+            return ts, instrument, action.cloid, oid, what, side, level, price, size, ""
+        case Cancel():
+            return _order_row(ts, instrument, action.cloid, "cancel", None)
+        case CancelAll():
+            return _order_row(ts, instrument, "", "cancel_all", None, action.reason)
+
+
+def _order_row(
+    ts: Ns, instrument: str, cloid: str, what: str, oid: int | None, reason: str = ""
+) -> Params:
+    return ts, instrument, cloid, oid, what, None, None, None, None, reason

@@ -1,0 +1,123 @@
+"""The ledger's tables, their versions, and opening the file or saying clearly why not."""
+
+import sqlite3
+from pathlib import Path
+
+APPLICATION = 0x6D6D6C67  # "mmlg", in the file's header: another program's database is refused
+
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        run_id TEXT NOT NULL, instrument TEXT NOT NULL, start_ns INTEGER NOT NULL,
+        end_ns INTEGER, outcome TEXT, PRIMARY KEY (run_id, instrument)
+    );
+    CREATE TABLE fills (
+        instrument TEXT NOT NULL, trade_id INTEGER NOT NULL, venue_ms INTEGER NOT NULL,
+        ts INTEGER NOT NULL, cloid TEXT, oid INTEGER NOT NULL, side INTEGER NOT NULL,
+        price TEXT NOT NULL, size TEXT NOT NULL, fee TEXT NOT NULL,
+        start_position TEXT NOT NULL, quote INTEGER NOT NULL,
+        PRIMARY KEY (instrument, trade_id, venue_ms)
+    );
+    CREATE INDEX fills_by_time ON fills (instrument, venue_ms);
+    CREATE TABLE funding (
+        instrument TEXT NOT NULL, venue_ms INTEGER NOT NULL, ts INTEGER NOT NULL,
+        amount TEXT NOT NULL, rate REAL NOT NULL, PRIMARY KEY (instrument, venue_ms)
+    );
+    CREATE TABLE orders (
+        ts INTEGER NOT NULL, instrument TEXT NOT NULL, cloid TEXT NOT NULL, oid INTEGER,
+        what TEXT NOT NULL, side INTEGER, level INTEGER, price TEXT, size TEXT, reason TEXT
+    );
+    CREATE INDEX orders_by_time ON orders (ts);
+    CREATE TABLE commands (
+        ts INTEGER NOT NULL, instrument TEXT NOT NULL, verb TEXT NOT NULL,
+        source TEXT NOT NULL, reason TEXT NOT NULL
+    );
+    CREATE TABLE latches (
+        id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, instrument TEXT NOT NULL,
+        reason TEXT NOT NULL
+    );
+    CREATE TABLE equity (
+        ts INTEGER NOT NULL, instrument TEXT NOT NULL, position TEXT NOT NULL,
+        equity TEXT NOT NULL
+    );
+    CREATE INDEX equity_by_time ON equity (instrument, ts);
+    CREATE TABLE checkpoints (
+        id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, instrument TEXT NOT NULL,
+        crc INTEGER NOT NULL, data BLOB NOT NULL
+    )
+    """,
+)
+VERSION = len(MIGRATIONS)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be trusted or written. One line that names the remedy."""
+
+
+def open_database(path: Path | str) -> sqlite3.Connection:
+    """The ledger's connection, migrated to this version. Raises LedgerError.
+
+    Manual transactions; usable from a thread other than the caller's. ":memory:" for simulation.
+    """
+    try:
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise LedgerError(f"cannot open ledger {path}: {error}; check daemon.data_dir") from None
+    try:
+        _prepare(database, path)
+    except sqlite3.Error as error:
+        database.close()
+        raise broken(path, error) from None
+    except LedgerError:
+        database.close()
+        raise
+    return database
+
+
+def broken(path: Path | str, error: sqlite3.Error) -> LedgerError:
+    """The error that a user reads for a failing file: damage and refused writes differ."""
+    if isinstance(error, sqlite3.OperationalError):
+        return LedgerError(
+            f"cannot write ledger {path}: {error}; free space or fix permissions, then restart "
+            "(fills missed meanwhile are fetched from the venue)"
+        )
+    return LedgerError(
+        f"ledger {path} is damaged ({error}): move it and its -wal file away and restore a "
+        "backup, or start without it (the position is then the venue's, PnL starts at zero)"
+    )
+
+
+def _prepare(database: sqlite3.Connection, path: Path | str) -> None:
+    _check_owner(database, path)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    _migrate(database, path)
+
+
+def _check_owner(database: sqlite3.Connection, path: Path | str) -> None:
+    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    owner = database.execute("PRAGMA application_id").fetchone()[0]
+    if tables and owner != APPLICATION:
+        raise LedgerError(f"{path} is not a ledger of mm: choose another daemon.data_dir")
+
+
+def _migrate(database: sqlite3.Connection, path: Path | str) -> None:
+    """Each step and its version number in one transaction: a crash leaves the old version."""
+    found = database.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise LedgerError(
+            f"ledger {path} was written by a newer mm (schema {found}, this one knows {VERSION}): "
+            "run that version, or choose another daemon.data_dir"
+        )
+    for number in range(found, VERSION):
+        step = (
+            "BEGIN IMMEDIATE",
+            f"PRAGMA application_id={APPLICATION}",
+            MIGRATIONS[number],
+            f"PRAGMA user_version={number + 1}",
+            "COMMIT;",
+        )
+        database.executescript(";".join(step))

@@ -1,0 +1,118 @@
+"""What the ledger remembers of one instrument, computed exactly from its rows."""
+
+import sqlite3
+import zlib
+from decimal import Context, Decimal, localcontext
+
+from msgspec import Struct
+
+from mm.model.units import NS_PER_S, Ns
+
+RECENT_FILLS = 10_000
+DAY_NS = 86_400 * NS_PER_S
+EXACT = Context(prec=100)  # sums are never rounded, whatever the number of fills
+
+
+class LedgerState(Struct, frozen=True, kw_only=True):
+    """`position` and `cash` (Σ -side·price·size - fees + funding) are exact sums over all rows.
+
+    `halted` is the latched reason or "". `peak_equity` is the highest mark since the latch was
+    last cleared, `day_equity` the first of the current UTC day since then; None without a mark.
+    """
+
+    position: Decimal
+    cash: Decimal
+    halted: str
+    peak_equity: Decimal | None
+    day_equity: Decimal | None
+    checkpoint: bytes | None
+    checkpoint_ts: Ns | None
+    last_fill_ms: int
+    """Venue time of the latest fill, 0 without any: fetch from here on."""
+    fill_ids: frozenset[tuple[int, int]]
+    """(trade_id, venue_ms) of the latest fills: these need not be told again."""
+    fills: int
+    first_ts: Ns | None
+    """When the first run began: PnL counts from here; None on a new ledger."""
+
+
+def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> LedgerState:
+    position, cash, count = _sums(database, instrument)
+    recent = database.execute(
+        "SELECT trade_id, venue_ms FROM fills WHERE instrument = ? ORDER BY venue_ms DESC LIMIT ?",
+        (instrument, RECENT_FILLS),
+    ).fetchall()
+    peak, day = _equity(database, instrument, now)
+    checkpoint, checkpoint_ts = _checkpoint(database, instrument)
+    return LedgerState(
+        position=position,
+        cash=cash,
+        halted=_halted(database, instrument),
+        peak_equity=peak,
+        day_equity=day,
+        checkpoint=checkpoint,
+        checkpoint_ts=checkpoint_ts,
+        last_fill_ms=recent[0][1] if recent else 0,
+        fill_ids=frozenset(recent),
+        fills=count,
+        first_ts=database.execute(
+            "SELECT min(start_ns) FROM runs WHERE instrument = ?", (instrument,)
+        ).fetchone()[0],
+    )
+
+
+def _sums(database: sqlite3.Connection, instrument: str) -> tuple[Decimal, Decimal, int]:
+    position = cash = Decimal(0)
+    count = 0
+    rows = database.execute(
+        "SELECT side, price, size, fee FROM fills WHERE instrument = ?", (instrument,)
+    )
+    funding = database.execute("SELECT amount FROM funding WHERE instrument = ?", (instrument,))
+    with localcontext(EXACT):
+        for side, price, size, fee in rows:
+            signed = side * Decimal(size)
+            position += signed
+            cash -= signed * Decimal(price) + Decimal(fee)
+            count += 1
+        cash += sum((Decimal(amount) for (amount,) in funding), Decimal(0))
+    return position, cash, count
+
+
+def _halted(database: sqlite3.Connection, instrument: str) -> str:
+    row = database.execute(
+        "SELECT reason FROM latches WHERE instrument = ? ORDER BY id DESC LIMIT 1", (instrument,)
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _equity(
+    database: sqlite3.Connection, instrument: str, now: Ns
+) -> tuple[Decimal | None, Decimal | None]:
+    """(peak, first of the day), both since the latch was last cleared."""
+    cleared = database.execute(
+        "SELECT coalesce(max(ts), 0) FROM latches WHERE instrument = ? AND reason = ''",
+        (instrument,),
+    ).fetchone()[0]
+    peak = database.execute(
+        "SELECT equity FROM equity WHERE instrument = ? AND ts >= ? "
+        "ORDER BY CAST(equity AS REAL) DESC LIMIT 1",
+        (instrument, cleared),
+    ).fetchone()
+    midnight = now - now % DAY_NS
+    day = database.execute(
+        "SELECT equity FROM equity WHERE instrument = ? AND ts >= ? ORDER BY ts LIMIT 1",
+        (instrument, max(cleared, midnight)),
+    ).fetchone()
+    return (Decimal(peak[0]) if peak else None, Decimal(day[0]) if day else None)
+
+
+def _checkpoint(database: sqlite3.Connection, instrument: str) -> tuple[bytes | None, Ns | None]:
+    """The latest one that is whole."""
+    rows = database.execute(
+        "SELECT ts, crc, data FROM checkpoints WHERE instrument = ? ORDER BY id DESC",
+        (instrument,),
+    )
+    for ts, crc, data in rows:
+        if data and zlib.crc32(data) == crc:
+            return data, ts
+    return None, None
