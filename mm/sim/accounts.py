@@ -1,0 +1,170 @@
+"""Who owns what: cash in micro-USD, positions in lots, cross margin; every cent has two sides."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mm.model.exchange import FillReport, FundingReport
+from mm.sim.orders import Order
+
+HISTORY_ORDERS = 2000  # the venue forgets older ones
+HISTORY_FILLS = 10_000
+
+Marks = Callable[[int], int]
+"""Micro-USD per lot of an asset, at its mark price."""
+
+
+@dataclass(slots=True)
+class Position:
+    """`size` in lots, signed. `cost`: micro-USD paid for what is open, signed like `size`.
+
+    `buys` and `sells`: micro-USD of resting orders that may increase it (not reduce-only).
+    """
+
+    leverage: int
+    max_leverage: int
+    is_cross: bool = True
+    size: int = 0
+    cost: int = 0
+    buys: int = 0
+    sells: int = 0
+    funding_since_open: int = 0
+    funding_all_time: int = 0
+
+    def trade(self, lots: int, unit: int) -> int:
+        """Add signed `lots` at `unit` micro-USD per lot; returns the realised profit.
+
+        A reduction takes its share of `cost` (average entry), rounded to the micro-dollar;
+        profit + change of unrealised profit is exact all the same.
+        """
+        if self.size * lots >= 0:
+            self._open(lots, unit)
+            return 0
+        closed = min(abs(lots), abs(self.size))
+        share = self.cost * closed // abs(self.size)
+        direction = 1 if self.size > 0 else -1
+        self.size -= direction * closed
+        self.cost -= share
+        self._open(lots + direction * closed, unit)
+        return direction * closed * unit - share
+
+    def _open(self, lots: int, unit: int) -> None:
+        if not self.size:
+            self.funding_since_open = 0
+        self.size += lots
+        self.cost += lots * unit
+
+    def unrealised(self, unit: int) -> int:
+        return self.size * unit - self.cost
+
+    def initial_margin(self, unit: int) -> int:
+        return abs(self.size) * unit // self.leverage
+
+    def maintenance_margin(self, unit: int) -> int:
+        """Half of the initial margin at the asset's maximum leverage."""
+        return abs(self.size) * unit // (2 * self.max_leverage)
+
+    def requirement(self, unit: int, buy: int = 0, sell: int = 0) -> int:
+        """Initial margin with all resting orders of the worse side filled, and `buy` or `sell`."""
+        notional = self.size * unit
+        worst = max(abs(notional), notional + self.buys + buy, self.sells + sell - notional)
+        return worst // self.leverage
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """`cash` excludes unrealised profit. `orders` are open; `history` includes them."""
+
+    user: str
+    cash: int = 0
+    positions: dict[int, Position] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    cloids: dict[str, int] = field(default_factory=dict)
+    history: dict[int, Order] = field(default_factory=dict)
+    fills: deque[FillReport] = field(default_factory=lambda: deque(maxlen=HISTORY_FILLS))
+    fundings: deque[FundingReport] = field(default_factory=lambda: deque(maxlen=HISTORY_FILLS))
+    volume: int = 0
+    requests: int = 0
+    spare_ms: int = 0
+    """When an action was last let through on an exhausted budget."""
+    cancel_at_ms: int | None = None
+
+    def remember(self, order: Order) -> None:
+        """Keep the order in the history, and forget the oldest closed one past the bound."""
+        self.history[order.oid] = order
+        if order.cloid is not None:
+            self.cloids[order.cloid] = order.oid
+        if len(self.history) <= HISTORY_ORDERS:
+            return
+        oldest = next((oid for oid in self.history if oid not in self.orders), None)
+        if oldest is None:
+            return
+        gone = self.history.pop(oldest)
+        if gone.cloid is not None and self.cloids.get(gone.cloid) == oldest:
+            del self.cloids[gone.cloid]
+
+    def find(self, target: int | str) -> Order | None:
+        """An order by oid or client id (the latest that had it), open or remembered."""
+        oid = target if isinstance(target, int) else self.cloids.get(target.lower())
+        return None if oid is None else self.history.get(oid)
+
+    def lots(self, asset: int) -> int:
+        position = self.positions.get(asset)
+        return 0 if position is None else position.size
+
+    def equity(self, marks: Marks) -> int:
+        return self.cash + sum(p.unrealised(marks(a)) for a, p in self.positions.items() if p.size)
+
+    def margin_used(self, marks: Marks) -> int:
+        return sum(p.initial_margin(marks(a)) for a, p in self.positions.items() if p.size)
+
+    def maintenance(self, marks: Marks) -> int:
+        return sum(p.maintenance_margin(marks(a)) for a, p in self.positions.items() if p.size)
+
+    def requirement(self, marks: Marks) -> int:
+        return sum(p.requirement(marks(a)) for a, p in self.positions.items())
+
+
+@dataclass(slots=True)
+class Accounts:
+    """All parties: clients, the background (`house_*`), and the fees taken."""
+
+    faucet: int
+    by_user: dict[str, Account] = field(default_factory=dict)
+    agents: dict[str, str] = field(default_factory=dict)
+    deposits: int = 0
+    fees: int = 0
+    house_cash: int = 0
+    """Micro-USD that the background has received less paid, positions not valued."""
+    house_lots: dict[int, int] = field(default_factory=dict)
+
+    def known(self, user: str) -> Account | None:
+        """The account of this address; with a faucet, a new address is given one with money."""
+        account = self.by_user.get(user)
+        if account is None and self.faucet and user not in self.agents:
+            account = self.open(user)
+            self.deposit(account, self.faucet)
+        return account
+
+    def open(self, user: str) -> Account:
+        return self.by_user.setdefault(user, Account(user))
+
+    def deposit(self, account: Account, amount: int) -> None:
+        account.cash += amount
+        self.deposits += amount
+
+    def imbalance(self) -> int:
+        """Micro-USD created from nothing: 0, always."""
+        clients = sum(
+            a.cash - sum(p.cost for p in a.positions.values()) for a in self.by_user.values()
+        )
+        return clients + self.house_cash + self.fees - self.deposits
+
+    def net_lots(self, asset: int) -> int:
+        """Sum of all positions, the background's included: 0, always."""
+        return self.house_lots.get(asset, 0) + sum(a.lots(asset) for a in self.by_user.values())
+
+
+def fee(notional: int, rate_e9: int) -> int:
+    """Rounded half-up to the micro-dollar, per fill; `rate_e9` in units of 10^-9."""
+    return (notional * rate_e9 + 500_000_000) // 1_000_000_000
