@@ -1,0 +1,214 @@
+"""Signed markouts of our quote fills, per side and horizon (`model.md` 4)."""
+
+import math
+
+from msgspec import Struct
+
+from mm.core.settings import AdverseSettings
+from mm.core.stochastic.timeline import Timeline
+from mm.core.stochastic.volatility import Z90
+from mm.model.estimate import Estimate, Source
+from mm.model.units import BPS, NS_PER_S, Ns, Side, nanoseconds, seconds
+
+GRACE_NS = NS_PER_S
+"""Time for the books of a venue time to reach us before S is looked up."""
+PRIOR_STRENGTH = 2.0
+"""Pseudo-observations behind the prior variance of one markout."""
+
+
+class Markout(Struct, frozen=True, gc=False):
+    """AS(τ) of every fill of one arrival: they share S just before and S at the horizon."""
+
+    side: Side
+    venue_ts: Ns
+    horizon_s: float
+    reference: float
+    mark: float
+
+    @property
+    def bps(self) -> float:
+        """-s·1e4·(S_{t+τ} - S_t)/S_t: positive moved against us."""
+        return -self.side * BPS * (self.mark - self.reference) / self.reference
+
+
+class MeanState(Struct, frozen=True):
+    n: float
+    total: float
+    squares: float
+    overlap: float
+
+
+class SignedMean:
+    """Normal posterior of one mean, prior N(0, sd²), each arrival one observation.
+
+    Horizons of arrivals closer than τ overlap and share the noise of S, by 1 - Δ/τ for a
+    diffusion: `overlap` sums these correlations, so that the s.e. does not pretend independence.
+    """
+
+    __slots__ = ("_horizon", "_prior_variance", "_recent", "n", "overlap", "squares", "total")
+
+    def __init__(self, horizon_s: float, prior_sd: float) -> None:
+        self._horizon = nanoseconds(horizon_s)
+        self._prior_variance = prior_sd * prior_sd
+        self._recent: list[Ns] = []
+        self.n = 0.0
+        self.total = 0.0
+        self.squares = 0.0
+        self.overlap = 0.0
+
+    def learn(self, at: Ns, value: float) -> None:
+        horizon = self._horizon
+        self._recent = [t for t in self._recent if abs(at - t) < horizon]
+        shared = math.fsum(1.0 - abs(at - t) / horizon for t in self._recent)
+        self._recent.append(at)
+        self.n += 1.0
+        self.total += value
+        self.squares += value * value
+        self.overlap += 1.0 + 2.0 * shared
+
+    def fade(self, factor: float) -> None:
+        self.n *= factor
+        self.total *= factor
+        self.squares *= factor
+        self.overlap *= factor * factor
+
+    def posterior(self, noise_variance: float) -> tuple[float, float]:
+        """(mean, standard error) in bps. `noise_variance`: σ²τ, the prior of one markout's."""
+        if self.n <= 0:
+            return 0.0, math.sqrt(self._prior_variance)
+        mean = self.total / self.n
+        spread = max(self.squares - self.total * mean, 0.0)
+        prior = max(noise_variance, self._prior_variance)
+        variance = (PRIOR_STRENGTH * prior + spread) / (PRIOR_STRENGTH + self.n)
+        sampling = variance * self.overlap / (self.n * self.n)
+        precision = 1.0 / self._prior_variance + 1.0 / sampling
+        return mean / sampling / precision, math.sqrt(1.0 / precision)
+
+    def state(self) -> MeanState:
+        return MeanState(self.n, self.total, self.squares, self.overlap)
+
+    def load(self, state: MeanState) -> None:
+        self.n, self.total = state.n, state.total
+        self.squares, self.overlap = state.squares, state.overlap
+
+
+class Pending(Struct):
+    side: Side
+    venue_ts: Ns
+    ts: Ns
+    reference: float | None = None
+    done: int = 0
+    """Horizons already measured or missed."""
+
+
+class AdverseState(Struct, frozen=True):
+    """What `AdverseSelection` knows, for a checkpoint: means in order bid, ask × horizons."""
+
+    horizons_s: tuple[float, ...]
+    measured: int
+    means: tuple[MeanState, ...]
+    pending: tuple[Pending, ...]
+
+
+class AdverseSelection:
+    """Owner of the markouts. `measured` counts arrivals whose primary horizon has passed."""
+
+    __slots__ = ("_faded_at", "_horizons", "_last", "_means", "_pending", "_settings", "measured")
+
+    def __init__(self, settings: AdverseSettings) -> None:
+        self._settings = settings
+        self._horizons = tuple(sorted({*settings.horizons_s, settings.primary_s}))
+        self._means = {
+            (side, tau): SignedMean(tau, settings.prior_sd_bps)
+            for side in (Side.BID, Side.ASK)
+            for tau in self._horizons
+        }
+        self._pending: list[Pending] = []
+        self._faded_at: Ns | None = None
+        self._last: dict[Side, Ns] = {}
+        self.measured = 0
+
+    def learn(self, side: Side, venue_ts: Ns, ts: Ns) -> None:
+        """A new arrival; its other fills add nothing."""
+        self._pending.append(Pending(side, venue_ts, ts))
+
+    def flush(self, ts: Ns, fairs: Timeline[float | None]) -> tuple[Markout, ...]:
+        """At each Tick: the markouts whose horizon has passed."""
+        self._fade(ts)
+        found: list[Markout] = []
+        for pending in self._pending:
+            self._measure(pending, ts, fairs, found)
+        self._pending = [p for p in self._pending if p.done < len(self._horizons)]
+        for markout in found:
+            self._means[markout.side, markout.horizon_s].learn(markout.venue_ts, markout.bps)
+            if markout.horizon_s == self._settings.primary_s:
+                self.measured += 1
+                self._last[markout.side] = ts
+        return tuple(found)
+
+    def _measure(
+        self, pending: Pending, ts: Ns, fairs: Timeline[float | None], found: list[Markout]
+    ) -> None:
+        if pending.reference is None:
+            if ts - pending.ts < GRACE_NS:
+                return
+            pending.reference = fairs.before(pending.venue_ts)
+            if pending.reference is None:
+                pending.done = len(self._horizons)
+        while pending.done < len(self._horizons) and pending.reference is not None:
+            tau = self._horizons[pending.done]
+            span = nanoseconds(tau)
+            if ts - pending.ts < span + GRACE_NS:
+                return
+            mark = fairs.at(pending.venue_ts + span)
+            if mark is not None:
+                reference = pending.reference
+                found.append(Markout(pending.side, pending.venue_ts, tau, reference, mark))
+            pending.done += 1
+
+    def _fade(self, ts: Ns) -> None:
+        if self._faded_at is not None and ts > self._faded_at:
+            self._fade_by(seconds(ts - self._faded_at))
+        self._faded_at = ts
+
+    def _fade_by(self, age_s: float) -> None:
+        factor = 0.5 ** (age_s / (3600.0 * self._settings.half_life_h))
+        for mean in self._means.values():
+            mean.fade(factor)
+
+    def adverse_bps(self, side: Side, sigma: float) -> float:
+        """a_side: the posterior mean at the primary horizon, capped; may be negative."""
+        tau = self._settings.primary_s
+        mean, _ = self._means[side, tau].posterior(sigma * sigma * tau)
+        cap = self._settings.adverse_max_bps
+        return min(max(mean, -cap), cap)
+
+    def estimate(self, side: Side, horizon_s: float, sigma: float, ts: Ns) -> Estimate:
+        mean = self._means[side, horizon_s]
+        value, se = mean.posterior(sigma * sigma * horizon_s)
+        source = Source.OWN if mean.n > 0 else Source.PRIOR
+        last = self._last.get(side)
+        age = seconds(ts - last) if last is not None else None
+        return Estimate(value, value - Z90 * se, value + Z90 * se, mean.n, source, age)
+
+    @property
+    def horizons_s(self) -> tuple[float, ...]:
+        return self._horizons
+
+    def state(self) -> AdverseState:
+        means = tuple(mean.state() for mean in self._means.values())
+        pending = tuple(p for p in self._pending if p.reference is not None)
+        return AdverseState(self._horizons, self.measured, means, pending)
+
+    def load(self, state: AdverseState, age_s: float) -> None:
+        """Continue from a checkpoint, faded by its age; other horizons start afresh."""
+        numbers = [v for m in state.means for v in (m.n, m.total, m.squares, m.overlap)]
+        if not all(math.isfinite(v) for v in numbers) or state.measured < 0:
+            raise ValueError("checkpoint: markouts not finite")
+        if state.horizons_s != self._horizons or len(state.means) != len(self._means):
+            return
+        for mean, saved in zip(self._means.values(), state.means, strict=True):
+            mean.load(saved)
+        self._pending = list(state.pending)
+        self.measured = state.measured
+        self._fade_by(max(age_s, 0.0))

@@ -1,0 +1,189 @@
+"""The posterior of (κ, A) on a log grid: exact, conjugate in A (`model.md` 3)."""
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = NDArray[np.float64]
+
+POINTS = 96
+SPAN_SD = 4.0
+PRIOR_SHAPE = 0.5
+"""a0 of the Gamma prior of A: half an arrival."""
+ZOOM_CELLS = 8
+ZOOM = 16
+"""Points per cell where the posterior is narrower than two cells."""
+
+
+def grid(centre: float) -> Vector:
+    """ln κ at 96 points over ±4 sd of the lognormal prior, sd(ln κ) = 1."""
+    return math.log(centre) + np.linspace(-SPAN_SD, SPAN_SD, POINTS)
+
+
+def exposure_integral(kappa: Vector, depths: list[float], spans_s: list[float]) -> Vector:
+    """S_k = Σ_i dt_i·e^(-κ_k·δ_i): seconds of exposure, discounted to depth 0."""
+    decayed = np.exp(np.multiply.outer(-kappa, np.array(depths)))
+    total: Vector = np.add.reduce(decayed * np.array(spans_s), axis=1)
+    return total
+
+
+def reach_log_likelihood(kappa: Vector, near: list[float], far: list[float]) -> Vector:
+    """G_k = Σ_i ln(e^(-κ_k·δ_i) - e^(-κ_k·δ_i')): reaches known to lie in [δ, δ')."""
+    start = np.array(near)
+    width = np.array(far) - start
+    inside = np.log(-np.expm1(np.multiply.outer(-kappa, width)))
+    total: Vector = np.add.reduce(inside - np.multiply.outer(kappa, start), axis=1)
+    return total
+
+
+class Evidence:
+    """Sufficient statistics of one source: arrivals, their reach, and the exposure, all fading."""
+
+    __slots__ = ("arrivals", "exposure", "reach")
+
+    def __init__(self) -> None:
+        self.arrivals = 0.0
+        self.reach: Vector = np.zeros(POINTS)
+        self.exposure: Vector = np.zeros(POINTS)
+
+    def fade(self, factor: float) -> None:
+        self.arrivals *= factor
+        self.reach = self.reach * factor
+        self.exposure = self.exposure * factor
+
+    def regrid(self, old: Vector, new: Vector) -> None:
+        """Carry the smooth functions of ln κ to another grid."""
+        self.reach = np.interp(new, old, self.reach)
+        self.exposure = np.interp(new, old, self.exposure)
+
+
+class Posterior:
+    """Weights over ln κ, and A | κ ~ Gamma(`shape`, `rate`)."""
+
+    __slots__ = ("kappa", "log_kappa", "mean_log", "rate", "sd_log", "shape", "weights")
+
+    def __init__(self, log_kappa: Vector, log_density: Vector, shape: float, rate: Vector) -> None:
+        density = np.exp(log_density - np.maximum.reduce(log_density))
+        self.weights: Vector = density / np.add.reduce(density)
+        self.log_kappa = log_kappa
+        self.kappa: Vector = np.exp(log_kappa)
+        self.shape = shape
+        self.rate = rate
+        self.mean_log = float(np.add.reduce(self.weights * log_kappa))
+        variance = float(np.add.reduce(self.weights * (log_kappa - self.mean_log) ** 2))
+        self.sd_log = math.sqrt(variance)
+
+    @property
+    def step(self) -> float:
+        return float(self.log_kappa[1] - self.log_kappa[0])
+
+    @property
+    def kappa_value(self) -> float:
+        """exp(E ln κ): the centre of the prior where there is no data."""
+        return math.exp(self.mean_log)
+
+    @property
+    def arrival_value(self) -> float:
+        """E[A | κ = kappa_value]: with it a point on the ridge that the data know best."""
+        return self.shape / self.rate_at(self.mean_log)
+
+    def rate_at(self, log_kappa: float) -> float:
+        """The Gamma rate at any κ, log-linear between grid points."""
+        return math.exp(float(np.interp(log_kappa, self.log_kappa, np.log(self.rate))))
+
+    def kappa_quantile(self, probability: float) -> float:
+        """Linear inside a cell of the cumulative weights; a point's cell is centred on it."""
+        return math.exp(self.log_kappa_quantile(probability))
+
+    def log_kappa_quantile(self, probability: float) -> float:
+        edges = np.add.accumulate(self.weights)
+        index = min(int(np.searchsorted(edges, probability)), len(edges) - 1)
+        below = float(edges[index - 1]) if index else 0.0
+        inside = (probability - below) / max(float(self.weights[index]), 1e-300)
+        return float(self.log_kappa[index]) + (min(max(inside, 0.0), 1.0) - 0.5) * self.step
+
+    def arrival_quantile(self, probability: float) -> float:
+        """Of the marginal of A, a mixture of Gammas (each by Wilson and Hilferty's cube root)."""
+        solid = [
+            (float(w), float(b)) for w, b in zip(self.weights, self.rate, strict=True) if w > 1e-6
+        ]
+        total = math.fsum(w for w, _ in solid)
+        low = math.log(1e-12)
+        high = math.log(100.0 * (self.shape + 10.0) / min(b for _, b in solid))
+        for _ in range(48):
+            middle = 0.5 * (low + high)
+            value = math.exp(middle)
+            mass = math.fsum(w * gamma_cdf(self.shape, b * value) for w, b in solid) / total
+            low, high = (middle, high) if mass < probability else (low, middle)
+        return math.exp(0.5 * (low + high))
+
+    def expected_rate(self, depth: float) -> float:
+        """E[A·e^(-κ·max(δ,0))], arrivals per second on one side."""
+        mean_arrival = self.shape / self.rate
+        reached = np.exp(-self.kappa * max(depth, 0.0))
+        return float(np.add.reduce(self.weights * mean_arrival * reached))
+
+    def depth_for_rate(self, per_s: float) -> float:
+        """δ* >= 0 at which one side's expected rate is `per_s`; 0 where it is less even there.
+
+        ln rate is convex and falls in δ, so Newton from 0 approaches from the left.
+        """
+        base = self.weights * (self.shape / self.rate)
+        depth = 0.0
+        for _ in range(60):
+            terms = base * np.exp(-self.kappa * depth)
+            rate = float(np.add.reduce(terms))
+            gap = math.log(rate / per_s) if rate > 0 else 0.0
+            if gap <= 1e-9:
+                break
+            depth += gap * rate / float(np.add.reduce(self.kappa * terms))
+        return depth
+
+
+def gamma_cdf(shape: float, value: float) -> float:
+    """P(Gamma(shape, 1) <= value), Wilson and Hilferty (1931)."""
+    cube = (value / shape) ** (1.0 / 3.0)
+    z = (cube - 1.0 + 1.0 / (9.0 * shape)) * 3.0 * math.sqrt(shape)
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+def posterior(
+    log_kappa: Vector, own: Evidence, public: Evidence, weight: float, b0: float
+) -> Posterior:
+    """ln p(κ_k) = ln prior_k + G_k - (a0+N)·ln(b0+S_k), public evidence tempered by `weight`."""
+    shape = PRIOR_SHAPE + own.arrivals + weight * public.arrivals
+    rate = np.maximum(b0 + own.exposure + weight * public.exposure, 1e-9)
+    centre = 0.5 * (log_kappa[0] + log_kappa[-1])
+    log_prior = -0.5 * (log_kappa - centre) ** 2
+    log_density = log_prior + own.reach + weight * public.reach - shape * np.log(rate)
+    coarse = Posterior(log_kappa, log_density, shape, rate)
+    if coarse.sd_log >= 2.0 * coarse.step:
+        return coarse
+    return zoomed(log_kappa, log_density, shape, rate)
+
+
+def zoomed(log_kappa: Vector, log_density: Vector, shape: float, rate: Vector) -> Posterior:
+    """The same posterior on `ZOOM` points a cell around its peak: both functions are smooth."""
+    peak = int(np.argmax(log_density))
+    first = min(max(peak - ZOOM_CELLS, 1), POINTS - 3)
+    last = max(min(peak + ZOOM_CELLS, POINTS - 2), 2)
+    cells = np.arange(first, last)
+    fine = cubic(log_kappa, cells)
+    fine_rate = np.exp(cubic(np.log(rate), cells))
+    return Posterior(fine, cubic(log_density, cells), shape, fine_rate)
+
+
+def cubic(values: Vector, cells: NDArray[np.int64]) -> Vector:
+    """Four-point Lagrange interpolation at `ZOOM` points of each cell [k, k+1)."""
+    s = np.arange(ZOOM) / ZOOM
+    weights = (
+        -s * (s - 1) * (s - 2) / 6,
+        (s + 1) * (s - 1) * (s - 2) / 2,
+        -(s + 1) * s * (s - 2) / 2,
+        (s + 1) * s * (s - 1) / 6,
+    )
+    parts = [np.multiply.outer(values[cells + j - 1], w) for j, w in enumerate(weights)]
+    fine: Vector = (parts[0] + parts[1] + parts[2] + parts[3]).ravel()
+    return fine

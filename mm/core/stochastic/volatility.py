@@ -1,0 +1,157 @@
+"""Diffusive volatility of the fair price: time-normalised bipower variation (`model.md` 2)."""
+
+import math
+
+import msgspec
+from msgspec import Struct
+
+from mm.core.settings import VolatilitySettings
+from mm.model.estimate import Estimate, Source
+from mm.model.units import BPS, Ns, nanoseconds, seconds
+
+Z90 = 1.6448536269514722
+BIPOWER_VARIANCE = math.pi**2 / 4 + math.pi - 3
+"""n·Var(BV)/σ⁴ for a diffusion (Barndorff-Nielsen, Shephard 2004)."""
+PRIOR_FACTOR = 3.0
+"""The prior's 90 % interval: a third to three times."""
+
+
+class VolatilityState(Struct, frozen=True):
+    """The sums of `Volatility`, for a checkpoint."""
+
+    observations: float
+    squares: float
+    time_s: float
+    products: float
+    root_s: float
+    root_squares: float
+
+
+class Volatility:
+    """Samples S at the first update at least `sample_s` after the last sample.
+
+    A return counts over the time that it really spans, so the rate of updates does not matter;
+    a product of neighbours holds at most one jump, so jumps hardly move it. All sums fade by
+    time with `half_life_s`.
+    """
+
+    __slots__ = (
+        "_first",
+        "_gap",
+        "_last",
+        "_observations",
+        "_previous",
+        "_products",
+        "_root_s",
+        "_root_squares",
+        "_settings",
+        "_squares",
+        "_time_s",
+    )
+
+    def __init__(self, settings: VolatilitySettings) -> None:
+        self._settings = settings
+        self._gap = nanoseconds(settings.sample_s)
+        self._first: Ns | None = None
+        self._last: tuple[Ns, float] | None = None
+        self._previous: tuple[float, float] | None = None  # |r|, spacing
+        self._observations = 0.0
+        self._squares = 0.0
+        self._time_s = 0.0
+        self._products = 0.0
+        self._root_s = 0.0
+        self._root_squares = 0.0
+
+    def learn(self, ts: Ns, fair: float) -> None:
+        """A change of S, in bps of itself."""
+        if self._last is None:
+            self._first = ts if self._first is None else self._first
+            self._last = (ts, fair)
+            return
+        at, price = self._last
+        if ts - at < self._gap:
+            return
+        self._last = (ts, fair)
+        self._add(abs(BPS * math.log(fair / price)), seconds(ts - at))
+
+    def _add(self, move: float, spacing: float) -> None:
+        fade = 0.5 ** (spacing / self._settings.half_life_s)
+        self._observations += 1.0
+        self._squares = self._squares * fade + move * move
+        self._time_s = self._time_s * fade + spacing
+        self._products *= fade
+        self._root_s *= fade
+        self._root_squares *= fade * fade
+        if self._previous is not None:
+            before, spacing_before = self._previous
+            self._products += move * before
+            self._root_s += math.sqrt(spacing * spacing_before)
+            self._root_squares += spacing * spacing_before
+        self._previous = (move, spacing)
+
+    @property
+    def bipower(self) -> float | None:
+        """σ² in bps²/s without jumps; None before two returns."""
+        return math.pi / 2 * self._products / self._root_s if self._root_s > 0 else None
+
+    @property
+    def realised(self) -> float | None:
+        """σ² in bps²/s with jumps."""
+        return self._squares / self._time_s if self._time_s > 0 else None
+
+    @property
+    def jump_ratio(self) -> float | None:
+        """RV/BV: 1 without jumps."""
+        realised, bipower = self.realised, self.bipower
+        return realised / bipower if realised is not None and bipower else None
+
+    def estimate(self, ts: Ns) -> Estimate | None:
+        """σ in bps/√s, or None while warming up: at most `max_warmup_s` from the first update."""
+        settings = self._settings
+        measured = self._measured(ts)
+        if measured is not None and self._observations >= settings.min_observations:
+            return measured
+        if self._first is None or seconds(ts - self._first) < settings.max_warmup_s:
+            return None
+        prior = settings.sigma_prior
+        if measured is not None and measured.value > prior:
+            return measured
+        low, high = prior / PRIOR_FACTOR, prior * PRIOR_FACTOR
+        return Estimate(prior, low, high, self._observations, Source.PRIOR, self._age_s(ts))
+
+    def _measured(self, ts: Ns) -> Estimate | None:
+        variance = self.bipower or self.realised
+        if not variance:
+            return None
+        value = math.sqrt(variance)
+        n = self._root_s**2 / self._root_squares if self._root_squares > 0 else 1.0
+        spread = math.exp(Z90 * 0.5 * math.sqrt(BIPOWER_VARIANCE / n))
+        age = self._age_s(ts)
+        return Estimate(value, value / spread, value * spread, n, Source.PUBLIC, age)
+
+    def _age_s(self, ts: Ns) -> float | None:
+        return seconds(ts - self._last[0]) if self._last is not None else None
+
+    def state(self) -> VolatilityState:
+        return VolatilityState(
+            self._observations,
+            self._squares,
+            self._time_s,
+            self._products,
+            self._root_s,
+            self._root_squares,
+        )
+
+    def load(self, state: VolatilityState, age_s: float) -> None:
+        """Continue from a checkpoint; the gap itself is no return."""
+        sums = msgspec.structs.astuple(state)
+        if not all(math.isfinite(v) and v >= 0 for v in sums):
+            raise ValueError("checkpoint: volatility out of bounds")
+        fade = 0.5 ** (age_s / self._settings.half_life_s)
+        self._observations = state.observations * fade
+        self._squares = state.squares * fade
+        self._time_s = state.time_s * fade
+        self._products = state.products * fade
+        self._root_s = state.root_s * fade
+        self._root_squares = state.root_squares * fade * fade
+        self._previous = self._last = None

@@ -1,0 +1,202 @@
+"""Optimal quotes of Guéant, Lehalle, Fernandez-Tapia (2013): closed form and exact."""
+
+import math
+from functools import lru_cache
+
+from msgspec import Struct
+
+from mm.model.market_params import MarketParams
+from mm.model.quote import Binding, Quote, SideQuote, Term
+from mm.model.units import Side
+
+LATTICE = 0.005
+"""Spacing in ln(α/η) of the cached solutions; between them δ is interpolated linearly."""
+SMALL = 1e-8
+FLAT = 1e-12
+"""α/η at and below which risk is nil."""
+STEEP = 1e12
+REGIME_LOW, REGIME_HIGH = 0.5, 2.0
+
+
+def effective_gamma(gamma: float, regime: float = 1.0) -> float:
+    """γ × one bounded regime scalar: σ and q already carry the rest."""
+    return gamma * min(max(regime, REGIME_LOW), REGIME_HIGH)
+
+
+def cost_bps(params: MarketParams) -> float:
+    """c = fee + mean over sides of max(a, 0)."""
+    adverse = max(params.adverse_bid_bps, 0.0) + max(params.adverse_ask_bps, 0.0)
+    return params.maker_fee_bps + 0.5 * adverse
+
+
+def base_depth(gamma: float, kappa: float) -> float:
+    """c1 = ln(1 + γ/κ)/γ, bps."""
+    x = gamma / kappa
+    return (1.0 - 0.5 * x if x < SMALL else math.log1p(x) / x) / kappa
+
+
+def log_discount(gamma: float, kappa: float) -> float:
+    """(1 + κ/γ)·ln(1 + γ/κ): 1 at γ → 0."""
+    x = gamma / kappa
+    return 1.0 + 0.5 * x if x < SMALL else (1.0 + 1.0 / x) * math.log1p(x)
+
+
+def skew_slope(gamma: float, kappa: float, arrival: float) -> float:
+    """c2 = sqrt(γ/(2Aκ)·(1 + γ/κ)^(1 + κ/γ)), per lot and per σ."""
+    return math.sqrt(gamma / (2.0 * arrival * kappa) * math.exp(log_discount(gamma, kappa)))
+
+
+def effective_arrival(params: MarketParams) -> float:
+    """A_eff = A·e^(-κc): a cost per fill thins the intensity that counts."""
+    exponent = -params.kappa * cost_bps(params)
+    return max(params.arrival * math.exp(min(max(exponent, -600.0), 600.0)), 1e-300)
+
+
+class Shape(Struct, frozen=True, gc=False):
+    """h and skew at one inventory, bps, at the optimum without costs."""
+
+    half_spread: float
+    skew: float
+
+
+# -- closed form --------------------------------------------------------------------------------
+
+
+def closed_form(params: MarketParams, inventory: float) -> Shape:
+    """δ_bid = c1 + c2·σ·(½ + q), δ_ask = c1 + c2·σ·(½ - q): no inventory bound."""
+    slope = params.sigma * skew_slope(params.gamma, params.kappa, effective_arrival(params))
+    return Shape(base_depth(params.gamma, params.kappa) + 0.5 * slope, slope * inventory)
+
+
+# -- exact --------------------------------------------------------------------------------------
+
+
+def log_ratios(steepness: float, bound: int) -> tuple[float, ...]:
+    """ln(v_{q+1}/v_q) for q = 0..Q-1 of the ground state, `steepness` = α/η.
+
+    v > 0 solves (αq² - λ)·v_q = η·(v_{q+1} + v_{q-1}), so the ratios satisfy
+    r_{q-1} = 1/(α/η·q² + l - r_q) from r_Q = 0, l = -λ/η, and l = 2·r_0 by symmetry. A plain
+    eigenvector underflows; the ratios do not. l is found by bisection in (0, 2].
+    """
+    squares = [steepness * q * q for q in range(bound, 0, -1)]
+    low, high = 0.0, 2.0
+    while True:
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
+        ratio = 0.0
+        for square in squares:
+            gap = square + middle - ratio
+            if gap <= 0.0:
+                ratio = math.inf
+                break
+            ratio = 1.0 / gap
+        if middle < 2.0 * ratio:
+            low = middle
+        else:
+            high = middle
+    ratio, ratios = 0.0, []
+    for square in squares:
+        ratio = 1.0 / (square + high - ratio)
+        ratios.append(math.log(ratio))
+    return tuple(reversed(ratios))
+
+
+@lru_cache(maxsize=4096)
+def lattice_ratios(index: int, bound: int) -> tuple[float, ...]:
+    """`log_ratios` at a point of the lattice: a pure function, so the cache is no history."""
+    return log_ratios(math.exp(index * LATTICE), bound)
+
+
+def interpolated_ratios(steepness: float, bound: int) -> tuple[float, ...]:
+    """Linear in ln(α/η) between two lattice points: smooth, and within 1e-6 of the solution."""
+    place = math.log(min(max(steepness, FLAT), STEEP)) / LATTICE
+    index = math.floor(place)
+    part = place - index
+    low, high = lattice_ratios(index, bound), lattice_ratios(index + 1, bound)
+    return tuple(a + part * (b - a) for a, b in zip(low, high, strict=True))
+
+
+def steepness_of(params: MarketParams) -> float:
+    """α/η = ½κγσ² / (A_eff·(1 + γ/κ)^-(1 + κ/γ))."""
+    alpha = 0.5 * params.kappa * params.gamma * params.sigma * params.sigma
+    return alpha / effective_arrival(params) * math.exp(log_discount(params.gamma, params.kappa))
+
+
+def exact_shape(params: MarketParams, inventory: float, cached: bool = True) -> Shape:
+    """h(q) and skew(q) under |q| <= Q, linear between whole lots, beyond ±Q as at ±Q."""
+    bound = params.max_inventory_lots
+    solve = interpolated_ratios if cached else log_ratios
+    ratios = solve(steepness_of(params), bound)
+    base = base_depth(params.gamma, params.kappa)
+    q = min(max(inventory, -bound), bound)
+    whole = min(math.floor(q), bound - 1)
+    low = node(ratios, whole, base, params.kappa)
+    high = node(ratios, whole + 1, base, params.kappa)
+    part = q - whole
+    return Shape(
+        low.half_spread + part * (high.half_spread - low.half_spread),
+        low.skew + part * (high.skew - low.skew),
+    )
+
+
+def node(ratios: tuple[float, ...], q: int, base: float, kappa: float) -> Shape:
+    """h and skew at a whole inventory; at ±Q, h is the neighbour's and one side remains."""
+    bound = len(ratios)
+    if q < 0:
+        mirrored = node(ratios, -q, base, kappa)
+        return Shape(mirrored.half_spread, -mirrored.skew)
+    if q == bound:
+        half_spread = node(ratios, q - 1, base, kappa).half_spread
+        return Shape(half_spread, half_spread - (base + ratios[q - 1] / kappa))
+    bid = base - ratios[q] / kappa
+    ask = base + ratios[q - 1] / kappa if q else bid
+    return Shape(0.5 * (bid + ask), 0.5 * (bid - ask))
+
+
+# -- the quote ----------------------------------------------------------------------------------
+
+
+def quote(params: MarketParams, inventory_lots: float, exact: bool = True) -> Quote:
+    """Level-1 depths with their terms. m scales h only, never the skew.
+
+    A side is None, with its reason, at the inventory bound or where a depth is not finite.
+    """
+    shape = (exact_shape if exact else closed_form)(params, inventory_lots)
+    bound = params.max_inventory_lots
+    if not (math.isfinite(shape.half_spread) and math.isfinite(shape.skew)):
+        reason = "depth not finite"
+        return Quote(None, None, 0.0, 0.0, reason, reason)
+    full_long, full_short = inventory_lots >= bound, inventory_lots <= -bound
+    return Quote(
+        None if full_long else side_quote(params, Side.BID, shape, inventory_lots),
+        None if full_short else side_quote(params, Side.ASK, shape, inventory_lots),
+        shape.half_spread,
+        shape.skew,
+        "inventory at its bound" if full_long else "",
+        "inventory at its bound" if full_short else "",
+    )
+
+
+def side_quote(params: MarketParams, side: Side, shape: Shape, inventory: float) -> SideQuote:
+    """fee + max(a,0) + m·h ± skew + premia, at least the floor; a reducing side has neither."""
+    a = params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps
+    adverse = max(a, 0.0)
+    terms = [
+        Term("fee", params.maker_fee_bps),
+        Term("adverse", adverse),
+        Term("half_spread", params.calibration_gamma_mult * shape.half_spread),
+        Term("skew", side * shape.skew + 0.0),
+    ]
+    binding = Binding.GLFT
+    if side * inventory >= 0.0:
+        for premium in params.premia:
+            bps = premium.bid_bps if side is Side.BID else premium.ask_bps
+            terms.append(Term(premium.name, bps))
+            binding = Binding.CAP if premium.name == "cap" and bps < 0.0 else binding
+        floor = params.maker_fee_bps + adverse + params.min_edge_bps
+        short = floor - math.fsum(t.bps for t in terms)
+        if short > 0.0:
+            terms.append(Term("floor", short))
+            binding = Binding.FLOOR
+    return SideQuote(side, math.fsum(t.bps for t in terms), tuple(terms), binding)

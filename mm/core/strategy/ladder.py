@@ -1,0 +1,116 @@
+"""One lot spread over several levels: entropy-based order distribution (`model.md` 7)."""
+
+import math
+from decimal import Decimal
+
+from msgspec import Struct
+
+from mm.core.strategy.distribution import allocate, entropy, shares
+from mm.model.instrument import Instrument
+from mm.model.market_params import MarketParams
+from mm.model.quote import Ladder, Level, Quote, SideQuote
+from mm.model.units import Side, depth_bps, price_at
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """What bounds the orders of this cycle, besides the quote itself."""
+
+    instrument: Instrument
+    lot_size: Decimal
+    """What the ladder of one side totals."""
+    room_bid: Decimal
+    """How much more may rest on the side by the risk limits."""
+    room_ask: Decimal
+    best_bid: float | None
+    """Touch without our own orders; None: that side is empty."""
+    best_ask: float | None
+    levels: int
+    entropy_ratio: float
+    spacing_per_kappa: float
+
+
+class Rungs(Struct, frozen=True, gc=False):
+    levels: tuple[Level, ...] = ()
+    entropy: float = 0.0
+    blocked: str = ""
+
+
+def build(quote: Quote, params: MarketParams, frame: Frame) -> Ladder:
+    """All that we want to rest; a side that cannot be quoted is empty and says why."""
+    bids = _side(quote.bid, quote.blocked_bid, params, frame, Side.BID)
+    asks = _side(quote.ask, quote.blocked_ask, params, frame, Side.ASK)
+    if bids.levels and asks.levels and bids.levels[0].price >= asks.levels[0].price:
+        crossed = Rungs(blocked="own bid and ask would cross")
+        bids = crossed if quote.skew_bps >= 0.0 else bids
+        asks = crossed if quote.skew_bps <= 0.0 else asks
+    return Ladder(bids.levels, asks.levels, bids.entropy, asks.entropy, bids.blocked, asks.blocked)
+
+
+def _side(
+    side_quote: SideQuote | None, blocked: str, params: MarketParams, frame: Frame, side: Side
+) -> Rungs:
+    if side_quote is None:
+        return Rungs(blocked=blocked or "no quote")
+    if not math.isfinite(side_quote.depth_bps):
+        return Rungs(blocked="depth not finite")
+    room = frame.room_bid if side is Side.BID else frame.room_ask
+    total = frame.instrument.round_size(max(min(frame.lot_size, room), Decimal(0)))
+    if total <= 0:
+        return Rungs(blocked="risk limit" if room < frame.lot_size else "lot below one size step")
+    try:
+        prices = rung_prices(side_quote, params, frame)
+    except ValueError as error:
+        return Rungs(blocked=str(error))
+    return _fill(prices, total, params, frame, side)
+
+
+def rung_prices(side_quote: SideQuote, params: MarketParams, frame: Frame) -> list[Decimal]:
+    """Valid, post-only, strictly outward prices; ValueError where there is none."""
+    side, instrument = side_quote.side, frame.instrument
+    opposite = frame.best_ask if side is Side.BID else frame.best_bid
+    clamp = None if opposite is None else instrument.behind(opposite, side)
+    tick_bps = 1e4 * float(instrument.tick(params.fair)) / params.fair
+    spacing = max(tick_bps, frame.spacing_per_kappa / params.kappa)
+    prices: list[Decimal] = []
+    for index in range(frame.levels):
+        target = price_at(side, side_quote.depth_bps + index * spacing, params.fair)
+        if prices and not target > 0.0:
+            break
+        price = instrument.round_price(target, side)
+        if clamp is not None and side * (price - clamp) > 0:
+            price = clamp
+        if prices and side * (price - prices[-1]) >= 0:
+            last = prices[-1]
+            price = last - side * instrument.tick(float(last))
+        prices.append(price)
+    return prices
+
+
+def _fill(
+    prices: list[Decimal], total: Decimal, params: MarketParams, frame: Frame, side: Side
+) -> Rungs:
+    """The most levels that the minimum notional allows."""
+    instrument = frame.instrument
+    step = instrument.size_step
+    steps = int(total / step)
+    minimum = [max(int(instrument.min_size(p) / step), 1) for p in prices]
+    for count in range(len(prices), 0, -1):
+        if sum(minimum[:count]) > steps:
+            continue
+        utilities = [_utility(params, side, float(p)) for p in prices[:count]]
+        wanted = shares(utilities, frame.entropy_ratio)
+        sizes = allocate(wanted, steps, minimum[:count], frame.entropy_ratio)
+        levels = tuple(
+            Level(side, index + 1, price, size * step)
+            for index, (price, size) in enumerate(zip(prices, sizes, strict=False))
+        )
+        return Rungs(levels, entropy(sizes))
+    return Rungs(blocked="below the venue's minimum notional")
+
+
+def _utility(params: MarketParams, side: Side, price: float) -> float:
+    """u = λ(δ)·(δ - fee - a): expected edge per second at this price, A left out (it scales)."""
+    depth = depth_bps(side, price, params.fair)
+    a = params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps
+    edge = depth - params.maker_fee_bps - max(a, 0.0)
+    return math.exp(-params.kappa * max(depth, 0.0)) * edge
