@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-import sha3  # type: ignore[import-untyped]  # a C module without stubs
+import sha3
 from coincurve import PrivateKey, PublicKey
 from msgspec import msgpack
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from hyperliquid.utils.signing import (  # type: ignore[import-untyped]  # no stubs
+from hyperliquid.utils.signing import (
     float_to_wire,
     sign_l1_action,
 )

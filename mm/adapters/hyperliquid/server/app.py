@@ -1,0 +1,201 @@
+"""The local exchange on a socket: `/ws`, `/info`, `/exchange`, and the pump that drives it."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import Any, Self
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from mm.adapters.hyperliquid.server import actions, envelope, info
+from mm.adapters.hyperliquid.server.actions import Actions
+from mm.adapters.hyperliquid.server.connection import Connection
+from mm.adapters.hyperliquid.server.feeds import Feeds
+from mm.adapters.hyperliquid.server.gate import Caller
+from mm.adapters.hyperliquid.server.options import Clock, Options
+from mm.adapters.hyperliquid.server.requests import MalformedError
+from mm.adapters.hyperliquid.server.session import Session
+from mm.adapters.hyperliquid.server.views import Views
+from mm.model.exchange import LocalExchange
+from mm.model.units import NS_PER_MS
+
+_encode = msgspec.json.Encoder().encode
+
+
+class HyperliquidServer:
+    """Serves one exchange to any Hyperliquid client. `async with`, or `start` and `stop`."""
+
+    def __init__(
+        self, exchange: LocalExchange, clock: Clock, options: Options | None = None
+    ) -> None:
+        self.options = options or Options()
+        self.port = 0
+        """The port bound, once started."""
+        self.connections: dict[Connection, None] = {}
+        self._exchange, self._clock = exchange, clock
+        self._views = Views(exchange, clock)
+        self._actions = Actions(self._views)
+        cadence, seed = self.options.cadence, self.options.seed
+        self._feeds = Feeds(self._views, cadence, seed, self._actions.on_answer)
+        self._session = Session(self._views, self._feeds, self._actions, self.options)
+        self._callers: dict[str, Caller] = {}
+        self._runner: web.AppRunner | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.options.host}:{self.port}"
+
+    async def start(self) -> int:
+        """Bind and begin; returns the port. Raises OSError where the address is taken."""
+        app = web.Application(client_max_size=self.options.limits.body_bytes)
+        for slash in ("", "/"):  # clients whose base URL ends in a slash ask for //info
+            app.router.add_get(f"{slash}/ws", self._on_ws)
+            app.router.add_post(f"{slash}/info", self._on_info)
+            app.router.add_post(f"{slash}/exchange", self._on_exchange)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.options.host, self.options.port).start()
+        except OSError:
+            await self.stop()
+            raise
+        self.port = int(self._runner.addresses[0][1])
+        self._pump = asyncio.create_task(self._advance_forever(), name="exchange pump")
+        return self.port
+
+    async def stop(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pump
+        self.drop_all("server stops")
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def wait(self) -> None:
+        """Until the pump ends, which it does only by an exception of the exchange: raised here."""
+        if self._pump is not None:
+            await asyncio.shield(self._pump)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def drop_all(self, reason: str = "fault") -> int:
+        """Cut every websocket without a close frame; returns how many there were."""
+        cut = list(self.connections)
+        for connection in cut:
+            connection.drop(reason)
+        return len(cut)
+
+    # -- the pump -------------------------------------------------------------------------------
+
+    async def _advance_forever(self) -> None:
+        while True:
+            self.advance()
+            await asyncio.sleep(self.options.cadence.pump_s)
+
+    def advance(self) -> None:
+        """Let the exchange catch up with the clock and tell everybody what came of it."""
+        now = self._clock.now()
+        self._feeds.publish(self._exchange.advance(now // NS_PER_MS))
+        self._feeds.push_due(now)
+        for connection in list(self.connections):
+            connection.drop_if_idle(now)
+
+    # -- HTTP -----------------------------------------------------------------------------------
+
+    def _caller(self, request: web.Request) -> Caller:
+        address = request.remote or ""
+        if address not in self._callers:
+            self._callers[address] = Caller(self.options.limits)
+        return self._callers[address]
+
+    async def _on_info(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        caller, now = self._caller(request), self._clock.now()
+        if caller.weight.is_spent(now):
+            return _too_many()
+        try:
+            asked = info.decode(body)
+            self._actions.learn(asked.user)
+            found = info.answer(self._views, asked)
+        except MalformedError as error:
+            return web.Response(status=422, text=str(error))
+        except info.UnanswerableError:
+            return web.Response(status=500, text="null", content_type="application/json")
+        caller.weight.spend(now, info.weight(asked, found))
+        return _json(found)
+
+    async def _on_exchange(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        caller, now = self._caller(request), self._clock.now()
+        if caller.weight.is_spent(now):
+            return _too_many()
+        try:
+            signed = envelope.decode(body)
+        except MalformedError as error:
+            return web.Response(status=422, text=str(error))
+        caller.weight.spend(now, actions.weight(signed.action))
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._actions.submit(signed, partial(_settle, answer))
+        reply = await answer
+        delay = self.options.on_reply() if self.options.on_reply else 0.0
+        if delay is None and request.transport is not None:
+            request.transport.abort()
+        elif delay:
+            await asyncio.sleep(delay)
+        return _json(reply)
+
+    # -- websocket ------------------------------------------------------------------------------
+
+    async def _on_ws(self, request: web.Request) -> web.StreamResponse:
+        caller = self._caller(request)
+        if not caller.connect(self._clock.now()):
+            return _too_many()
+        try:
+            return await self._serve(request, caller)
+        finally:
+            caller.connections -= 1
+
+    async def _serve(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        limits = self.options.limits
+        socket = web.WebSocketResponse(
+            compress=False, max_msg_size=limits.body_bytes, decode_text=False
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        connection = Connection(socket, transport, self._clock, limits)
+        self.connections[connection] = None
+        writer = asyncio.create_task(connection.write())
+        try:
+            async for message in socket:
+                if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                    self._session.on_frame(connection, caller, message.data, self._clock.now())
+        finally:
+            del self.connections[connection]
+            self._session.forget(connection, caller)
+            connection.drop("peer gone")
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return socket
+
+
+def _settle(answer: "asyncio.Future[dict[str, Any]]", reply: dict[str, Any]) -> None:
+    if not answer.done():  # the client may have gone
+        answer.set_result(reply)
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=_encode(value), content_type="application/json")
+
+
+def _too_many() -> web.Response:
+    return web.Response(status=429, text="null", content_type="application/json")
