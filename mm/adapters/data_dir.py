@@ -3,12 +3,13 @@
 import contextlib
 import fcntl
 import os
-import secrets
 from pathlib import Path
 from typing import IO
 
 import msgspec
 from msgspec import Struct
+
+from mm.model.units import NS_PER_S
 
 
 class DataDirError(Exception):
@@ -59,15 +60,26 @@ class DataDir:
         return cls(path, lock)
 
     @property
-    def ledger(self) -> Path:
-        return self.path / "ledger.db"
+    def token_path(self) -> Path:
+        """Where the control API's bearer token is kept."""
+        return self.path / "token"
+
+    def ledger(self, network: str, account: str = "") -> Path:
+        """One ledger per network and account: positions of two accounts never mix."""
+        return self.path / f"ledger-{_safe(network)}{f'-{_safe(account)}' if account else ''}.db"
+
+    def fresh_ledger(self, network: str) -> Path:
+        """For an exchange that forgets with the process: the last run's ledger goes."""
+        path = self.ledger(network)
+        for old in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            old.unlink(missing_ok=True)
+        return path
 
     def journal(self, run_id: str, coin: str, start_ns: int) -> Path:
         """Where this run's journal goes; names sort by time."""
         directory = self.path / "journal"
         directory.mkdir(mode=0o700, exist_ok=True)
-        safe = "".join(c if c.isalnum() else "_" for c in coin)
-        return directory / f"{start_ns // 1_000_000_000}-{run_id}-{safe}.mmj"
+        return directory / f"{start_ns // NS_PER_S}-{run_id}-{_safe(coin)}.mmj"
 
     def prune_journals(self, keep: int) -> None:
         """Delete all but the latest `keep` journals."""
@@ -75,13 +87,6 @@ class DataDir:
         for path in found[: max(0, len(found) - keep)]:
             with contextlib.suppress(OSError):
                 path.unlink()
-
-    def token(self, configured: str | None = None) -> str:
-        """The control API's bearer token: the configured one, else kept here, made once, 0600."""
-        path = self.path / "token"
-        token = configured or _existing(path) or secrets.token_urlsafe(32)
-        _write_private(path, token + "\n")
-        return token
 
     def announce(self, runtime: Runtime) -> None:
         _write_private(self.path / "daemon.json", msgspec.json.encode(runtime).decode() + "\n")
@@ -103,14 +108,14 @@ def read_runtime(path: Path) -> Runtime | None:
 
 def read_token(path: Path) -> str:
     """The control token, "" where it is missing or not ours to read."""
-    return _existing(path / "token")
-
-
-def _existing(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
+        return (path / "token").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)
 
 
 def _write_private(path: Path, text: str) -> None:

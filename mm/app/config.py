@@ -60,6 +60,10 @@ class Config(Section):
 
     _sources: dict[layers.Key, str] = PrivateAttr(default_factory=dict)
 
+    def source(self, key: str) -> str:
+        """Where this field's value comes from: file:line, env NAME, --option, default."""
+        return self._sources.get(tuple(key.split(".")), "default")
+
 
 class Described(Struct, frozen=True):
     """One effective value with where it came from; secrets are masked."""
@@ -74,11 +78,17 @@ def load(
     files: Sequence[Path] = (),
     environ: Mapping[str, str] = os.environ,
     assignments: Sequence[str] = (),
+    flags: layers.Layer | None = None,
+    check: bool = True,
 ) -> Config:
-    """The effective configuration. Raises ConfigError with one line for each problem."""
+    """The effective configuration. Raises ConfigError with one line for each problem.
+
+    `flags` are options of a command (`--seed`). `check` False for commands that only look for a
+    running daemon: contradictions between fields do not concern them.
+    """
     from_files = layers.merge([layers.file_layer(path) for path in files])
     from_env = layers.env_layer(environ)
-    from_set = layers.set_layer(assignments)
+    from_set = layers.merge([layers.set_layer(assignments), flags or {}])
     merged = layers.merge([from_files, from_env, from_set])
     unknown = layers.unknown_keys(Config, merged)
     exposed = _exposed_secrets({**from_files, **from_set})
@@ -86,7 +96,7 @@ def load(
         raise ConfigError(*unknown, *exposed)
     config = _validated(merged)
     config._sources = {key: value.source for key, value in merged.items()}
-    found = problems(config)
+    found = problems(config) if check else []
     if found:
         raise ConfigError(*found)
     return config
@@ -137,11 +147,8 @@ def engine_settings(config: Config, instrument: InstrumentConfig | None = None) 
 
 def describe(config: Config) -> list[Described]:
     """Each field's effective value and source, in the order of the sections."""
-    sources = config._sources
-    return [
-        Described(".".join(key), _shown(value), sources.get(key, "default"), doc)
-        for key, value, doc in _walk(config, ())
-    ]
+    rows = ((".".join(key), value, doc) for key, value, doc in _walk(config, ()))
+    return [Described(key, _shown(value), config.source(key), doc) for key, value, doc in rows]
 
 
 def json_schema() -> dict[str, Any]:

@@ -29,6 +29,8 @@ Layer: TypeAlias = dict[Key, Value]
 class ConfigError(Exception):
     """What is wrong with the configuration, one clear line per problem."""
 
+    exit_code = 4
+
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
@@ -70,6 +72,15 @@ def set_layer(assignments: Sequence[str]) -> Layer:
             raise ConfigError(f"--set {assignment}: expected section.field=value")
         layer[tuple(name.strip().split("."))] = Value(_parse(text.strip()), "--set")
     return layer
+
+
+def flag_layer(flags: Mapping[str, tuple[str, object]]) -> Layer:
+    """`{"--seed": ("exchange.seed", 7)}`; options that were not given (None) are left out."""
+    return {
+        tuple(name.split(".")): Value(value, flag)
+        for flag, (name, value) in flags.items()
+        if value is not None
+    }
 
 
 def merge(layers: Sequence[Layer]) -> Layer:

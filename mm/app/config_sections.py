@@ -188,6 +188,9 @@ class WebConfig(Section):
         default=None,
         description="Bearer token of POST requests, from MM_WEB__TOKEN; else made in data_dir.",
     )
+    hosts: tuple[str, ...] = Field(
+        default=(), max_length=20, description="Further host names that clients may use for us."
+    )
 
 
 class ExchangeConfig(Section):

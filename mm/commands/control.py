@@ -1,0 +1,168 @@
+"""`mm status`, `pause`, `resume`, `halt`: talk to the daemon that runs on this data directory."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mm.adapters.data_dir import read_runtime, read_token
+from mm.app.config import Config, load
+
+TIMEOUT_S = 5.0
+
+
+class NotRunning(Exception):  # noqa: N818 - a state, named for what it says
+    exit_code = 3
+
+
+class TimedOut(Exception):  # noqa: N818 - as above
+    exit_code = 5
+
+
+class Refused(Exception):  # noqa: N818 - as above
+    exit_code = 1
+
+
+def status(files: list[Path], sets: list[str], as_json: bool) -> int:
+    config = load(files, assignments=sets, check=False)
+    state = _call(config, "GET", "/api/state")
+    if as_json:
+        typer.echo(json.dumps(state))
+    else:
+        for line in _lines(state):
+            typer.echo(line)
+    return 0
+
+
+def command(files: list[Path], sets: list[str], verb: str, body: dict[str, object]) -> int:
+    config = load(files, assignments=sets, check=False)
+    answer = _call(config, "POST", f"/api/{verb}", body)
+    typer.echo(f"{answer.get('accepted', verb)} accepted")
+    return 0
+
+
+def _call(
+    config: Config, method: str, path: str, body: dict[str, object] | None = None
+) -> dict[str, Any]:
+    """The daemon's JSON answer. Raises NotRunning, TimedOut or Refused."""
+    runtime = read_runtime(config.daemon.data_dir)
+    if runtime is None:
+        raise NotRunning(
+            f"no daemon runs on {config.daemon.data_dir}: start one with `mm run`, "
+            "or name its data directory with --set daemon.data_dir=DIR"
+        )
+    if not runtime.url:
+        raise NotRunning("the daemon runs without its control API: set web.enabled = true")
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(runtime.url + path, data, method=method)  # noqa: S310 - http, from our own file
+    if body is not None:
+        request.add_header("Authorization", f"Bearer {_token(config)}")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+            answer: dict[str, Any] = json.load(reply)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise Refused(_refusal(error.code, error.read())) from None
+    except TimeoutError:
+        raise TimedOut(f"the daemon at {runtime.url} did not answer in {TIMEOUT_S:g} s") from None
+    except OSError as error:
+        if isinstance(getattr(error, "reason", None), TimeoutError):
+            raise TimedOut(f"no connection to {runtime.url} in {TIMEOUT_S:g} s") from None
+        raise NotRunning(
+            f"no daemon answers at {runtime.url} (is pid {runtime.pid} gone?): "
+            "start one with `mm run`"
+        ) from None
+    return answer
+
+
+def _token(config: Config) -> str:
+    if config.web.token is not None:
+        return config.web.token.get_secret_value()
+    return read_token(config.daemon.data_dir)
+
+
+def _refusal(status_code: int, body: bytes) -> str:
+    if status_code == 401:
+        return "the daemon refused the token: set MM_WEB__TOKEN to the one that it runs with"
+    try:
+        reason = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError):
+        reason = body[:200].decode(errors="replace")
+    return f"the daemon refused: {reason} (HTTP {status_code})"
+
+
+def _lines(state: dict[str, Any]) -> list[str]:
+    """What an operator asks first, one fact a line."""
+    view = state["view"]
+    ready = "ready" if state["ready"] else f"not ready: {state['reason']}"
+    if view is None:
+        return [ready]
+    safety = view["safety"]
+    return [
+        f"{view['instrument']} {view['label']}  {safety['state']}, {ready}",
+        _market(view["market"]),
+        _calibration(view["calibration"]),
+        *(_side(view[side]) for side in ("bid", "ask")),
+        _position(view["position"]),
+        *_pnl(view["pnl"]),
+    ]
+
+
+def _market(market: dict[str, Any]) -> str:
+    sigma, kappa, arrival = (_estimate(market[name]) for name in ("sigma", "kappa", "arrival"))
+    fair = _number(market["fair"])
+    return f"market       fair {fair}  σ {sigma} bps/√s  κ {kappa} /bps  A {arrival} /s"
+
+
+def _calibration(it: dict[str, Any]) -> str:
+    done = f"calibration  {it['progress']:.0%}, m = {it['multiplier']:.2f}"
+    return f"{done}, {it['fill_count']} fills, {_eta(it)}"
+
+
+def _position(it: dict[str, Any]) -> str:
+    used = f"{it['notional_usd']:,.0f} of {it['max_notional_usd']:,.0f} USD"
+    return f"position     {it['size']} ({it['lots']:.2f} lots, {used})"
+
+
+def _pnl(pnl: dict[str, Any]) -> list[str]:
+    total, spread, adverse, inventory, fees, funding = (
+        _usd(pnl[part]) for part in ("total", "spread", "adverse", "inventory", "fees", "funding")
+    )
+    parts = f"spread {spread} - adverse {adverse} + inventory {inventory} - fees {fees}"
+    return [
+        f"pnl          {total} USD = {parts} + funding {funding}",
+        f"equity       {_usd(pnl['equity'])} USD, peak {_usd(pnl['peak_equity'])}",
+    ]
+
+
+def _side(side: dict[str, Any]) -> str:
+    name = f"{side['side']:<12}"
+    if side["blocked"]:
+        return f"{name} not quoting: {side['blocked']}"
+    terms = " + ".join(f"{term['name']} {term['bps']:.2f}" for term in side["terms"])
+    return f"{name} {_number(side['depth_bps'])} bps = {terms} ({side['binding']})"
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.6g}"
+
+
+def _usd(value: str) -> str:
+    return f"{float(value):,.2f}"
+
+
+def _estimate(value: dict[str, Any] | None) -> str:
+    return (
+        "?" if value is None else f"{value['value']:.3g} ({value['low']:.3g}..{value['high']:.3g})"
+    )
+
+
+def _eta(calibration: dict[str, Any]) -> str:
+    if calibration["complete"]:
+        return "complete"
+    if calibration["eta_s"] is None:
+        return str(calibration["note"] or "no ETA yet")
+    return f"about {calibration['eta_s'] / 60:.0f} min to go"

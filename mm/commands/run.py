@@ -1,0 +1,69 @@
+"""`mm run` and `mm exchange`: the two commands that stay."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import typer
+import uvloop
+
+from mm.adapters import logs
+from mm.app import boot
+from mm.app.clock import WallClock
+from mm.app.config import Config, load
+from mm.app.config_layers import flag_layer
+from mm.app.exchange import local_exchange, scenario_of
+from mm.commands.options import Given
+from mm.sim.truth import truth
+
+EXCHANGE_PORT = 3001  # the port of the venue's own local node, which its SDK knows
+
+
+def run(files: list[Path], sets: list[str], given: Given, duration_s: float | None) -> int:
+    """The daemon; returns its exit code."""
+    return uvloop.run(boot.run(_configured(files, sets, given), duration_s))
+
+
+def exchange(files: list[Path], sets: list[str], given: Given) -> int:
+    """The local exchange alone; returns its exit code."""
+    config = _configured(files, sets, given)
+    if config.source("exchange.port") == "default":
+        known = config.exchange.model_copy(update={"port": EXCHANGE_PORT})
+        config = config.model_copy(update={"exchange": known})
+    return uvloop.run(_serve(config))
+
+
+def _configured(files: list[Path], sets: list[str], given: Given) -> Config:
+    config = load(files, assignments=sets, flags=flag_layer(given))
+    logs.configure(config.daemon.log_level, config.daemon.log_format)
+    return config
+
+
+async def _serve(config: Config) -> int:
+    """Until SIGTERM or Ctrl-C; ends with an error only if the exchange itself fails."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with local_exchange(config.exchange, WallClock()) as server:
+        _announce(config, server.url)
+        waiting = asyncio.create_task(stop.wait())
+        failing = asyncio.create_task(server.wait())
+        done, rest = await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*done)
+    return 0
+
+
+def _announce(config: Config, url: str) -> None:
+    market = config.exchange
+    if market.tape is not None:
+        typer.echo(f"market: recording {market.tape}, {market.speed:g}x")
+    else:
+        scenario = scenario_of(market)
+        typer.echo(
+            f"market: {scenario.name} {scenario.coin}, seed {market.seed}, {market.speed:g}x"
+        )
+        for name, value in truth(scenario, market.speed).as_dict().items():
+            typer.echo(f"  {name:<18} {value:.6g}")
+    typer.echo(f"exchange listens on {url} (/info /exchange /ws); Ctrl-C ends it")
