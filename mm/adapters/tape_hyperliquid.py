@@ -1,0 +1,161 @@
+"""Hyperliquid frames to books and trades: l2Book, bbo, trades of one coin."""
+
+from collections import deque
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from mm.adapters.tape_lines import BadLine, TapeReport, positive
+from mm.model.events import Book, Levels, Trade, Trades
+from mm.model.units import NS_PER_MS, Ns, Side
+
+REMEMBERED_TRADES = 2_000  # the venue repeats recent trades after each subscription
+
+
+class Envelope(Struct, gc=False):
+    channel: str
+    data: Raw = Raw()
+
+
+class Level(Struct, gc=False):
+    px: float
+    sz: float
+
+
+class L2Book(Struct, gc=False):
+    coin: str
+    time: int
+    levels: tuple[list[Level], list[Level]]
+
+
+class Bbo(Struct, gc=False):
+    coin: str
+    time: int
+    bbo: tuple[Level | None, Level | None]
+
+
+class WsTrade(Struct, gc=False):
+    coin: str
+    side: str
+    px: float
+    sz: float
+    time: int
+    tid: int
+
+
+_envelope = msgspec.json.Decoder(Envelope)
+_book = msgspec.json.Decoder(L2Book, strict=False)
+_bbo = msgspec.json.Decoder(Bbo, strict=False)
+_trades = msgspec.json.Decoder(list[WsTrade], strict=False)
+
+
+def is_hyperliquid(frame: dict[str, Any]) -> bool:
+    return "channel" in frame
+
+
+def levels_of(rows: list[Level], side: Side) -> Levels:
+    """Raises BadLine unless the levels are positive and sorted, best first."""
+    for row in rows:
+        positive(row.px, row.sz)
+    if any(side * (ahead.px - behind.px) <= 0.0 for ahead, behind in pairwise(rows)):
+        raise BadLine("book levels are not sorted")
+    return tuple([(row.px, row.sz) for row in rows])
+
+
+def with_touch(levels: Levels, touch: Level | None, side: Side) -> Levels:
+    """These levels with this touch; None: the side is empty."""
+    if touch is None:
+        return ()
+    behind = tuple([level for level in levels if side * (touch.px - level[0]) > 0.0])
+    return ((touch.px, touch.sz), *behind)
+
+
+class HyperliquidDecoder:
+    """Frames of one coin to neutral records. The first coin met is the tape's, unless named."""
+
+    def __init__(self, report: TapeReport, symbol: str = "") -> None:
+        self.coin = symbol
+        self._report = report
+        self._bids: Levels = ()
+        self._asks: Levels = ()
+        self._book_ms = 0
+        """Venue time of the last book or touch; 0 before the first."""
+        self._start_ms = 0
+        self._seen: set[int] = set()
+        self._order: deque[int] = deque()
+
+    def decode(self, ts: Ns, raw: bytes) -> Book | Trades | None:
+        """The record that this frame makes, if any. Raises BadLine, msgspec.DecodeError."""
+        envelope = _envelope.decode(raw)
+        match envelope.channel:
+            case "l2Book":
+                return self._on_book(ts, _book.decode(envelope.data))
+            case "bbo":
+                return self._on_bbo(ts, _bbo.decode(envelope.data))
+            case "trades":
+                return self._on_trades(ts, _trades.decode(envelope.data))
+        self._report.count_unused(envelope.channel)
+        return None
+
+    def _ours(self, coin: str, kind: str) -> bool:
+        if not self.coin:
+            self.coin = coin
+        if coin == self.coin:
+            return True
+        self._report.count_unused(f"{kind} of another coin")
+        return False
+
+    def _on_book(self, ts: Ns, book: L2Book) -> Book | None:
+        if not self._ours(book.coin, "l2Book"):
+            return None
+        bids = levels_of(book.levels[0], Side.BID)
+        asks = levels_of(book.levels[1], Side.ASK)
+        return self._show(ts, book.time, bids, asks, "l2Book")
+
+    def _on_bbo(self, ts: Ns, update: Bbo) -> Book | None:
+        if not self._ours(update.coin, "bbo"):
+            return None
+        bid, ask = update.bbo
+        for touch in (bid, ask):
+            if touch is not None:
+                positive(touch.px, touch.sz)
+        bids = with_touch(self._bids, bid, Side.BID)
+        asks = with_touch(self._asks, ask, Side.ASK)
+        return self._show(ts, update.time, bids, asks, "bbo")
+
+    def _show(self, ts: Ns, time_ms: int, bids: Levels, asks: Levels, kind: str) -> Book | None:
+        if bids and asks and bids[0][0] >= asks[0][0]:
+            raise BadLine("crossed book")
+        self._report.count_frame(kind)
+        if time_ms < self._book_ms:
+            return None  # bbo and l2Book arrive in either order
+        self._start_ms = self._start_ms or time_ms
+        self._book_ms = time_ms
+        self._bids, self._asks = bids, asks
+        return Book(ts, time_ms * NS_PER_MS, bids, asks)
+
+    def _on_trades(self, ts: Ns, trades: list[WsTrade]) -> Trades | None:
+        kept = [self._trade(trade) for trade in trades if self._ours(trade.coin, "trade")]
+        self._report.count_frame("trades")
+        new = tuple([trade for trade in kept if trade is not None])
+        return Trades(ts, new) if new else None
+
+    def _trade(self, trade: WsTrade) -> Trade | None:
+        """None for a trade that is older than the tape's first book, or a repetition."""
+        positive(trade.px, trade.sz)
+        if trade.side not in ("A", "B"):
+            raise BadLine("wrong fields")
+        if trade.time < self._start_ms or not self._start_ms:
+            self._report.count_unused("trade before the first book")
+            return None
+        if trade.tid in self._seen:
+            self._report.count_unused("trade repeated")
+            return None
+        self._seen.add(trade.tid)
+        self._order.append(trade.tid)
+        if len(self._order) > REMEMBERED_TRADES:
+            self._seen.discard(self._order.popleft())
+        aggressor = Side.BID if trade.side == "B" else Side.ASK
+        return Trade(trade.time * NS_PER_MS, trade.px, trade.sz, aggressor, trade.tid)
