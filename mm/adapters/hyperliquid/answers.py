@@ -1,0 +1,181 @@
+"""What /exchange and /info answer, decoded (protocol sections 2 and 3.3)."""
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from mm.adapters.hyperliquid.wire import OrderCore, WireFill
+from mm.model.exchange import Done, Filled, Item, Refused, Resting
+from mm.model.units import BPS
+
+
+class _Rested(Struct):
+    oid: int
+    cloid: str | None = None
+
+
+class _Filled(Struct, rename="camel"):
+    total_sz: Decimal
+    avg_px: Decimal
+    oid: int
+    cloid: str | None = None
+
+
+class _Status(Struct):
+    resting: _Rested | None = None
+    filled: _Filled | None = None
+    error: str | None = None
+
+
+class _Data(Struct):
+    statuses: list[str | _Status]
+
+
+class _Response(Struct):
+    type: str
+    data: _Data | None = None
+
+
+class _Envelope(Struct):
+    status: str
+    response: Raw
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_response = msgspec.json.Decoder(_Response, strict=False)
+_text = msgspec.json.Decoder(str)
+
+
+def items(payload: bytes | Raw, count: int) -> tuple[Item, ...]:
+    """One item for each of `count` requested, whatever shape the answer has.
+
+    A refusal of the whole action, and a single status for a batch, apply to all. Raises
+    msgspec.DecodeError where it is no answer at all: then the outcome is unknown.
+    """
+    envelope = _envelope.decode(payload)
+    if envelope.status != "ok":
+        return (Refused(message=_words(envelope.response)),) * count
+    data = _response.decode(envelope.response).data
+    if data is None:
+        return (Done(),) * count
+    found = tuple(_item(status) for status in data.statuses)
+    if len(found) == count:
+        return found
+    if len(found) == 1:
+        return found * count
+    raise msgspec.DecodeError(f"{len(found)} statuses for {count} items")
+
+
+def _words(response: Raw) -> str:
+    try:
+        return _text.decode(response)
+    except msgspec.DecodeError:
+        return bytes(response).decode(errors="replace")
+
+
+def _item(status: str | _Status) -> Item:
+    if isinstance(status, str):
+        return Done()
+    if status.error is not None:
+        return Refused(message=status.error)
+    if status.resting is not None:
+        return Resting(oid=status.resting.oid, cloid=status.resting.cloid)
+    if status.filled is not None:
+        filled = status.filled
+        return Filled(
+            oid=filled.oid,
+            cloid=filled.cloid,
+            total_size=filled.total_sz,
+            average_price=filled.avg_px,
+        )
+    raise msgspec.DecodeError("a status of no known kind")
+
+
+# -- /info --------------------------------------------------------------------------------------
+
+
+class Asset(Struct, rename="camel"):
+    name: str
+    sz_decimals: int
+    max_leverage: int = 1
+    is_delisted: bool | None = None
+
+
+class Meta(Struct):
+    universe: list[Asset]
+
+
+class _Position(Struct):
+    coin: str
+    szi: Decimal
+
+
+class _AssetPosition(Struct):
+    position: _Position
+
+
+class _Margin(Struct, rename="camel"):
+    account_value: Decimal
+
+
+class Clearinghouse(Struct, rename="camel"):
+    asset_positions: list[_AssetPosition]
+    margin_summary: _Margin
+    time: int = 0
+
+    def position(self, coin: str) -> Decimal:
+        held = (one.position.szi for one in self.asset_positions if one.position.coin == coin)
+        return next(held, Decimal(0))
+
+    @property
+    def equity(self) -> Decimal:
+        return self.margin_summary.account_value
+
+
+class FoundOrder(Struct, rename="camel"):
+    order: OrderCore
+    status: str
+    status_timestamp: int = 0
+
+
+class OrderStatus(Struct):
+    """`order` None: the venue knows no such order (any more)."""
+
+    status: str
+    order: FoundOrder | None = None
+
+
+class UserFees(Struct, rename="camel"):
+    """Fractions of notional."""
+
+    user_cross_rate: float
+    user_add_rate: float
+
+    @property
+    def maker_bps(self) -> float:
+        return round(self.user_add_rate * BPS, 6)
+
+    @property
+    def taker_bps(self) -> float:
+        return round(self.user_cross_rate * BPS, 6)
+
+
+class RateLimit(Struct, rename="camel"):
+    n_requests_used: int
+    n_requests_cap: int
+
+
+class _RoleData(Struct):
+    user: str | None = None
+    master: str | None = None
+
+
+class UserRole(Struct):
+    role: str
+    data: _RoleData | None = None
+
+
+Orders: TypeAlias = list[OrderCore]
+Fills: TypeAlias = list[WireFill]

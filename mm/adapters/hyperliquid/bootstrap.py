@@ -1,0 +1,113 @@
+"""First questions to the venue: the instrument, the account, its rights, clocks and budgets."""
+
+import difflib
+
+from mm.adapters.hyperliquid import answers, convert
+from mm.adapters.hyperliquid.rest import Rest, RestError
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.settings import Bootstrap, VenueError
+from mm.model.instrument import Instrument
+from mm.model.units import NS_PER_MS
+
+PERP_DECIMALS = 6
+"""A perp's price has at most 6 - szDecimals decimals (protocol 5)."""
+
+
+async def bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
+    """Sets the seat's asset and clock skew. VenueError says in one line what to change."""
+    try:
+        return await _bootstrap(seat, rest)
+    except RestError as error:
+        hint = "check venue.network and venue.base_url, and that the venue is up"
+        raise VenueError(f"{error}; {hint}") from None
+
+
+async def _bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
+    instrument = _instrument(await rest.meta(), seat)
+    asked_ms = seat.now() // NS_PER_MS
+    state = await rest.clearinghouse(seat.account)
+    answered_ms = seat.now() // NS_PER_MS
+    venue_ms = state.time or answered_ms
+    await _check_rights(seat, rest)
+    fees = await rest.fees(seat.account)
+    limit = await rest.rate_limit(seat.account)
+    listed = await rest.open_orders(seat.account)
+    seat.asset = instrument.asset
+    seat.skew_ms = venue_ms - (asked_ms + answered_ms) // 2
+    return Bootstrap(
+        instrument=instrument,
+        account=seat.account,
+        maker_bps=fees.maker_bps,
+        taker_bps=fees.taker_bps,
+        position=state.position(seat.coin),
+        equity=state.equity,
+        orders=tuple(convert.open_order(one) for one in listed if one.coin == seat.coin),
+        venue_ms=venue_ms,
+        skew_ms=seat.skew_ms,
+        actions_used=limit.n_requests_used,
+        actions_cap=limit.n_requests_cap,
+        account_mode=await _account_mode(seat, rest),
+    )
+
+
+def _instrument(meta: answers.Meta, seat: Seat) -> Instrument:
+    names = {asset.name: index for index, asset in enumerate(meta.universe)}
+    index = names.get(seat.coin)
+    if index is None:
+        raise VenueError(_unknown_coin(seat, list(names)))
+    asset = meta.universe[index]
+    if asset.is_delisted:
+        raise VenueError(f"coin {seat.coin!r} is delisted on {seat.settings.network}")
+    return Instrument(
+        name=asset.name,
+        asset=index,
+        size_decimals=asset.sz_decimals,
+        price_decimals=PERP_DECIMALS - asset.sz_decimals,
+        max_leverage=asset.max_leverage,
+    )
+
+
+def _unknown_coin(seat: Seat, names: list[str]) -> str:
+    text = f"unknown coin {seat.coin!r} on {seat.settings.network} ({len(names)} listed)"
+    folded = {name.upper(): name for name in names}
+    near = difflib.get_close_matches(seat.coin.upper(), list(folded), n=1, cutoff=0.4)
+    return f"{text}; did you mean {folded[near[0]]!r}?" if near else text
+
+
+async def _check_rights(seat: Seat, rest: Rest) -> None:
+    """Queries for an API wallet's address come back empty: say so instead of trading blind."""
+    role = await _role(rest, seat.account)
+    if role is not None and role.role == "agent":
+        master = role.data.user if role.data is not None else None
+        raise VenueError(
+            f"account {seat.account} is an API wallet: set venue.account_address to its master"
+            + (f" {master}" if master else "")
+        )
+    if role is not None and role.role == "missing":
+        raise VenueError(f"account {seat.account} does not exist on the venue: deposit first")
+    if seat.signer_address == seat.account or seat.settings.vault:
+        return
+    signer = await _role(rest, seat.signer_address)
+    master = signer.data.user if signer is not None and signer.data is not None else None
+    if master is not None and master.lower() != seat.account:
+        raise VenueError(
+            f"the key's address {seat.signer_address} is an API wallet of {master}, not of "
+            f"{seat.account}: correct venue.account_address, or set venue.vault"
+        )
+
+
+async def _role(rest: Rest, address: str) -> answers.UserRole | None:
+    """None where the venue does not know the question."""
+    try:
+        return await rest.role(address)
+    except RestError as error:
+        if error.status is None:
+            raise
+        return None
+
+
+async def _account_mode(seat: Seat, rest: Rest) -> str:
+    try:
+        return await rest.account_mode(seat.account)
+    except RestError:
+        return ""

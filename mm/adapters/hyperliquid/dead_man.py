@@ -1,0 +1,61 @@
+"""The venue's dead-man switch: it cancels all our orders should we fall silent."""
+
+import msgspec
+
+from mm.adapters.hyperliquid import answers, encode, rejects
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.rest import Rest, RestError
+from mm.adapters.hyperliquid.seat import Seat
+from mm.model.actions import Severity
+from mm.model.exchange import Refused
+
+
+class DeadMan:
+    """scheduleCancel, pushed back again and again. It cancels *every* order of the account, so it
+    is not armed beside foreign ones. Accounts below the venue's volume threshold are refused."""
+
+    def __init__(self, seat: Seat, rest: Rest, health: Health) -> None:
+        self._seat = seat
+        self._rest = rest
+        self._health = health
+        self.armed = False
+        self.refused = ""
+        """Why the venue will not have it: then we stop asking."""
+
+    @property
+    def period_s(self) -> float:
+        """Three refreshes before it would fire."""
+        return (self._seat.settings.dead_man_s or 0.0) / 3.0
+
+    async def refresh(self, foreign_orders: int) -> None:
+        ahead_s = self._seat.settings.dead_man_s
+        if ahead_s is None or self.refused:
+            return
+        if foreign_orders:
+            await self.clear()
+            return
+        refusal = await self._schedule(self._seat.venue_ms() + int(ahead_s * 1000))
+        if refusal is None:
+            self.armed = True
+        elif refusal.startswith(rejects.NO_VOLUME_FOR_DEAD_MAN):
+            self.refused = refusal
+            self._health.note(
+                Severity.WARNING, "risk", "no dead-man switch for this account", reason=refusal
+            )
+
+    async def clear(self) -> None:
+        if self.armed:
+            self.armed = False
+            await self._schedule(None)
+
+    async def _schedule(self, time_ms: int | None) -> str | None:
+        """The refusal's words. A lost answer is no matter: the next refresh supersedes it."""
+        try:
+            raw = await self._rest.exchange(
+                self._seat.envelope(encode.schedule_cancel(time_ms)),
+            )
+            (item,) = answers.items(raw, 1)
+        except (RestError, msgspec.DecodeError) as error:
+            self._health.failed_polls += 1
+            return str(error)
+        return item.message if isinstance(item, Refused) else None

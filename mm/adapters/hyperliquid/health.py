@@ -1,0 +1,47 @@
+"""The adapter's own pulse: plain attributes for the metrics, and the shell's hooks."""
+
+from collections import Counter
+
+from mm.adapters.hyperliquid.settings import Clock, Hooks
+from mm.model.actions import Note, Severity
+from mm.model.events import RejectCode, RequestKind
+from mm.model.units import Ns, seconds
+
+
+class Health:
+    """Counts since start. `last_frame` by stream: book, bbo, trades, reference, user."""
+
+    def __init__(self, clock: Clock, hooks: Hooks) -> None:
+        self._clock = clock
+        self._hooks = hooks
+        self.reconnects = 0
+        self.resubscribes = 0
+        self.failed_polls = 0
+        self.fills_recovered = 0
+        """Fills that REST knew and the websocket had not told."""
+        self.foreign_updates = 0
+        """Order updates and open orders that are not ours; none is ever touched."""
+        self.orphans = 0
+        """Own orders that rested at the venue unknown to us: answers lost, former runs."""
+        self.unresolved = 0
+        """Requests whose outcome was unknown at first."""
+        self.rejects: Counter[RejectCode] = Counter()
+        self.sent: Counter[RequestKind] = Counter()
+        self.venue_errors: Counter[str] = Counter()
+        """Websocket `error` frames, by their first words."""
+        self.last_frame: dict[str, Ns] = {}
+
+    def feed_age_s(self) -> dict[str, float]:
+        """Seconds since the last frame, of each stream that ever had one."""
+        now = self._clock.now()
+        return {stream: seconds(now - at) for stream, at in self.last_frame.items()}
+
+    def note(
+        self, severity: Severity, topic: str, text: str, **data: float | int | str | bool | None
+    ) -> None:
+        self._hooks.note(
+            Note(ts=self._clock.now(), severity=severity, topic=topic, text=text, data=data)
+        )
+
+    def round_trip(self, kind: RequestKind, elapsed_s: float) -> None:
+        self._hooks.round_trip(kind.value, elapsed_s)

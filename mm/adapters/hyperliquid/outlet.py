@@ -1,0 +1,52 @@
+"""The way out for events: in order, and without market snapshots that are already overtaken."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from mm.model.events import Bbo, Book, Event, Fill, Trades
+
+
+class Outlet:
+    """Collects the events of one turn of the event loop, then hands them over.
+
+    Frames that piled up while the loop was busy are read in one turn. Of those a Book or Bbo that
+    a newer one follows is dropped, unless a trade or fill stands between: that is to be measured
+    against it. Nothing else is ever dropped.
+    """
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._pending: list[Event | None] = []
+        self._latest: dict[type, int] = {}
+        self._due: asyncio.Handle | None = None
+        self.conflated = 0
+
+    def put(self, event: Event) -> None:
+        if isinstance(event, Book | Bbo):
+            self._supersede(type(event))
+        elif isinstance(event, Trades | Fill):
+            self._latest.clear()
+        self._pending.append(event)
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_soon(self.flush)
+
+    def put_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.put(event)
+
+    def flush(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        pending, self._pending = self._pending, []
+        self._latest.clear()
+        for event in pending:
+            if event is not None:
+                self._emit(event)
+
+    def _supersede(self, kind: type) -> None:
+        at = self._latest.get(kind)
+        if at is not None:
+            self._pending[at] = None
+            self.conflated += 1
+        self._latest[kind] = len(self._pending)

@@ -1,0 +1,148 @@
+"""What this adapter knows of our own orders at the venue, so that news is told once and truly.
+
+Answers, order updates and listings race each other. An order id that once closed stays closed:
+a late `open` for it is told together with its end, never as a living order.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from mm.adapters.hyperliquid.recent import Recent
+from mm.model.events import OrderClosed, OrderOpened, RequestKind
+from mm.model.units import Ns
+
+REMEMBERED: Final = 20_000
+
+News = OrderOpened | OrderClosed
+
+
+class Resting(Struct, frozen=True, gc=False):
+    """An order that the venue says rests. `since`: when we first heard so."""
+
+    oid: int
+    since: Ns
+
+
+class Doubt(Struct, frozen=True, gc=False):
+    """A request with unknown outcome. `oid`: the target's at the time, of a modify.
+
+    After `expires` (our clock, with the margin for skew) the venue can no longer execute it.
+    """
+
+    kind: RequestKind
+    since: Ns
+    expires: Ns
+    oid: int | None = None
+
+
+class OwnOrders:
+    """Keyed by client id; only ids with our prefix are ours."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = "0x" + prefix.lower().removeprefix("0x")
+        self.open: dict[str, Resting] = {}
+        self.doubts: dict[str, Doubt] = {}
+        self.queries: set[str] = set()
+        """Client ids whose state the venue should be asked for."""
+        self.filled: Recent[str, None] = Recent(REMEMBERED)
+        """Client ids that had a fill: evidence that they were placed."""
+        self._closed: Recent[int, str] = Recent(REMEMBERED)
+        self._in_flight: Counter[str] = Counter()
+
+    def is_own(self, cloid: str | None) -> bool:
+        return cloid is not None and cloid.startswith(self._prefix)
+
+    # -- requests -------------------------------------------------------------------------------
+
+    def sent(self, cloids: Iterable[str]) -> None:
+        self._in_flight.update(cloids)
+
+    def answered(self, cloids: Iterable[str]) -> None:
+        self._in_flight.subtract(cloids)
+        self._in_flight += Counter()  # drops the zeros
+
+    def in_flight(self, cloid: str) -> bool:
+        return cloid in self._in_flight
+
+    @property
+    def any_in_flight(self) -> bool:
+        return bool(self._in_flight)
+
+    # -- news -----------------------------------------------------------------------------------
+
+    def opened(self, cloid: str, oid: int, ts: Ns, venue_ts: Ns) -> list[News]:
+        """The venue says that `oid` rests."""
+        news: list[News] = [OrderOpened(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid)]
+        self._open_settles(cloid, oid)
+        reason = self._closed.get(oid)
+        if reason is None:
+            known = self.open.get(cloid)
+            if known is None or known.oid != oid:
+                self.open[cloid] = Resting(oid=oid, since=ts)
+        else:
+            news.append(OrderClosed(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid, reason=reason))
+        return news
+
+    def updated(self, cloid: str, oid: int, ts: Ns, venue_ts: Ns) -> list[News]:
+        """`opened`, but silent where it is no news: it does not end a doubt about a change."""
+        known = self.open.get(cloid)
+        doubt = self.doubts.get(cloid)
+        changes = doubt is None or doubt.kind is not RequestKind.PLACE
+        if known is not None and known.oid == oid and changes:
+            return []
+        return self.opened(cloid, oid, ts, venue_ts)
+
+    def closed(self, cloid: str, oid: int | None, reason: str, ts: Ns, venue_ts: Ns) -> list[News]:
+        """The venue says that `oid`, or whatever rests under `cloid`, rests no more."""
+        known = self.open.get(cloid)
+        self._close_settles(cloid, oid, reason)
+        if oid is None:
+            self.gone(cloid, reason)
+        else:
+            if oid in self._closed:
+                return []
+            self._closed[oid] = reason
+            if known is not None and known.oid == oid:
+                del self.open[cloid]
+        return [OrderClosed(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid, reason=reason)]
+
+    def gone(self, cloid: str, reason: str) -> None:
+        """As `closed`, where the news is told otherwise."""
+        known = self.open.pop(cloid, None)
+        self.doubts.pop(cloid, None)
+        if known is not None:
+            self._closed[known.oid] = reason
+
+    def has_closed(self, oid: int) -> bool:
+        return oid in self._closed
+
+    def missing(self, listed: Iterable[str], asked: Ns) -> list[str]:
+        """Orders believed open before `asked` that the venue's listing lacks."""
+        present = set(listed)
+        return [
+            cloid
+            for cloid, rest in self.open.items()
+            if cloid not in present
+            and rest.since < asked
+            and cloid not in self.doubts
+            and not self.in_flight(cloid)
+        ]
+
+    def _open_settles(self, cloid: str, oid: int) -> None:
+        doubt = self.doubts.get(cloid)
+        if doubt is None or doubt.kind is RequestKind.CANCEL:
+            return
+        if doubt.kind is RequestKind.PLACE or doubt.oid != oid:
+            del self.doubts[cloid]
+
+    def _close_settles(self, cloid: str, oid: int | None, reason: str) -> None:
+        """A modify closes the old id as `canceled`: alone that says nothing of the new one."""
+        doubt = self.doubts.get(cloid)
+        if doubt is None:
+            return
+        half_a_modify = doubt.kind is RequestKind.MODIFY and oid == doubt.oid is not None
+        if not (half_a_modify and reason == "canceled"):
+            del self.doubts[cloid]

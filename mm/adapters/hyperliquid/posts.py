@@ -1,0 +1,57 @@
+"""Requests over the websocket that wait for their answer, each with its own deadline."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from mm.adapters.hyperliquid.wire import PostReply, PostResponse
+
+OnReply: TypeAlias = Callable[[PostResponse], None]
+OnLost: TypeAlias = Callable[[str], None]
+
+
+class _Waiting(Struct, frozen=True):
+    on_reply: OnReply
+    on_lost: OnLost
+    timer: asyncio.TimerHandle
+
+
+class Posts:
+    """Exactly one of `on_reply` and `on_lost` is called for each, once."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._next = 0
+        self._waiting: dict[int, _Waiting] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, on_reply: OnReply, on_lost: OnLost) -> int:
+        """The id to send the request with."""
+        self._next += 1
+        timer = asyncio.get_running_loop().call_later(
+            self._timeout_s, self.lose, self._next, "no answer in time"
+        )
+        self._waiting[self._next] = _Waiting(on_reply=on_reply, on_lost=on_lost, timer=timer)
+        return self._next
+
+    def reply(self, reply: PostReply) -> None:
+        """An answer that comes too late was told as lost: then nobody waits for it."""
+        waiting = self._waiting.pop(reply.id, None)
+        if waiting is not None:
+            waiting.timer.cancel()
+            waiting.on_reply(reply.response)
+
+    def lose_all(self, reason: str) -> None:
+        """The socket is gone: no answer will come, whatever was executed."""
+        for request_id in list(self._waiting):
+            self.lose(request_id, reason)
+
+    def lose(self, request_id: int, reason: str) -> None:
+        waiting = self._waiting.pop(request_id, None)
+        if waiting is not None:
+            waiting.timer.cancel()
+            waiting.on_lost(reason)

@@ -1,0 +1,122 @@
+"""REST: typed /info questions, and /exchange for when the websocket is down."""
+
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import aiohttp
+import msgspec
+
+from mm.adapters.hyperliquid import answers, encode
+from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.wire import WireFill
+
+FILLS_PER_PAGE: Final = 2000
+
+T = TypeVar("T")
+
+
+class RestError(Exception):
+    """No usable answer. `refused`: the venue took the request and turned it down (4xx)."""
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def refused(self) -> bool:
+        return self.status is not None and 400 <= self.status < 500
+
+
+class Rest:
+    """One keep-alive HTTP session, open while anyone is inside `async with`."""
+
+    def __init__(self, url: str, timeout_s: float, meter: WeightMeter) -> None:
+        self.url = url
+        self.meter = meter
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+        self._users = 0
+
+    async def __aenter__(self) -> "Rest":
+        self._users += 1
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._users -= 1
+        if self._users == 0 and self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def exchange(self, envelope: dict[str, Any]) -> bytes:
+        """A signed action. RestError that is not `refused`: the outcome is unknown."""
+        self.meter.spend(1)
+        return await self._post("/exchange", envelope)
+
+    async def meta(self) -> answers.Meta:
+        return await self._info({"type": "meta"}, answers.Meta, 20)
+
+    async def clearinghouse(self, user: str) -> answers.Clearinghouse:
+        body = {"type": "clearinghouseState", "user": user}
+        return await self._info(body, answers.Clearinghouse, 2)
+
+    async def open_orders(self, user: str) -> answers.Orders:
+        return await self._info({"type": "frontendOpenOrders", "user": user}, answers.Orders, 20)
+
+    async def fills_since(self, user: str, start_ms: int) -> answers.Fills:
+        """All fills from `start_ms` on, oldest first, over as many pages as it takes."""
+        body = {"type": "userFillsByTime", "user": user, "startTime": max(0, start_ms)}
+        found: dict[tuple[int, int, int], WireFill] = {}
+        while True:
+            page = await self._info(body, answers.Fills, 20)
+            known = len(found)
+            found.update({(one.time, one.tid, one.oid): one for one in page})
+            if len(page) < FILLS_PER_PAGE or len(found) == known:
+                return [found[key] for key in sorted(found)]
+            body["startTime"] = max(one.time for one in page)
+
+    async def order_status(self, user: str, target: str | int) -> answers.OrderStatus:
+        body = {"type": "orderStatus", "user": user, "oid": target}
+        return await self._info(body, answers.OrderStatus, 2)
+
+    async def fees(self, user: str) -> answers.UserFees:
+        return await self._info({"type": "userFees", "user": user}, answers.UserFees, 20)
+
+    async def rate_limit(self, user: str) -> answers.RateLimit:
+        return await self._info({"type": "userRateLimit", "user": user}, answers.RateLimit, 20)
+
+    async def role(self, user: str) -> answers.UserRole:
+        return await self._info({"type": "userRole", "user": user}, answers.UserRole, 60)
+
+    async def account_mode(self, user: str) -> str:
+        return await self._info({"type": "userAbstraction", "user": user}, str, 20)
+
+    async def _info(self, body: dict[str, Any], kind: type[T], weight: int) -> T:
+        self.meter.spend(weight)
+        raw = await self._post("/info", body)
+        try:
+            return msgspec.json.decode(raw, type=kind, strict=False)
+        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
+            raise RestError(f"{self.url}/info {body['type']}: {error}") from None
+
+    async def _post(self, path: str, body: dict[str, Any]) -> bytes:
+        if self._session is None:
+            raise RestError("no HTTP session is open")
+        headers = {"Content-Type": "application/json"}
+        data = encode.body(body)
+        try:
+            async with self._session.post(self.url + path, data=data, headers=headers) as reply:
+                raw = await reply.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise RestError(f"{self.url} cannot be reached: {reason}") from None
+        if reply.status >= 400:
+            words = raw[:200].decode(errors="replace")
+            raise RestError(f"HTTP {reply.status} {words}", status=reply.status)
+        return raw

@@ -1,0 +1,116 @@
+"""Each decoded frame to whom it concerns; user frames are held back while a gap is being closed."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from mm.adapters.hyperliquid import wire
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.posts import Posts
+from mm.adapters.hyperliquid.settings import Hooks
+from mm.adapters.hyperliquid.stream import Stream
+from mm.model.units import Ns
+
+UserFrame: TypeAlias = wire.FillsFrame | wire.OrdersFrame | wire.FundingsFrame
+
+STREAM_OF: Final[dict[type, str]] = {
+    wire.BookFrame: "book",
+    wire.BboFrame: "bbo",
+    wire.TradesFrame: "trades",
+    wire.ContextFrame: "reference",
+    wire.FillsFrame: "user",
+    wire.OrdersFrame: "user",
+    wire.FundingsFrame: "user",
+}
+
+
+class Router:
+    """Decode, note the stream's pulse, convert, hand out."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        outlet: Outlet,
+        health: Health,
+        stream: Stream,
+        posts: Posts,
+        hooks: Hooks,
+    ) -> None:
+        self.decoder = wire.FrameDecoder()
+        self.wake: Callable[[], None] = lambda: None
+        """Called when an order's status should be asked for."""
+        self._inbox = inbox
+        self._outlet = outlet
+        self._health = health
+        self._record = hooks.frame
+        self._held: list[tuple[UserFrame, Ns]] | None = None
+        self._now: Ns = 0
+        self._handlers: dict[type, Callable[[Any, Ns], None]] = {
+            wire.BookFrame: lambda frame, ts: outlet.put_all(inbox.book(frame.data, ts)),
+            wire.BboFrame: lambda frame, ts: outlet.put_all(inbox.bbo(frame.data, ts)),
+            wire.TradesFrame: lambda frame, ts: outlet.put_all(inbox.trades(frame.data, ts)),
+            wire.ContextFrame: lambda frame, ts: outlet.put_all(inbox.reference(frame.data, ts)),
+            wire.FillsFrame: self._user,
+            wire.OrdersFrame: self._user,
+            wire.FundingsFrame: self._user,
+            wire.PostFrame: lambda frame, _: posts.reply(frame.data),
+            wire.AckFrame: lambda frame, _: stream.on_ack(frame.data),
+            wire.ErrorFrame: lambda frame, _: self._error(frame.data),
+            wire.PongFrame: lambda _, __: None,
+        }
+
+    def on_frame(self, text: str, ts: Ns) -> None:
+        if self._record is not None:
+            self._record(ts, text)
+        self._now = ts
+        frame = self.decoder.decode(text)
+        if frame is None:
+            return
+        stream = STREAM_OF.get(type(frame))
+        if stream is not None:
+            self._health.last_frame[stream] = ts
+        self._handlers[type(frame)](frame, ts)
+
+    def on_book_reply(self, response: wire.PostResponse) -> None:
+        """The deep book that was asked for over the websocket."""
+        try:
+            book = msgspec.json.decode(response.payload, type=wire.InfoBook, strict=False).data
+        except (msgspec.DecodeError, ValueError):
+            self._health.failed_polls += 1
+            return
+        if book is not None:
+            self._outlet.put_all(self._inbox.book(book, self._now))
+
+    # -- a gap ----------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        self._held = []
+
+    def drop_held(self) -> None:
+        """The connection ended in the gap: the next one's back-fill has it all."""
+        self._held = None
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for frame, ts in held:
+            self._user(frame, ts)
+
+    def _user(self, frame: UserFrame, ts: Ns) -> None:
+        if self._held is not None:
+            self._held.append((frame, ts))
+            return
+        match frame:
+            case wire.FillsFrame(data=data):
+                self._outlet.put_all(self._inbox.fills(data.fills, ts))
+            case wire.OrdersFrame(data=data):
+                self._outlet.put_all(self._inbox.orders(data, ts))
+                if self._inbox.asks:
+                    self.wake()
+            case wire.FundingsFrame(data=data):
+                self._outlet.put_all(self._inbox.fundings(data.fundings, ts))
+
+    def _error(self, words: str) -> None:
+        self._health.venue_errors[words.split(":")[0][:60]] += 1

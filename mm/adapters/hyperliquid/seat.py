@@ -1,0 +1,57 @@
+"""Who we are at the venue: account, signer, nonces, and the venue's time."""
+
+from typing import Any, Final
+
+from mm.adapters.hyperliquid.encode import WireAction
+from mm.adapters.hyperliquid.nonce import NonceAllocator
+from mm.adapters.hyperliquid.settings import Clock, Signer, VenueSettings
+from mm.model.units import NS_PER_MS, Ns, nanoseconds
+
+GRACE_S: Final = 1.0
+"""For the error of our idea of the venue's clock."""
+
+
+class Seat:
+    """Signs as the account. `asset` and `skew_ms` are known after the bootstrap."""
+
+    def __init__(self, settings: VenueSettings, signer: Signer, clock: Clock) -> None:
+        self.settings = settings
+        self.account = (settings.account_address or signer.address).lower()
+        self.asset = -1
+        self.skew_ms = 0
+        self._signer = signer
+        self._clock = clock
+        self._nonces = NonceAllocator(lambda: clock.now() // NS_PER_MS)
+
+    @property
+    def signer_address(self) -> str:
+        return self._signer.address.lower()
+
+    @property
+    def coin(self) -> str:
+        return self.settings.coin
+
+    def now(self) -> Ns:
+        return self._clock.now()
+
+    def venue_ms(self) -> int:
+        return self._clock.now() // NS_PER_MS + self.skew_ms
+
+    def expiry(self) -> Ns:
+        """When, on our clock, an action signed now can no longer be executed."""
+        return self.now() + nanoseconds(self.settings.expires_after_s + GRACE_S)
+
+    def envelope(self, action: WireAction) -> dict[str, Any]:
+        """The signed body of an /exchange request, with a nonce and an expiry of its own."""
+        settings = self.settings
+        nonce = self._nonces.next()
+        expires = self.venue_ms() + int(settings.expires_after_s * 1000)
+        vault = settings.vault.lower() if settings.vault else None
+        signature = self._signer.sign(action, nonce, vault, expires, settings.network == "mainnet")
+        return {
+            "action": action,
+            "nonce": nonce,
+            "signature": signature,
+            "vaultAddress": vault,
+            "expiresAfter": expires,
+        }

@@ -1,0 +1,153 @@
+"""Actions to the wire: coalesced into few signed requests, and never blocking who decides."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from mm.adapters.hyperliquid import encode
+from mm.adapters.hyperliquid.budget import AddressBudget
+from mm.adapters.hyperliquid.encode import WireAction
+from mm.adapters.hyperliquid.posts import Posts
+from mm.adapters.hyperliquid.rest import Rest, RestError
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.stream import LinkLostError, Stream
+from mm.adapters.hyperliquid.verdicts import Request, Ticket, Verdicts
+from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
+from mm.model.events import RequestKind
+
+KINDS = {Place: RequestKind.PLACE, Modify: RequestKind.MODIFY, Cancel: RequestKind.CANCEL}
+
+
+class Queue:
+    """What waits to be sent, newest word per client id; `requests` in the order of the wire."""
+
+    def __init__(self) -> None:
+        self.cancels: dict[str, Cancel] = {}
+        self.modifies: dict[str, Modify] = {}
+        self.places: dict[str, Place] = {}
+        self.flattens: dict[str, Place] = {}
+
+    def add(self, action: Place | Modify | Cancel) -> None:
+        match action:
+            case Cancel(cloid=cloid):
+                self.cancels[cloid] = action
+            case Modify(cloid=cloid):
+                self.modifies[cloid] = action
+            case Place(cloid=cloid, flatten=True):
+                self.flattens[cloid] = action
+            case Place(cloid=cloid):
+                self.places[cloid] = action
+
+    def drop_quotes(self) -> Iterator[Place | Modify]:
+        """Everything is to be cancelled: what was not yet sent need not be."""
+        yield from self.places.values()
+        yield from self.modifies.values()
+        self.places, self.modifies = {}, {}
+
+    def requests(self) -> Iterator[tuple[Request, ...]]:
+        """Each tuple is one signed action. Cancels first: they free margin and budget.
+
+        Post-only orders travel alone, as that is what gives them priority in a block.
+        """
+        waiting: tuple[Request, ...]
+        for waiting in (
+            tuple(self.cancels.values()),
+            tuple(self.modifies.values()),
+            tuple(self.places.values()),
+            tuple(self.flattens.values()),
+        ):
+            for start in range(0, len(waiting), encode.MAX_ITEMS):
+                yield waiting[start : start + encode.MAX_ITEMS]
+
+
+class Sender:
+    """`put` queues; `run` sends. `on_cancel_all` is called for a CancelAll."""
+
+    def __init__(
+        self, seat: Seat, stream: Stream, rest: Rest, budget: AddressBudget, verdicts: Verdicts
+    ) -> None:
+        self._seat = seat
+        self._stream = stream
+        self._rest = rest
+        self._budget = budget
+        self._verdicts = verdicts
+        self._queue = Queue()
+        self._wake = asyncio.Event()
+        self.posts = Posts(seat.settings.request_timeout_s)
+        self.on_cancel_all: Callable[[], None] = lambda: None
+
+    def put(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if isinstance(action, CancelAll):
+                self.drop_quotes("dropped: everything is being cancelled")
+                self.on_cancel_all()
+            elif isinstance(action, Place | Modify | Cancel):
+                self._queue.add(action)
+        self._wake.set()
+
+    def drop_quotes(self, why: str) -> None:
+        for dropped in self._queue.drop_quotes():
+            self._verdicts.unsent(self._ticket((dropped,)), why)
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            queue, self._queue = self._queue, Queue()
+            for requests in queue.requests():
+                await self._request(requests)
+
+    async def _request(self, requests: tuple[Request, ...]) -> None:
+        ticket = self._ticket(requests)
+        if not self._stream.is_open and not _by_rest(requests[0]):
+            self._verdicts.unsent(ticket, "not connected: nothing was sent")
+            return
+        try:
+            envelope = self._seat.envelope(_action(requests, self._seat.asset))
+        except ValueError as error:
+            self._verdicts.unsent(ticket, f"not sent: {error}")
+            return
+        self._verdicts.sent(ticket)
+        self._budget.spend(len(requests))
+        if self._stream.is_open:
+            await self._post(ticket, envelope)
+        else:
+            await self._exchange(ticket, envelope)
+
+    async def _post(self, ticket: Ticket, envelope: WireAction) -> None:
+        request_id = self.posts.expect(
+            partial(self._verdicts.reply, ticket), partial(self._verdicts.lost, ticket)
+        )
+        try:
+            await self._stream.send(encode.post(request_id, "action", envelope))
+        except LinkLostError as error:
+            self.posts.lose(request_id, str(error))
+
+    async def _exchange(self, ticket: Ticket, envelope: WireAction) -> None:
+        try:
+            self._verdicts.answer(ticket, await self._rest.exchange(envelope))
+        except RestError as error:
+            (self._verdicts.refused if error.refused else self._verdicts.lost)(ticket, str(error))
+
+    def _ticket(self, requests: tuple[Request, ...]) -> Ticket:
+        return Ticket(
+            kind=KINDS[type(requests[0])],
+            requests=requests,
+            sent=self._seat.now(),
+            expires=self._seat.expiry(),
+        )
+
+
+def _by_rest(request: Request) -> bool:
+    """What is worth a second way out while the websocket is down: what reduces risk."""
+    return isinstance(request, Cancel) or (isinstance(request, Place) and request.flatten)
+
+
+def _action(requests: Sequence[Request], asset: int) -> WireAction:
+    places = [one for one in requests if isinstance(one, Place)]
+    modifies = [one for one in requests if isinstance(one, Modify)]
+    if places:
+        return encode.place(places, asset)
+    if modifies:
+        return encode.modify(modifies, asset)
+    return encode.cancel([one.cloid for one in requests], asset)

@@ -1,0 +1,213 @@
+"""One websocket connection, for ever: subscribe, ping, notice silence, reconnect with patience."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, Final, Protocol
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from mm.adapters.hyperliquid import wire
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.rest import RestError
+from mm.adapters.hyperliquid.settings import Clock, VenueSettings
+from mm.model.units import NS_PER_S, Ns, seconds
+
+FIRST_BACKOFF_S: Final = 0.25
+STEADY_S: Final = 10.0
+"""A link that stood this long starts its backoff anew: at most 30 connections a minute."""
+CLOSE_S: Final = 0.5
+
+USER_CHANNELS: Final = ("userFills", "orderUpdates", "userFundings")
+MARKET_CHANNELS: Final = ("bbo", "l2Book", "trades", "activeAssetCtx")
+STREAMS: Final = {
+    "l2Book": "book",
+    "bbo": "bbo",
+    "trades": "trades",
+    "activeAssetCtx": "reference",
+}
+SILENCE: Final = {"l2Book": 1.0, "activeAssetCtx": 2.0, "bbo": 6.0, "trades": 24.0}
+"""Silence that calls for a new subscription, in units of `book_stale_s`.
+
+bbo and trades may be silent with nothing wrong: asking again is cheap and tells.
+"""
+
+
+class LinkLostError(Exception):
+    """The connection is of no more use; the text says why."""
+
+
+class Listener(Protocol):
+    async def on_connected(self) -> None:
+        """The socket is open: subscribe and reconcile. LinkLostError or RestError: try again."""
+        ...
+
+    def on_frame(self, text: str, ts: Ns) -> None: ...
+    def on_lost(self, reason: str) -> None: ...
+
+
+class Stream:
+    """`run` connects again and again; `send` and `subscribe` act on the present connection."""
+
+    def __init__(
+        self,
+        settings: VenueSettings,
+        account: str,
+        clock: Clock,
+        health: Health,
+        listener: Listener,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._health = health
+        self._listener = listener
+        self._user = account
+        self._socket: ClientConnection | None = None
+        self._jitter = Random(clock.now())  # noqa: S311 - spreads reconnects, guards nothing
+        self._subscribed: dict[str, Ns] = {}
+        self._acks: set[str] = set()
+        self._acked = asyncio.Event()
+        self._last_frame: Ns = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None
+
+    async def run(self) -> None:
+        attempt = 0
+        while True:
+            opened = self._clock.now()
+            await self._once()
+            self._health.reconnects += 1
+            stood = seconds(self._clock.now() - opened)
+            attempt = 0 if stood > STEADY_S else attempt + 1
+            await asyncio.sleep(self.backoff(attempt))
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds before the next try: doubling, jittered, bounded."""
+        ceiling = min(self._settings.reconnect_max_s, FIRST_BACKOFF_S * 2.0 ** min(attempt, 16))
+        return ceiling * self._jitter.uniform(0.5, 1.0)
+
+    async def send(self, text: str) -> None:
+        """Raises LinkLostError where there is no connection, or it ends here."""
+        if self._socket is None:
+            raise LinkLostError("not connected")
+        try:
+            await self._socket.send(text)
+        except ConnectionClosed as error:
+            raise LinkLostError(str(error)) from None
+
+    async def subscribe(self, *channels: str) -> None:
+        for channel in channels:
+            self._subscribed[channel] = self._clock.now()
+            await self._ask("subscribe", channel)
+
+    async def acknowledged(self, *channels: str) -> None:
+        """Wait until the venue has confirmed these subscriptions. Raises LinkLostError."""
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                while not self._acks.issuperset(channels):
+                    self._acked.clear()
+                    await self._acked.wait()
+        except TimeoutError:
+            missing = sorted(set(channels) - self._acks)
+            raise LinkLostError(f"no answer to subscriptions {missing}") from None
+
+    def on_ack(self, ack: wire.Ack) -> None:
+        if ack.method == "subscribe":
+            self._acks.add(ack.subscription.type)
+            self._acked.set()
+
+    # -- one connection -------------------------------------------------------------------------
+
+    async def _once(self) -> None:
+        """Live through one connection. The listener hears of its end before it is closed."""
+        try:
+            async with connect(
+                self._settings.ws_url,
+                compression=None,
+                ping_interval=None,
+                open_timeout=self._settings.request_timeout_s,
+                close_timeout=CLOSE_S,
+                max_size=2**24,
+                proxy=None if self._settings.network == "local" else True,
+            ) as socket:
+                self._listener.on_lost(await self._live(socket))
+        except (WebSocketException, OSError, TimeoutError) as error:
+            self._listener.on_lost(f"{self._settings.ws_url}: {_first_words(error)}")
+
+    async def _live(self, socket: ClientConnection) -> str:
+        """Why it ended."""
+        self._socket = socket
+        self._subscribed.clear()
+        self._acks.clear()
+        self._last_frame = self._clock.now()
+        reason = ""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(socket))
+                group.create_task(self._watch())
+                group.create_task(self._listener.on_connected())
+        except* (LinkLostError, RestError, WebSocketException, OSError) as lost:
+            reason = _first_words(lost)
+        finally:
+            self._socket = None
+        return reason
+
+    async def _read(self, socket: ClientConnection) -> None:
+        now, on_frame = self._clock.now, self._listener.on_frame
+        while True:
+            text = await socket.recv()
+            self._last_frame = ts = now()
+            on_frame(text if isinstance(text, str) else text.decode(errors="replace"), ts)
+
+    async def _watch(self) -> None:
+        """Ping; notice two silent intervals (LinkLostError) and single silent channels."""
+        interval = self._settings.ping_s
+        pinged = self._clock.now()
+        while True:
+            await asyncio.sleep(min(1.0, interval / 4.0))
+            now = self._clock.now()
+            if seconds(now - self._last_frame) > 2.0 * interval:
+                raise LinkLostError(f"no frame for {2.0 * interval:g} s")
+            if seconds(now - pinged) >= interval:
+                pinged = now
+                await self.send('{"method":"ping"}')
+            await self._resubscribe_silent(now)
+
+    async def _resubscribe_silent(self, now: Ns) -> None:
+        for channel, since in list(self._subscribed.items()):
+            if channel not in SILENCE:
+                continue
+            last = max(since, self._health.last_frame.get(STREAMS[channel], 0))
+            if now - last > SILENCE[channel] * self._settings.book_stale_s * NS_PER_S:
+                self._health.resubscribes += 1
+                await self._ask("unsubscribe", channel)
+                await self.subscribe(channel)
+
+    async def _ask(self, method: str, channel: str) -> None:
+        subscription: dict[str, Any] = {"type": channel}
+        if channel in USER_CHANNELS:
+            subscription["user"] = self._user
+        else:
+            subscription["coin"] = self._settings.coin
+        if channel == "l2Book":
+            subscription["fast"] = True
+        frame = {"method": method, "subscription": subscription}
+        await self.send(msgspec.json.encode(frame).decode())
+
+
+async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Call `act` again and again, `period_s` after it last ended."""
+    while True:
+        await asyncio.sleep(period_s)
+        await act()
+
+
+def _first_words(error: BaseException) -> str:
+    """In one line; of a group, its first leaf's."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return next(iter(str(error).splitlines()), type(error).__name__)

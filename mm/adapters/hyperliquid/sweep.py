@@ -1,0 +1,75 @@
+"""The way out: cancel all that is ours, look again, and say what still rests."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from mm.adapters.hyperliquid import answers, encode
+from mm.adapters.hyperliquid.budget import AddressBudget
+from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.own import OwnOrders
+from mm.adapters.hyperliquid.reconcile import Reconciler
+from mm.adapters.hyperliquid.rest import Rest, RestError
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.settings import VenueError
+from mm.model.exchange import Done
+
+PAUSE_S: Final = 0.1
+IN_FLIGHT_S: Final = 1.5
+"""How long a request sent just before may take to reach the venue: we look again until then."""
+
+
+class Sweeper:
+    """Works over REST alone: with the websocket up, down, or never opened."""
+
+    def __init__(
+        self, seat: Seat, rest: Rest, own: OwnOrders, budget: AddressBudget, outlet: Outlet
+    ) -> None:
+        self._seat = seat
+        self._rest = rest
+        self._own = own
+        self._budget = budget
+        self._outlet = outlet
+        self._running = asyncio.Lock()
+
+    async def sweep(self, reconciler: Reconciler, within_s: float) -> int:
+        """How many of our orders still rest; VenueError where the venue would not even say."""
+        async with self._running:
+            loop = asyncio.get_running_loop()
+            start = loop.time()
+            trouble = "no answer"
+            left: int | None = None
+            while True:
+                try:
+                    left = await self._round(reconciler)
+                except RestError as error:
+                    trouble = str(error)
+                elapsed = loop.time() - start
+                quiet = elapsed > IN_FLIGHT_S or not (self._own.any_in_flight or self._own.doubts)
+                if (left == 0 and quiet) or elapsed >= within_s:
+                    break
+                await asyncio.sleep(PAUSE_S)
+            if left is None:
+                raise VenueError(f"cannot verify that no order rests: {trouble}")
+            return left
+
+    async def _round(self, reconciler: Reconciler) -> int:
+        """List and cancel; how many were listed."""
+        cloids = [one.cloid for one in await reconciler.listing() if one.cloid is not None]
+        for start in range(0, len(cloids), encode.MAX_ITEMS):
+            await self._cancel(cloids[start : start + encode.MAX_ITEMS])
+        return len(cloids)
+
+    async def _cancel(self, cloids: list[str]) -> None:
+        envelope = self._seat.envelope(encode.cancel(cloids, self._seat.asset))
+        self._budget.spend(len(cloids))
+        raw = await self._rest.exchange(envelope)
+        try:
+            items = answers.items(raw, len(cloids))
+        except msgspec.DecodeError as error:
+            raise RestError(f"unreadable answer: {error}") from None
+        now = self._seat.now()
+        for cloid, item in zip(cloids, items, strict=True):
+            if isinstance(item, Done):
+                self._outlet.put_all(self._own.closed(cloid, None, "canceled", now, now))

@@ -1,0 +1,153 @@
+"""What came of our requests: answers, refusals and losses, item by item, told as events."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from mm.adapters.hyperliquid import answers, rejects
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.own import Doubt, OwnOrders
+from mm.adapters.hyperliquid.wire import PostResponse
+from mm.model.actions import Cancel, Modify, Place
+from mm.model.events import RejectCode, Rejected, RequestKind, Unresolved
+from mm.model.exchange import Done, Filled, Item, Refused, Resting
+from mm.model.units import Ns, seconds
+
+Request: TypeAlias = Place | Modify | Cancel
+
+REFUSED_WHOLE: Final = {
+    RejectCode.NONCE,
+    RejectCode.EXPIRED,
+    RejectCode.BUDGET,
+    RejectCode.RATE,
+    RejectCode.AUTH,
+}
+"""Refusals before anything was looked at: no order can have changed."""
+
+
+class Ticket(Struct, frozen=True):
+    """One signed action under way. `expires`: our clock, after which it cannot be executed."""
+
+    kind: RequestKind
+    requests: tuple[Request, ...]
+    sent: Ns
+    expires: Ns
+
+    @property
+    def cloids(self) -> list[str]:
+        return [request.cloid for request in self.requests]
+
+
+class Verdicts:
+    """Ends each ticket exactly once."""
+
+    def __init__(
+        self, own: OwnOrders, outlet: Outlet, health: Health, now: Callable[[], Ns]
+    ) -> None:
+        self._own = own
+        self._outlet = outlet
+        self._health = health
+        self._now = now
+        self.wake: Callable[[], None] = lambda: None
+        """Called when there is something to resolve."""
+
+    def sent(self, ticket: Ticket) -> None:
+        self._own.sent(ticket.cloids)
+        self._health.sent[ticket.kind] += len(ticket.requests)
+
+    def reply(self, ticket: Ticket, response: PostResponse) -> None:
+        """A websocket answer; `error` stands for what REST would say with a status above 399."""
+        if response.type != "error":
+            self.answer(ticket, response.payload)
+            return
+        words = bytes(response.payload).decode(errors="replace").strip('"')
+        if words.startswith("4") or rejects.classify(words) is not RejectCode.OTHER:
+            self.refused(ticket, words)
+        else:
+            self.lost(ticket, words)
+
+    def answer(self, ticket: Ticket, payload: bytes | Raw) -> None:
+        try:
+            items = answers.items(payload, len(ticket.requests))
+        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
+            self.lost(ticket, f"unreadable answer: {error}")
+            return
+        self._own.answered(ticket.cloids)
+        now = self._now()
+        self._health.round_trip(ticket.kind, seconds(now - ticket.sent))
+        for request, item in zip(ticket.requests, items, strict=True):
+            self._settle(ticket, request, item, now)
+
+    def refused(self, ticket: Ticket, words: str) -> None:
+        """Nothing was done."""
+        self._own.answered(ticket.cloids)
+        for request in ticket.requests:
+            self._reject(ticket.kind, request.cloid, rejects.classify(words), words)
+
+    def unsent(self, ticket: Ticket, words: str) -> None:
+        """Nothing went out: the venue never saw it."""
+        for request in ticket.requests:
+            self._reject(ticket.kind, request.cloid, RejectCode.OTHER, words)
+
+    def lost(self, ticket: Ticket, reason: str) -> None:
+        """It may or may not have been executed: doubt, to be resolved by client id."""
+        del reason
+        self._own.answered(ticket.cloids)
+        for request in ticket.requests:
+            self._doubt(ticket, request)
+
+    # -- one item -------------------------------------------------------------------------------
+
+    def _settle(self, ticket: Ticket, request: Request, item: Item, ts: Ns) -> None:
+        own, cloid = self._own, request.cloid
+        match item:
+            case Refused(message=message):
+                self._refuse(ticket, request, message)
+            case Resting(oid=oid):
+                self._outlet.put_all(own.opened(cloid, oid, ts, ts))
+            case Filled(oid=oid):
+                self._outlet.put_all(own.closed(cloid, oid, "filled", ts, ts))
+            case Done() if ticket.kind is RequestKind.CANCEL:
+                self._outlet.put_all(own.closed(cloid, None, "canceled", ts, ts))
+            case Done():
+                self._doubt(ticket, request)
+
+    def _refuse(self, ticket: Ticket, request: Request, message: str) -> None:
+        kind, cloid = ticket.kind, request.cloid
+        code = rejects.classify(message)
+        if code is RejectCode.NOT_OPEN and self._may_live_on(kind, cloid):
+            self._health.rejects[code] += 1
+            self._doubt(ticket, request)
+            return
+        gone = rejects.order_gone(message) or code is RejectCode.NOT_OPEN
+        if gone and kind is not RequestKind.PLACE:
+            self._own.gone(cloid, "canceled")
+        elif kind is RequestKind.MODIFY and code not in REFUSED_WHOLE:
+            self._own.queries.add(cloid)  # the venue does not say whether the old order rests
+            self.wake()
+        self._reject(kind, cloid, code, message, gone=gone and kind is not RequestKind.PLACE)
+
+    def _may_live_on(self, kind: RequestKind, cloid: str) -> bool:
+        """The refusal names an order id that is gone: its client id may rest under another."""
+        return kind is RequestKind.MODIFY or self._own.in_flight(cloid)
+
+    def _reject(
+        self, kind: RequestKind, cloid: str, code: RejectCode, words: str, *, gone: bool = False
+    ) -> None:
+        self._health.rejects[code] += 1
+        self._outlet.put(
+            Rejected(ts=self._now(), cloid=cloid, kind=kind, code=code, message=words, gone=gone)
+        )
+
+    def _doubt(self, ticket: Ticket, request: Request) -> None:
+        now = self._now()
+        oid = request.oid if isinstance(request, Modify) else None
+        self._own.doubts[request.cloid] = Doubt(
+            kind=ticket.kind, since=now, expires=ticket.expires, oid=oid
+        )
+        self._health.unresolved += 1
+        self._outlet.put(Unresolved(ts=now, cloid=request.cloid, kind=ticket.kind))
+        self.wake()
