@@ -69,17 +69,29 @@ class HandClock:
         return self.now_ns
 
 
+class TickingClock(HandClock):
+    """Every look takes a millisecond."""
+
+    def now(self) -> Ns:
+        self.now_ns += NS_PER_MS
+        return self.now_ns
+
+
 class Client:
     """A websocket client that reads frames and knows which channel it waits for."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.seen: list[Json] = []
+        self._early: deque[Json] = deque()
 
     async def say(self, message: Json | str) -> None:
         await self.socket.send_str(message if isinstance(message, str) else json.dumps(message))
 
     async def hear(self) -> Json:
+        return self._early.popleft() if self._early else await self._receive()
+
+    async def _receive(self) -> Json:
         message = await asyncio.wait_for(self.socket.receive(), 10)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         frame: Json = json.loads(message.data)
@@ -93,10 +105,11 @@ class Client:
         return frame.get("data")
 
     async def subscribe(self, **subscription: object) -> Json:
-        """Subscribe and return the acknowledged subscription."""
+        """Subscribe and return the acknowledged subscription, which no data may precede."""
         await self.say({"method": "subscribe", "subscription": subscription})
-        ack = await self.hear()
-        assert ack["channel"] == "subscriptionResponse", ack
+        while (ack := await self._receive())["channel"] != "subscriptionResponse":
+            assert ack["channel"] != subscription["type"], ack
+            self._early.append(ack)
         assert ack["data"]["method"] == "subscribe"
         found: Json = ack["data"]["subscription"]
         return found
@@ -197,9 +210,10 @@ async def rig(
     options: Options | None = None,
     markets: Callable[[], list[Market]] | None = None,
     rules: ExchangeOptions | None = None,
+    clock: HandClock | None = None,
 ) -> AsyncIterator[Rig]:
     """The pump sleeps: time passes only by `advance`."""
-    clock = HandClock()
+    clock = clock or HandClock()
     exchange = Exchange(
         markets() if markets else [btc_market(), eth_market()],
         START_MS,

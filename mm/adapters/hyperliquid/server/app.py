@@ -1,7 +1,6 @@
 """The local exchange on a socket: `/ws`, `/info`, `/exchange`, and the pump that drives it."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -18,9 +17,11 @@ from mm.adapters.hyperliquid.server.requests import MalformedError
 from mm.adapters.hyperliquid.server.session import Session
 from mm.adapters.hyperliquid.server.views import Views
 from mm.model.exchange import LocalExchange
-from mm.model.units import NS_PER_MS
+from mm.model.units import NS_PER_MS, NS_PER_S
 
 _encode = msgspec.json.Encoder().encode
+
+MIN_REST = 0.1  # of the pump's period: a busy market must not starve the loop
 
 
 class HyperliquidServer:
@@ -68,8 +69,7 @@ class HyperliquidServer:
     async def stop(self) -> None:
         if self._pump is not None:
             self._pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._pump
+            await asyncio.gather(self._pump, return_exceptions=True)  # `wait` tells its failure
         self.drop_all("server stops")
         if self._runner is not None:
             await self._runner.cleanup()
@@ -96,9 +96,12 @@ class HyperliquidServer:
     # -- the pump -------------------------------------------------------------------------------
 
     async def _advance_forever(self) -> None:
+        """Awake when the exchange has something to do, and often enough to notice new requests."""
+        longest = self.options.cadence.pump_s
         while True:
             self.advance()
-            await asyncio.sleep(self.options.cadence.pump_s)
+            due_s = self._exchange.next_ms() / 1e3 - self._clock.now() / NS_PER_S
+            await asyncio.sleep(min(longest, max(due_s, longest * MIN_REST)))
 
     def advance(self) -> None:
         """Let the exchange catch up with the clock and tell everybody what came of it."""

@@ -172,7 +172,7 @@ class Feeds:
         """One clock per cadence for all coins, re-sent even if unchanged."""
         for i, (period, applies) in enumerate(self._pushes):
             if now >= self._due[i]:
-                self._due[i] = now - now % period + period
+                self._due[i] = now + 1 if not period else now - now % period + period
                 self._refresh(s for s in self._listeners if applies(s))
 
     def _refresh(self, subscriptions: Iterable[Subscription]) -> None:

@@ -15,7 +15,10 @@ class Clock(Protocol):
 
 
 class Cadence(Struct, frozen=True, kw_only=True):
-    """Seconds between pushes of one stream, the venue's by default; `pump_s` drives the blocks."""
+    """Seconds between pushes of one stream, the venue's by default.
+
+    `pump_s` is the longest that a new request waits before the exchange looks at its block clock.
+    """
 
     pump_s: float = 0.02
     book_s: float = 5.0
