@@ -44,6 +44,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    "Server": "mm",
 }
 MAX_BODY_BYTES = 4096
 PERIOD_S = 0.25
@@ -251,7 +252,7 @@ class WebServer:
                 verb, reason = ("flatten" if wish.flatten else "halt"), wish.reason
             else:
                 reason = msgspec.json.decode(body, type=Reason).reason
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refuse(400, str(error))
         self._source.command(verb, reason)
         return web.json_response({"accepted": verb}, status=202)

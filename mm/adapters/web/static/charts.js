@@ -1,6 +1,6 @@
 // The charts: prices with own quotes and fills, and small trends since the start.
 
-import { byId } from "./dom.js";
+import { byId, node } from "./dom.js";
 import { clock, number, NS, significant } from "./format.js";
 
 const KEEP_S = 900;
@@ -24,7 +24,12 @@ function axis(extra) {
 }
 
 const timeAxis = (extra) =>
-  axis({ size: 22, space: 70, values: (_, ticks) => ticks.map((t) => clock(t).slice(0, -3)), ...extra });
+  axis({
+    size: 22,
+    space: 80,
+    values: (_, ticks, __, ___, step) => ticks.map((t) => (step < 60 ? clock(t) : clock(t).slice(0, -3))),
+    ...extra,
+  });
 
 function plot(element, options, data) {
   const chart = new uPlot(
@@ -119,7 +124,7 @@ export class PriceChart {
           ...levelSeries(n, "--ask"),
         ],
         bands: n ? [{ series: [2 + n, 2], fill: () => fade("--text", 0.035) }] : [],
-        hooks: { draw: [(u) => this.drawFills(u)], setCursor: [() => this.readout()] },
+        hooks: { draw: [(u) => this.drawFair(u), (u) => this.drawFills(u)], setCursor: [() => this.readout()] },
       },
       this.columns,
     );
@@ -132,6 +137,22 @@ export class PriceChart {
     }
     const margin = Math.max((high - low) * 0.06, high * 1e-6);
     return [low - margin, high + margin];
+  }
+
+  // The last fair price, as a tag on the axis.
+  drawFair(u) {
+    const price = this.columns[1].at(-1);
+    if (!price) return;
+    const { ctx, bbox } = u;
+    const [y, dpr] = [u.valToPos(price, "y", true), devicePixelRatio];
+    ctx.save();
+    ctx.fillStyle = css("--text");
+    ctx.fillRect(bbox.left + bbox.width + dpr, y - 9 * dpr, 64 * dpr, 18 * dpr);
+    ctx.fillStyle = css("--panel");
+    ctx.font = `600 ${11 * dpr}px system-ui, sans-serif`;
+    ctx.textBaseline = "middle";
+    ctx.fillText(number(price, this.decimals), bbox.left + bbox.width + 5 * dpr, y);
+    ctx.restore();
   }
 
   drawFills(u) {
@@ -165,7 +186,7 @@ export class PriceChart {
     const now = times[times.length - 1];
     this.chart.batch(() => {
       this.chart.setData(this.columns, false);
-      this.chart.setScale("x", { min: now - this.window, max: now });
+      this.chart.setScale("x", { min: Math.max(now - this.window, Math.min(times[0], now - 30)), max: now });
     });
     this.element.dataset.points = times.length;
     this.element.dataset.fills = this.fills.length;
@@ -178,11 +199,9 @@ export class PriceChart {
     const i = this.chart.cursor.idx ?? times.length - 1;
     const bid = this.levels ? this.columns[2][i] : null;
     const ask = this.levels ? this.columns[2 + this.levels][i] : null;
-    const parts = [clock(times[i]), `fair ${number(fair[i], this.decimals)}`];
-    if (bid !== null) parts.push(`bid ${number(bid, this.decimals)}`);
-    if (ask !== null) parts.push(`ask ${number(ask, this.decimals)}`);
-    if (bid !== null && ask !== null) parts.push(`${((1e4 * (ask - bid)) / fair[i]).toFixed(1)} bps wide`);
-    byId("readout").textContent = parts.join("  ");
+    const price = (name, value) => node("span", { class: name }, value === null ? "" : `${name} ${number(value, this.decimals)}`);
+    const width = bid === null || ask === null ? "" : `${((1e4 * (ask - bid)) / fair[i]).toFixed(1)} bps wide`;
+    byId("readout").replaceChildren(clock(times[i]), price("fair", fair[i]), price("bid", bid), price("ask", ask), width);
   }
 }
 
@@ -199,7 +218,7 @@ class Small {
     this.chart = plot(
       byId(id),
       {
-        padding: [4, 4, 0, 0],
+        padding: [4, 20, 0, 0],
         cursor: { show: false },
         scales: { x: { time: true }, y: { range: range ?? ((_, low, high) => widened(low, high)) } },
         axes: [timeAxis({ grid: { show: false }, size: 18, space: 60 }), axis({ size, space: 24, values: (_, t) => t.map(format) })],

@@ -46,7 +46,6 @@ async function send() {
 
 export function wireCommands() {
   for (const name of Object.keys(WORDS)) byId(name).addEventListener("click", () => open(name));
-  byId("command-send").addEventListener("click", send);
   byId("command-cancel").addEventListener("click", () => byId("command").close());
   byId("command").querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -17,7 +17,7 @@ export function showState({ view, health, ready, reason, version }) {
     text("reason", reason);
     return;
   }
-  const why = [view.safety.halt_reason, ...view.safety.reasons].filter(Boolean);
+  const why = [...new Set([view.safety.halt_reason, ...view.safety.reasons])].filter(Boolean);
   text("reason", why.join(" · ") || (ready ? "" : reason));
   header(view);
   calibration(view.calibration);
@@ -48,8 +48,9 @@ function calibration(c) {
   const percent = Math.round(100 * c.progress);
   text("multiplier", `${Math.round(100 * c.multiplier)} %`);
   text("progress-text", c.complete ? "calibrated" : `${percent} % calibrated`);
-  text("eta", c.complete ? "" : c.eta_s === null ? c.note : `about ${duration(c.eta_s)} to go`);
-  text("calibration-note", [c.hungry ? "fill-hungry" : "", c.policy, c.note].filter(Boolean).join(" · "));
+  text("eta", c.complete || c.eta_s === null ? "" : `about ${duration(c.eta_s)} to go`);
+  text("calibration-note", [`policy ${words(c.policy)}`, c.note].filter(Boolean).join(" · "));
+  byId("hungry").hidden = !c.hungry;
   const bar = byId("progress");
   bar.setAttribute("aria-valuenow", percent);
   bar.classList.toggle("complete", c.complete);
@@ -193,7 +194,7 @@ function fillLine(fill) {
   const side = fill.side > 0 ? "bid" : "ask";
   const verb = fill.side > 0 ? "▲ bought" : "▼ sold";
   const price = number(fill.price, decimalsOf(fill.price));
-  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${price}`, fill.quote ? `fee ${number(fill.fee, 4)}` : "not a quote");
+  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${price}`, fill.quote ? "" : "not a quote of ours: taker, foreign or flatten");
 }
 
 function noteLine(note) {
