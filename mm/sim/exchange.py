@@ -47,7 +47,7 @@ class ExchangeOptions(Struct, frozen=True, kw_only=True):
     schedule_cancel_volume: Decimal | None = Decimal(1_000_000)
     funding_rate: Decimal | None = None
     default_leverage: int = 20
-    queue: QueueModel = Conservative()
+    queue: QueueModel = Conservative
     seed: int = 1
 
 

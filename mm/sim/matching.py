@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mm.model.events import Levels
 from mm.model.units import Side
 from mm.sim.grid import Grid
-from mm.sim.orders import NEVER_SEEN, Order
+from mm.sim.orders import Order
 from mm.sim.queue import QueueModel
 
 ANY_PRICE = -(10**18)  # a bound that every key reaches
@@ -92,11 +92,9 @@ class Half:
             self._sizes[at] -= min(size, self._sizes[at])
             if not self._sizes[at]:
                 del self._shown[at], self._sizes[at]
-        left = self.shown_size(key)
         for order in self.levels.get(key, ()):
-            order.ahead = self._queue.printed(order.ahead, size)
-            if order.seen != NEVER_SEEN:
-                order.seen = left
+            if order.place is not None:
+                order.place.printed(size)
 
     def _convert(self) -> None:
         pending = self._pending
@@ -126,16 +124,15 @@ class Half:
 
     def _requeue(self) -> None:
         for key, orders in self.levels.items():
-            waiting = [order for order in orders if order.ahead or order.seen == NEVER_SEEN]
+            waiting = [order for order in orders if order.place is None or order.ahead]
             if not waiting or not self._visible(key):
                 continue
-            now = self.shown_size(key)
+            size = self.shown_size(key)
             for order in waiting:
-                if order.seen == NEVER_SEEN:
-                    order.ahead = self._queue.joined(now)
+                if order.place is None:
+                    order.place = self._queue(size)
                 else:
-                    order.ahead = self._queue.displayed(order.ahead, order.seen, now)
-                order.seen = now
+                    order.place.shown(size)
 
     # -- client orders --------------------------------------------------------------------------
 
@@ -147,10 +144,7 @@ class Half:
             orders = self.levels[key] = []
         orders.append(order)
         if self._visible(key):
-            order.seen = self.shown_size(key)
-            order.ahead = self._queue.joined(order.seen)
-        else:
-            order.seen = NEVER_SEEN
+            order.place = self._queue(self.shown_size(key))
 
     def remove(self, order: Order) -> None:
         """Take the order out. KeyError or ValueError where it does not rest here."""

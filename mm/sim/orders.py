@@ -7,8 +7,7 @@ from msgspec import Struct
 from mm.model.exchange import OrderRow, Tif
 from mm.model.units import Side
 from mm.sim.grid import Grid
-
-NEVER_SEEN = -1
+from mm.sim.queue import Place
 
 
 class Status(StrEnum):
@@ -33,9 +32,9 @@ class Status(StrEnum):
 
 
 class Order(Struct, eq=False):
-    """Price and sizes in the instrument's integers. `ahead`: background lots that go first.
+    """Price and sizes in the instrument's integers.
 
-    `seen`: the background size at this price when last visible, NEVER_SEEN before that.
+    `place`: in the background's queue; None while the display never reached this price.
     """
 
     oid: int
@@ -51,8 +50,12 @@ class Order(Struct, eq=False):
     placed_ms: int
     status: Status = Status.OPEN
     status_ms: int = 0
-    ahead: int = 0
-    seen: int = 0
+    place: Place | None = None
+
+    @property
+    def ahead(self) -> int:
+        """Background lots that trade before this order."""
+        return 0 if self.place is None else self.place.ahead
 
     @property
     def key(self) -> int:

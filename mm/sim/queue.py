@@ -1,49 +1,76 @@
 """How a client order queues behind the background size that was there before it."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
-from msgspec import Struct
 
+class Place(Protocol):
+    """An order's place in the queue at its price. Sizes in lots."""
 
-class QueueModel(Protocol):
-    """Sizes in lots. `ahead` is the background size that trades before the order at its price."""
-
-    def joined(self, displayed: int) -> int:
-        """Size ahead of an order that joins a level which shows `displayed`."""
+    @property
+    def ahead(self) -> int:
+        """Background size that trades before the order."""
         ...
 
-    def printed(self, ahead: int, size: int) -> int:
-        """After `size` of the background traded at the order's price."""
+    def printed(self, size: int) -> None:
+        """`size` of the background traded at the order's price."""
         ...
 
-    def displayed(self, ahead: int, before: int, now: int) -> int:
-        """After the displayed size changed otherwise: cancels and arrivals that we cannot see."""
+    def shown(self, size: int) -> None:
+        """The background now shows `size` at the order's price."""
         ...
 
 
-class Conservative(Struct, frozen=True):
-    """Whoever cancels stood behind us: the queue ahead shrinks only when it no longer fits."""
-
-    def joined(self, displayed: int) -> int:
-        return displayed
-
-    def printed(self, ahead: int, size: int) -> int:
-        return max(0, ahead - size)
-
-    def displayed(self, ahead: int, before: int, now: int) -> int:
-        return min(ahead, now)
+QueueModel: TypeAlias = Callable[[int], Place]
+"""Makes the place of an order that joins a level which shows so much."""
 
 
-class ProRata(Struct, frozen=True):
-    """Cancels are spread evenly over the level: the share ahead of us shrinks with the whole."""
+class Conservative:
+    """Whoever cancels stood behind us, until that is impossible: ahead <= least size ever shown.
 
-    def joined(self, displayed: int) -> int:
-        return displayed
+    A book and a tape both tell of a trade, in either order: prints pay for the last drop of the
+    display first, so that it counts once.
+    """
 
-    def printed(self, ahead: int, size: int) -> int:
-        return max(0, ahead - size)
+    __slots__ = ("_least_shown", "_unprinted")
 
-    def displayed(self, ahead: int, before: int, now: int) -> int:
-        if 0 <= now < before:
-            ahead -= ahead * (before - now) // before
-        return min(ahead, now)
+    def __init__(self, shown: int) -> None:
+        self._unprinted = self._least_shown = shown
+
+    @property
+    def ahead(self) -> int:
+        return min(self._unprinted, self._least_shown)
+
+    def printed(self, size: int) -> None:
+        self._unprinted = max(0, self._unprinted - size)
+
+    def shown(self, size: int) -> None:
+        if size < self._least_shown:
+            self._unprinted = self.ahead
+            self._least_shown = size
+
+
+class ProRata:
+    """Cancels are spread evenly over the level: the share ahead of us shrinks with the whole.
+
+    Prints pay for the last drop of the display first, as above.
+    """
+
+    __slots__ = ("_paid", "_shown", "ahead")
+
+    def __init__(self, shown: int) -> None:
+        self.ahead = self._shown = shown
+        self._paid = 0
+
+    def printed(self, size: int) -> None:
+        fresh = max(0, size - self._paid)
+        self._paid -= size - fresh
+        self._shown = max(0, self._shown - fresh)
+        self.ahead = max(0, self.ahead - fresh)
+
+    def shown(self, size: int) -> None:
+        gone = max(0, self._shown - size)
+        if gone:
+            self.ahead -= self.ahead * gone // self._shown
+        self._paid, self._shown = gone, size
+        self.ahead = min(self.ahead, size)

@@ -16,7 +16,9 @@ from mm.model.exchange import (
 )
 from mm.model.instrument import Instrument
 from mm.model.units import Side
-from mm.sim.market import MarketEvent
+from mm.sim.market import Background, MarketEvent, Oracle
+
+BTC = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
 
 
 class ScriptedMarket:
@@ -35,6 +37,16 @@ class ScriptedMarket:
         event = self._events[self._at]
         self._at += 1
         return event
+
+
+def calm_market(start_ms: int, *events: MarketEvent) -> ScriptedMarket:
+    """BTC 99,990 @ 100,010 with 1 BTC at each touch, 2 BTC 10 USD further out; then `events`."""
+    book = Background(
+        start_ms,
+        bids=((99_990.0, 1.0), (99_980.0, 2.0)),
+        asks=((100_010.0, 1.0), (100_020.0, 2.0)),
+    )
+    return ScriptedMarket(BTC, (book, Oracle(start_ms, 100_000.0), *events))
 
 
 def order(
