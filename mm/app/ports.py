@@ -31,7 +31,7 @@ class Venue(Protocol):
         ...
 
 
-class Journal(Protocol):
-    """Each event given to `step`, in order, with what came of it."""
+class Recorder(Protocol):
+    """Told of every turn, in order, before its actions are sent: ledger, journal, metrics, log."""
 
-    def append(self, event: Event, step: Step) -> None: ...
+    def record(self, event: Event, step: Step) -> None: ...

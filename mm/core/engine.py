@@ -14,7 +14,7 @@ from mm.core.quoting import Quoting
 from mm.core.settings import EngineSettings
 from mm.core.state import State
 from mm.core.view import build_view
-from mm.model.actions import Action, Note, Severity, Step
+from mm.model.actions import Action, Data, Note, Severity, Step
 from mm.model.events import (
     Account,
     ActionBudget,
@@ -29,6 +29,7 @@ from mm.model.events import (
     OrderClosed,
     OrderOpened,
     Reference,
+    RejectCode,
     Rejected,
     Start,
     Tick,
@@ -38,6 +39,9 @@ from mm.model.events import (
 from mm.model.instrument import Instrument
 from mm.model.units import Ns
 from mm.model.view import View
+
+RACES = (RejectCode.NOT_OPEN, RejectCode.POST_ONLY)
+"""Refusals that a moving market makes unavoidable: a fill or a new price overtook the request."""
 
 Outcome = tuple[list[Action], list[Note]]
 
@@ -91,9 +95,8 @@ class Engine:
         return Step(tuple(actions), tuple(notes))
 
     def _cycle(self, ts: Ns, verdict: guard.Verdict) -> Outcome:
-        learned = self.learning.update_calibration_status(self.state, ts)
-        actions, notes = self.quoting.decide(self.state, self.learning.components, verdict, ts)
-        return actions, learned + notes
+        self.learning.update_calibration_status(ts)
+        return self.quoting.decide(self.state, self.learning.components, verdict, ts)
 
     # -- one handler per event ------------------------------------------------------------------
 
@@ -117,7 +120,7 @@ class Engine:
             return [], []
         if event.quote:
             self.learning.learn_fill(event)
-        data = {
+        data: Data = {
             "side": event.side.label,
             "price": str(event.price),
             "size": str(event.size),
@@ -130,7 +133,7 @@ class Engine:
 
     def _funding(self, event: Funding) -> Outcome:
         self.state.pnl.fund(event)
-        data = {"amount_usd": str(event.amount), "rate": event.rate}
+        data: Data = {"amount_usd": str(event.amount), "rate": event.rate}
         return [], [Note(event.ts, Severity.INFO, "position", "Funding", data)]
 
     def _order(self, event: OrderOpened | OrderClosed) -> Outcome:
@@ -140,7 +143,8 @@ class Engine:
     def _rejected(self, event: Rejected) -> Outcome:
         self.state.order(event)
         data = {"kind": event.kind.value, "code": event.code.value, "venue": event.message}
-        return [], [Note(event.ts, Severity.WARNING, "order", "Venue refused a request", data)]
+        severity = Severity.DEBUG if event.code in RACES else Severity.WARNING
+        return [], [Note(event.ts, severity, "order", "Venue refused a request", data)]
 
     def _unresolved(self, event: Unresolved) -> Outcome:
         self.state.order(event)

@@ -37,8 +37,8 @@ class Learning:
         self.components.learn_trades(event, state.book.bids, state.book.asks)
 
     def learn_fill(self, fill: Fill) -> None:
+        """Each unique fill of our quotes, to κ, markouts and (`record_fill`) the controller."""
         self.components.learn_fill(fill)
-        self.components.calibration.record_fill(fill)
 
     def follow_orders(self, state: State, event: Event) -> None:
         """Show the prices that takers can hit, whenever that set has changed."""
@@ -52,6 +52,6 @@ class Learning:
     def flush(self, ts: Ns) -> None:
         self.components.flush(ts)
 
-    def update_calibration_status(self, state: State, ts: Ns) -> list[Note]:
+    def update_calibration_status(self, ts: Ns) -> None:
         """Before each quote cycle, whether or not volatility is warm."""
-        return list(self.components.update_calibration_status(ts))
+        self.components.update_calibration_status(ts)

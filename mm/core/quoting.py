@@ -6,22 +6,19 @@ from decimal import Decimal
 from mm.core import risk
 from mm.core.diff import Tolerance, diff
 from mm.core.guard import Verdict
-from mm.core.settings import EngineSettings
+from mm.core.settings import EngineSettings, StrategySettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
-from mm.model.actions import Action, Note, Severity
-from mm.model.events import Event, Fill, Tick
+from mm.model.actions import Action, Data, Note, Severity
+from mm.model.events import ActionBudget, Event, Fill, Tick
 from mm.model.market_params import MarketParams, NotReady, Premium
-from mm.model.quote import Ladder, Level, Quote
-from mm.model.units import BPS, NS_PER_MS, Ns, Side, seconds
+from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
+from mm.model.units import BPS, NS_PER_MS, Ns, Side, depth_bps, seconds
 
-TOLERANCE_PER_KAPPA = 0.2
+TOLERANCE_PER_KAPPA = 0.3
 """Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
-LOW_BUDGET = 0.2
-"""Below this share of the action budget, edits become rarer, on both sides alike."""
-LOW_BUDGET_SLACK = 4.0
 STALE_AFTER_S = 1.0
 
 
@@ -37,6 +34,7 @@ class Quoting:
         self._decided_ts: Ns | None = None
         self._decided_fair: float | None = None
         self._bindings: dict[Side, str] = {}
+        self._tick_bps = 0.0
 
     def due(self, state: State, event: Event) -> bool:
         """On each Tick; and after a fill or a move of S by `requote_bps`, at most so often."""
@@ -63,7 +61,7 @@ class Quoting:
             self._price(state, components, limits, ts)
             if verdict.reduce_only:
                 self.ladder = _only_reducing(self.ladder, state.pnl.position, verdict.reduce_only)
-        notes = self._say(state, ts)
+        notes = [*self._say(state, ts), *components.calibration.take_notes()]
         if not state.link_up:
             return [], notes
         return self._act(state, ts, notes), notes
@@ -92,8 +90,10 @@ class Quoting:
         self.quote = glft.quote(
             self.params, sources.inventory_lots, exact=self._settings.exact_glft
         )
+        ParameterAggregator.record(sources, self.params, self.quote)
         self.ladder = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.tolerance = self._tolerance(state, self.params)
+        self._tick_bps = BPS * float(state.instrument.tick(fair)) / fair
 
     def _frame(self, state: State, limits: risk.Limits, lot: Decimal) -> ladder.Frame:
         position = state.pnl.position
@@ -110,14 +110,11 @@ class Quoting:
         )
 
     def _tolerance(self, state: State, params: MarketParams) -> Tolerance:
-        """σ√dt, a share of 1/κ at the most; wider while the venue's action budget is low."""
+        """Some σ√dt, a share of 1/κ at the most; wider where the action budget asks for it."""
         settings = self._settings
         drift = settings.hysteresis_sigmas * params.sigma * math.sqrt(settings.quote_interval_s)
         bps = max(settings.hysteresis_min_bps, min(drift, TOLERANCE_PER_KAPPA / params.kappa))
-        if state.budget is not None and state.budget.cap > 0:
-            left = max(0.0, 1.0 - state.budget.used / state.budget.cap)
-            bps *= 1.0 + LOW_BUDGET_SLACK * max(0.0, 1.0 - left / LOW_BUDGET)
-        return Tolerance(bps)
+        return Tolerance(max(bps, affordable_bps(state.budget, params.sigma, settings)))
 
     # -- what we do -----------------------------------------------------------------------------
 
@@ -128,7 +125,11 @@ class Quoting:
         limits = risk.Limits.at(state.settings.risk, state.book.fair, state.equity)
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
         for refusal in reviewed.refused:
-            data = {"side": refusal.side.label, "level": refusal.level, "reason": refusal.reason}
+            data: Data = {
+                "side": refusal.side.label,
+                "level": refusal.level,
+                "reason": refusal.reason,
+            }
             notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
         return reviewed.approved
 
@@ -151,10 +152,35 @@ class Quoting:
         return notes
 
     def binding(self, side: Side) -> str:
-        if self.quote is None:
+        """The rule that set the price of a side's first level; "" while it has none."""
+        quote, levels = self.side(side), self.levels(side)
+        if quote is None or not levels or isinstance(self.params, NotReady):
             return ""
-        quote = self.quote.bid if side is Side.BID else self.quote.ask
-        return quote.binding.value if quote is not None else ""
+        depth = depth_bps(side, float(levels[0].price), self.params.fair)
+        tick_bps = self._tick_bps
+        return (Binding.CLAMP if depth > quote.depth_bps + tick_bps else quote.binding).value
+
+    def side(self, side: Side) -> SideQuote | None:
+        if self.quote is None:
+            return None
+        return self.quote.bid if side is Side.BID else self.quote.ask
+
+    def levels(self, side: Side) -> tuple[Level, ...]:
+        return self.ladder.bids if side is Side.BID else self.ladder.asks
+
+
+def affordable_bps(budget: ActionBudget | None, sigma: float, settings: StrategySettings) -> float:
+    """The hysteresis that the action budget can pay for, on both sides alike.
+
+    A random walk leaves a band of ±T after T²/σ² seconds on average, so n quotes kept within T
+    need n·σ²/T² actions/s. Spending what is left at left/horizon (it never runs out, and every
+    dollar traded adds to it) gives T = σ·sqrt(n·horizon/left).
+    """
+    if budget is None:
+        return 0.0
+    left = max(budget.cap - budget.used, 1)
+    orders = 2 * settings.levels
+    return sigma * math.sqrt(orders * settings.action_budget_horizon_h * 3600.0 / left)
 
 
 def _blocked(reason: str) -> Ladder:
@@ -168,7 +194,8 @@ def _premia(state: State, components: StochasticComponents, ts: Ns) -> tuple[Pre
     age_s = seconds(ts - state.book.seen_ts) - STALE_AFTER_S
     if age_s <= 0.0:
         return ()
-    bps = components.sigma(ts) * math.sqrt(age_s)
+    sigma = components.sigma(ts)
+    bps = 0.0 if sigma is None else sigma.value * math.sqrt(age_s)
     return (Premium("stale_data", bps, bps),)
 
 

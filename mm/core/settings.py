@@ -16,8 +16,10 @@ class StrategySettings(Struct, frozen=True, kw_only=True):
     quote_interval_s: float = 1.0
     min_requote_ms: int = 250
     requote_bps: float = 1.0
-    hysteresis_sigmas: float = 1.0
+    hysteresis_sigmas: float = 2.0
     hysteresis_min_bps: float = 0.2
+    action_budget_horizon_h: float = 3.0
+    """What is left of the venue's action budget is spent at left/horizon."""
     exact_glft: bool = True
     microprice: bool = False
     exploration: str = "none"
@@ -32,8 +34,9 @@ class IntensitySettings(Struct, frozen=True, kw_only=True):
     kappa_max: float = 5.0
     half_life_h: float = 24.0
     public_weight: float = 0.1
-    arrival_prior_per_s: float = 0.01
-    """Centre of the weak Gamma(a0=0.5) prior of A."""
+    arrival_prior_per_s: float = 1.0
+    """Mean of the Gamma(a0=0.5) prior of A. Its upper scale: much smaller A stay likely (as with
+    Jeffreys' prior), much greater ones are ruled out, so it must not lie below the truth."""
     resample_s: float = 600.0
     seed: int = 1
 
@@ -42,8 +45,8 @@ class VolatilitySettings(Struct, frozen=True, kw_only=True):
     """Section 2 of the model."""
 
     sigma_prior: float = 1.0
-    min_observations: int = 30
-    max_warmup_s: float = 60.0
+    min_observations: int = 12
+    max_warmup_s: float = 15.0
     half_life_s: float = 600.0
     sample_s: float = 1.0
 

@@ -22,6 +22,7 @@ from mm.model.events import (
     OrderClosed,
     OrderOpened,
     Reference,
+    RejectCode,
     Rejected,
     Start,
     Unresolved,
@@ -120,9 +121,17 @@ class State:
                 order.closed(event)
             case Rejected():
                 order.rejected(event)
-                self.kill.rejected(event.ts)
+                self._judge(event)
             case Unresolved():
                 order.unresolved(event)
+
+    def _judge(self, event: Rejected) -> None:
+        """What a refusal says of us: an overtaken request nothing, an empty budget to slow down."""
+        if event.code is RejectCode.BUDGET:
+            cap = self.budget.cap if self.budget is not None else 0
+            self.budget = ActionBudget(event.ts, cap, cap)
+        elif event.code is not RejectCode.NOT_OPEN:
+            self.kill.rejected(event.ts)
 
     def recently_closed(self, cloid: str) -> bool:
         """An order of this run that closed a moment ago: a snapshot may still list it."""

@@ -6,6 +6,7 @@ from mm.core.quoting import Quoting
 from mm.core.risk import Limits
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
+from mm.core.stochastic.views import calibration_view, market_estimates
 from mm.model.market_params import MarketParams
 from mm.model.units import Ns, Side, depth_bps, seconds
 from mm.model.view import (
@@ -26,7 +27,7 @@ def build_view(state: State, components: StochasticComponents, quoting: Quoting,
         instrument=state.instrument.name,
         label=state.settings.label,
         market=_market(state, components, ts),
-        calibration=components.calibration_view(ts),
+        calibration=calibration_view(components),
         bid=_side(state, quoting, Side.BID),
         ask=_side(state, quoting, Side.ASK),
         orders=tuple(_order(order, state, ts) for order in state.orders),
@@ -38,26 +39,24 @@ def build_view(state: State, components: StochasticComponents, quoting: Quoting,
 
 def _market(state: State, components: StochasticComponents, ts: Ns) -> MarketView:
     book = state.book
+    known = market_estimates(components, ts)
     return MarketView(
         fair=book.fair,
         bid=book.bid,
         ask=book.ask,
         oracle=book.oracle,
-        sigma=components.sigma_estimate(ts),
-        jump_ratio=components.jump_ratio(),
-        kappa=components.kappa_estimate(ts),
-        arrival=components.arrival_estimate(ts),
-        kappa_confidence=components.kappa_confidence(),
-        adverse=components.adverse_table(ts),
+        sigma=known.sigma,
+        jump_ratio=known.jump_ratio,
+        kappa=known.kappa,
+        arrival=known.arrival,
+        kappa_confidence=known.kappa_confidence,
+        adverse=known.adverse,
         book_age_s=None if book.seen_ts is None else seconds(ts - book.seen_ts),
     )
 
 
 def _side(state: State, quoting: Quoting, side: Side) -> SideView:
-    quote = None
-    if quoting.quote is not None:
-        quote = quoting.quote.bid if side is Side.BID else quoting.quote.ask
-    ladder = quoting.ladder
+    quote, ladder = quoting.side(side), quoting.ladder
     return SideView(
         side=side.label,
         blocked=state.presence.reason[side],

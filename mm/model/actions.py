@@ -53,6 +53,9 @@ class Halt(Struct, frozen=True, tag=True, gc=False):
 Action: TypeAlias = Place | Modify | Cancel | CancelAll | Halt
 
 
+Data: TypeAlias = Mapping[str, float | int | str | bool | None]
+
+
 class Severity(StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -68,7 +71,7 @@ class Note(Struct, frozen=True, gc=False):
     topic: str
     """order, fill, position, risk, calibration, quote, link, estimate."""
     text: str
-    data: Mapping[str, float | int | str | bool | None] = {}
+    data: Data = {}
 
 
 class Step(Struct, frozen=True, gc=False):

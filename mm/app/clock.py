@@ -1,0 +1,24 @@
+"""The only file that asks what time it is."""
+
+import asyncio
+import time
+
+from mm.model.units import NS_PER_S, Ns
+
+
+class WallClock:
+    """Wall time at start plus monotonic elapsed: never steps back, whatever NTP does meanwhile."""
+
+    def __init__(self) -> None:
+        self._origin = time.time_ns() - time.monotonic_ns()
+
+    def now(self) -> Ns:
+        return self._origin + time.monotonic_ns()
+
+    async def sleep_until(self, ts: Ns) -> None:
+        await asyncio.sleep(max(0, ts - self.now()) / NS_PER_S)
+
+
+def stopwatch_ns() -> Ns:
+    """For durations only: loop lag, cycle time, benchmarks."""
+    return time.perf_counter_ns()
