@@ -173,7 +173,7 @@ class AdverseConfig(Section):
 
 
 class StochasticConfig(Section):
-    """Calibration (the seed's keys first) and the estimators' tables."""
+    """Calibration: quotes are tighter until the fill-based estimators know the market."""
 
     enable_calibration_fill_rate: bool = Field(
         default=C.enable_calibration_fill_rate,
@@ -217,7 +217,10 @@ class StochasticConfig(Section):
 
 
 class RiskConfig(Section):
-    """Withdraw (self-clearing) and halt (latched) limits; fractions are of equity."""
+    """Limits. A withdrawal clears by itself; a halt stays, over restarts too, until `mm resume`.
+
+    Fractions are of equity.
+    """
 
     max_position_usd: float = Field(
         default=R.max_position_usd, gt=0, le=1e9, description="Worst-case position either way, USD."

@@ -107,7 +107,10 @@ class TimingConfig(Section):
 
 
 class VenueConfig(Section):
-    """Where to trade and who we are there."""
+    """Where to trade and who we are there.
+
+    The key never stands in a file like this: set MM_VENUE__PRIVATE_KEY, or private_key_file.
+    """
 
     network: Network = Field(
         default="embedded",
@@ -146,7 +149,7 @@ class VenueConfig(Section):
 
 
 class InstrumentConfig(Section):
-    """One perpetual to quote; what is set here overrides [strategy] and [risk] for it."""
+    """One perpetual to quote (repeat the table for more); it may override [strategy] and [risk]."""
 
     name: str = Field(
         default="BTC",

@@ -34,6 +34,12 @@ def check(files: Files = None, sets: Sets = None) -> None:
 
 
 @app.command()
+def default() -> None:
+    """Every field with its default, bounds in words, as a TOML file to start from."""
+    typer.echo(import_module("mm.app.config_template").template(), nl=False)
+
+
+@app.command()
 def schema() -> None:
     """The JSON schema of the configuration, with defaults, bounds and docs."""
     typer.echo(json.dumps(import_module(LIBRARY).json_schema(), indent=2, default=str))
