@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice
 
 from mm.model.events import Book, Trades
 from mm.model.instrument import Instrument
@@ -20,7 +20,8 @@ class RecordedMarket:
 
     `speed` recorded seconds pass per wall second. A print takes up to its own price and size, so
     orders of the exchange's clients wait behind the recorded depth. What was recorded does not
-    react to us. Satisfies `mm.sim.market.Market`. Raises ValueError without a single book.
+    react to us. It starts at the first book. Satisfies `mm.sim.market.Market`. Raises ValueError
+    where there is no book.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class RecordedMarket:
     ) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed {speed} is not a positive number")
-        source = iter(records)
+        source = dropwhile(lambda record: not isinstance(record, Book), records)
         peeked = list(islice(source, PEEKED_RECORDS))
         self.instrument = instrument_of(coin, peeked)
         self._records: Iterator[Book | Trades] = chain(peeked, source)
@@ -73,18 +74,13 @@ def instrument_of(coin: str, records: Iterable[Book | Trades]) -> Instrument:
     Raises ValueError if there is no book among the records.
     """
     price_decimals = size_decimals = 0
-    books = 0
-    for record in records:
-        if isinstance(record, Book):
-            books += 1
-            levels = record.bids + record.asks
-        else:
-            levels = tuple((trade.price, trade.size) for trade in record.trades)
-        for price, size in levels:
+    books = [record for record in records if isinstance(record, Book)]
+    for book in books:
+        for price, size in book.bids + book.asks:
             price_decimals = max(price_decimals, decimals_of(price))
             size_decimals = max(size_decimals, decimals_of(size))
     if not books:
-        raise ValueError(f"the recording of {coin} begins without a book")
+        raise ValueError(f"the recording of {coin} has no book")
     size_decimals = max(0, min(size_decimals, DECIMALS - price_decimals))
     return Instrument(
         name=coin, asset=0, size_decimals=size_decimals, price_decimals=DECIMALS - size_decimals
