@@ -18,6 +18,10 @@ Key: TypeAlias = tuple[str, ...]
 """("instruments", "0", "name")."""
 
 
+MAX_TABLES = 100
+"""More of one kind are not meant; the model's own bound refuses fewer."""
+
+
 class Value(Struct, frozen=True):
     value: Any
     source: str
@@ -135,6 +139,8 @@ def _generic(key: Key) -> Key:
 
 def _nearest(key: Key, known: list[Key]) -> str:
     """The same field elsewhere, else a like name in its section, else a like full name."""
+    if any(other[: len(key)] == _generic(key) for other in known):
+        return ": it is a section, set one of its fields"
     elsewhere = [other for other in known if other[-1] == key[-1]]
     if elsewhere:
         return f"; did you mean {'.'.join(elsewhere[0])}?"
@@ -173,9 +179,10 @@ def _listed(node: object) -> object:
     if not isinstance(node, dict):
         return node
     values = {name: _listed(value) for name, value in node.items()}
-    if values and all(name.isdigit() for name in values):
-        return [values[name] for name in sorted(values, key=int)]
-    return values
+    if not values or not all(name.isdigit() for name in values):
+        return values
+    length = 1 + max(int(name) for name in values)
+    return [values.get(str(i), {}) for i in range(min(length, MAX_TABLES))]
 
 
 HEADER = re.compile(r"^\s*(\[{1,2})\s*([\w.\s\"-]+?)\s*\]{1,2}\s*(#.*)?$")
