@@ -62,8 +62,10 @@ class StochasticComponents:
 
     def learn_fair(self, ts: Ns, venue_ts: Ns, fair: float | None, half_spread_bps: float) -> None:
         """S, or the half-spread of the foreign touch, changed. None: unknown from here."""
-        self._fairs.put(venue_ts, fair)
         self._venue_ts = max(self._venue_ts, venue_ts)
+        if fair == self._fair and half_spread_bps == self._touch_bps:
+            return
+        self._fairs.put(venue_ts, fair)
         self.intensity.exposure.set_fair(ts, fair, half_spread_bps)
         self._fair = fair
         if fair is None:

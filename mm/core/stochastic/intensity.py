@@ -12,9 +12,20 @@ POINTS = 96
 SPAN_SD = 4.0
 PRIOR_SHAPE = 0.5
 """a0 of the Gamma prior of A: half an arrival."""
+ZOOM_BELOW = 1.5
+"""Posteriors narrower than this many cells are interpolated, `ZOOM` points to a cell."""
 ZOOM_CELLS = 8
-ZOOM = 16
-"""Points per cell where the posterior is narrower than two cells."""
+"""Cells on either side of the peak that are looked at then: more than five sd."""
+ZOOM = 8
+S = np.arange(ZOOM) / ZOOM
+CUBIC = (
+    -S * (S - 1) * (S - 2) / 6,
+    (S + 1) * (S - 1) * (S - 2) / 2,
+    -(S + 1) * S * (S - 2) / 2,
+    (S + 1) * S * (S - 1) / 6,
+)
+NORMAL_Z = np.linspace(-8.0, 8.0, 3201)
+NORMAL_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in NORMAL_Z])
 
 
 def grid(centre: float) -> Vector:
@@ -104,20 +115,19 @@ class Posterior:
         inside = (probability - below) / max(float(self.weights[index]), 1e-300)
         return float(self.log_kappa[index]) + (min(max(inside, 0.0), 1.0) - 0.5) * self.step
 
-    def arrival_quantile(self, probability: float) -> float:
-        """Of the marginal of A, a mixture of Gammas (each by Wilson and Hilferty's cube root)."""
-        solid = [
-            (float(w), float(b)) for w, b in zip(self.weights, self.rate, strict=True) if w > 1e-6
-        ]
-        total = math.fsum(w for w, _ in solid)
-        low = math.log(1e-12)
-        high = math.log(100.0 * (self.shape + 10.0) / min(b for _, b in solid))
-        for _ in range(48):
-            middle = 0.5 * (low + high)
-            value = math.exp(middle)
-            mass = math.fsum(w * gamma_cdf(self.shape, b * value) for w, b in solid) / total
-            low, high = (middle, high) if mass < probability else (low, middle)
-        return math.exp(0.5 * (low + high))
+    def arrival_quantiles(self, *probabilities: float) -> list[float]:
+        """Of the marginal of A: a mixture of Gammas, each by Wilson and Hilferty's cube root."""
+        a = self.shape
+        log_rate = np.log(self.rate)
+        middle = float(np.add.reduce(self.weights * log_rate))
+        variance = float(np.add.reduce(self.weights * (log_rate - middle) ** 2))
+        centre = math.log(a) - 0.5 / a - 1.0 / (12.0 * a * a) - middle
+        sd = math.sqrt(1.0 / a + 0.5 / a**2 + 1.0 / (6.0 * a**3) + variance)
+        grid_points = np.linspace(centre - 6.0 * sd, centre + 4.0 * sd, 200)
+        cube = np.exp(np.add.outer(grid_points, log_rate - math.log(a)) / 3.0)
+        z = (cube - 1.0 + 1.0 / (9.0 * a)) * (3.0 * math.sqrt(a))
+        cdf = np.add.reduce(np.interp(z, NORMAL_Z, NORMAL_CDF) * self.weights, axis=1)
+        return [math.exp(float(np.interp(p, cdf, grid_points))) for p in probabilities]
 
     def expected_rate(self, depth: float) -> float:
         """E[A·e^(-κ·max(δ,0))], arrivals per second on one side."""
@@ -142,13 +152,6 @@ class Posterior:
         return depth
 
 
-def gamma_cdf(shape: float, value: float) -> float:
-    """P(Gamma(shape, 1) <= value), Wilson and Hilferty (1931)."""
-    cube = (value / shape) ** (1.0 / 3.0)
-    z = (cube - 1.0 + 1.0 / (9.0 * shape)) * 3.0 * math.sqrt(shape)
-    return 0.5 * math.erfc(-z / math.sqrt(2.0))
-
-
 def posterior(
     log_kappa: Vector, own: Evidence, public: Evidence, weight: float, b0: float
 ) -> Posterior:
@@ -159,7 +162,7 @@ def posterior(
     log_prior = -0.5 * (log_kappa - centre) ** 2
     log_density = log_prior + own.reach + weight * public.reach - shape * np.log(rate)
     coarse = Posterior(log_kappa, log_density, shape, rate)
-    if coarse.sd_log >= 2.0 * coarse.step:
+    if coarse.sd_log >= ZOOM_BELOW * coarse.step:
         return coarse
     return zoomed(log_kappa, log_density, shape, rate)
 
@@ -167,23 +170,17 @@ def posterior(
 def zoomed(log_kappa: Vector, log_density: Vector, shape: float, rate: Vector) -> Posterior:
     """The same posterior on `ZOOM` points a cell around its peak: both functions are smooth."""
     peak = int(np.argmax(log_density))
-    first = min(max(peak - ZOOM_CELLS, 1), POINTS - 3)
-    last = max(min(peak + ZOOM_CELLS, POINTS - 2), 2)
-    cells = np.arange(first, last)
-    fine = cubic(log_kappa, cells)
-    fine_rate = np.exp(cubic(np.log(rate), cells))
-    return Posterior(fine, cubic(log_density, cells), shape, fine_rate)
+    first = min(max(peak - ZOOM_CELLS, 1), POINTS - 2 - 2 * ZOOM_CELLS)
+    cells = slice(first - 1, first + 2 * ZOOM_CELLS + 2)
+    fine = cubic(np.stack((log_density[cells], np.log(rate[cells]))))
+    step = (log_kappa[-1] - log_kappa[0]) / (POINTS - 1)
+    place = log_kappa[first] + step / ZOOM * np.arange(fine.shape[1])
+    return Posterior(place, fine[0], shape, np.exp(fine[1]))
 
 
-def cubic(values: Vector, cells: NDArray[np.int64]) -> Vector:
-    """Four-point Lagrange interpolation at `ZOOM` points of each cell [k, k+1)."""
-    s = np.arange(ZOOM) / ZOOM
-    weights = (
-        -s * (s - 1) * (s - 2) / 6,
-        (s + 1) * (s - 1) * (s - 2) / 2,
-        -(s + 1) * s * (s - 2) / 2,
-        (s + 1) * s * (s - 1) / 6,
-    )
-    parts = [np.multiply.outer(values[cells + j - 1], w) for j, w in enumerate(weights)]
-    fine: Vector = (parts[0] + parts[1] + parts[2] + parts[3]).ravel()
+def cubic(values: Vector) -> Vector:
+    """Four-point Lagrange interpolation of each row at `ZOOM` points of each inner cell."""
+    columns = (values[:, :-3], values[:, 1:-2], values[:, 2:-1], values[:, 3:])
+    parts = [c[:, :, None] * w for c, w in zip(columns, CUBIC, strict=True)]
+    fine: Vector = (parts[0] + parts[1] + parts[2] + parts[3]).reshape(len(values), -1)
     return fine

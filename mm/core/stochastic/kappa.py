@@ -65,6 +65,7 @@ class KappaEstimator:
         "_own",
         "_posterior",
         "_public",
+        "_public_seen",
         "_settings",
         "_touches",
         "arrivals",
@@ -82,6 +83,8 @@ class KappaEstimator:
         """Own arrivals ever: changes when the posterior learned from a fill."""
         self._own = Evidence()
         self._public = Evidence()
+        self._public_seen = False
+        """The public clock starts at the first print: a missing feed is not silence."""
         self._touches: list[float] = []
         self._decayed_at: Ns | None = None
         self._last_own: Ns | None = None
@@ -115,7 +118,9 @@ class KappaEstimator:
             return
         self._fade(ts)
         fold(self._kappa, self._own, own_pairs, taken)
-        fold(self._kappa, self._public, public_pairs, swept)
+        if self._public_seen:
+            fold(self._kappa, self._public, public_pairs, swept)
+        self._public_seen = self._public_seen or bool(swept)
         if taken:
             self.total += len(taken)
             self._last_own = ts
@@ -194,7 +199,7 @@ class KappaEstimator:
         age = seconds(ts - self._last_own) if self._last_own is not None else None
         low, high = known.kappa_quantile(0.05), known.kappa_quantile(0.95)
         kappa = Estimate(known.kappa_value, low, high, n, source, age)
-        low, high = known.arrival_quantile(0.05), known.arrival_quantile(0.95)
+        low, high = known.arrival_quantiles(0.05, 0.95)
         return kappa, Estimate(known.arrival_value, low, high, n, source, age)
 
     def _provenance(self) -> tuple[float, Source]:
@@ -227,6 +232,7 @@ class KappaEstimator:
         elif state.settled:
             self._touches = [0.5 / state.centre] * SETTLING
         self.total = state.total
+        self._public_seen = public.arrivals > 0
         self._fade_by(max(age_s, 0.0) / 3600.0)
 
 

@@ -44,6 +44,7 @@ class Volatility:
         "_products",
         "_root_s",
         "_root_squares",
+        "_seen",
         "_settings",
         "_squares",
         "_time_s",
@@ -55,6 +56,7 @@ class Volatility:
         self._first: Ns | None = None
         self._last: tuple[Ns, float] | None = None
         self._previous: tuple[float, float] | None = None  # |r|, spacing
+        self._seen: float | None = None
         self._observations = 0.0
         self._squares = 0.0
         self._time_s = 0.0
@@ -63,7 +65,11 @@ class Volatility:
         self._root_squares = 0.0
 
     def learn(self, ts: Ns, fair: float) -> None:
-        """A change of S, in bps of itself."""
+        """A value of S. One that repeats is no update: on a quiet pair the sample waits for the
+        next move and counts all the time since, or bipower would see zeros between jumps."""
+        if fair == self._seen:
+            return
+        self._seen = fair
         if self._last is None:
             self._first = ts if self._first is None else self._first
             self._last = (ts, fair)
@@ -154,4 +160,4 @@ class Volatility:
         self._products = state.products * fade
         self._root_s = state.root_s * fade
         self._root_squares = state.root_squares * fade * fade
-        self._previous = self._last = None
+        self._previous = self._last = self._seen = None
