@@ -29,6 +29,8 @@ class LedgerState(Struct, frozen=True, kw_only=True):
     checkpoint_ts: Ns | None
     last_fill_ms: int
     """Venue time of the latest fill, 0 without any: fetch from here on."""
+    last_funding_ms: int
+    """Venue time of the latest funding payment, 0 without any."""
     fill_ids: frozenset[tuple[int, int]]
     """(trade_id, venue_ms) of the latest fills: these need not be told again."""
     fills: int
@@ -53,6 +55,9 @@ def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> Ledger
         checkpoint=checkpoint,
         checkpoint_ts=checkpoint_ts,
         last_fill_ms=recent[0][1] if recent else 0,
+        last_funding_ms=database.execute(
+            "SELECT coalesce(max(venue_ms), 0) FROM funding WHERE instrument = ?", (instrument,)
+        ).fetchone()[0],
         fill_ids=frozenset(recent),
         fills=count,
         first_ts=database.execute(

@@ -208,11 +208,11 @@ class ExchangeConfig(Section):
         default=None, description="Recording that drives the market instead of a scenario."
     )
     seed: int = Field(default=1, ge=0, description="Seed of the market's randomness.")
-    speed: float = Field(
-        default=5.0,
+    speed: OptionalFloat = Field(
+        default=None,
         ge=0.01,
         le=1000,
-        description="Market time per wall time; clocks and nonces stay.",
+        description='Market time per wall time; clocks and nonces stay. "none": 5, of a tape 1.',
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to bind.")
     port: int = Field(default=0, ge=0, le=65535, description="TCP port; 0 takes a free one.")
@@ -222,3 +222,10 @@ class ExchangeConfig(Section):
     faucet_usd: float = Field(
         default=100_000.0, gt=0, le=1e9, description="What the faucet gives, test USDC."
     )
+
+    @property
+    def market_speed(self) -> float:
+        """Market seconds per wall second."""
+        if self.speed is not None:
+            return self.speed
+        return 5.0 if self.tape is None else 1.0

@@ -58,12 +58,12 @@ async def _serve(config: Config) -> int:
 def _announce(config: Config, url: str) -> None:
     market = config.exchange
     if market.tape is not None:
-        typer.echo(f"market: recording {market.tape}, {market.speed:g}x")
+        typer.echo(f"market: recording {market.tape}, {market.market_speed:g}x")
     else:
         scenario = scenario_of(market)
         typer.echo(
-            f"market: {scenario.name} {scenario.coin}, seed {market.seed}, {market.speed:g}x"
+            f"market: {scenario.name} {scenario.coin}, seed {market.seed}, {market.market_speed:g}x"
         )
-        for name, value in truth(scenario, market.speed).as_dict().items():
+        for name, value in truth(scenario, market.market_speed).as_dict().items():
             typer.echo(f"  {name:<18} {value:.6g}")
     typer.echo(f"exchange listens on {url} (/info /exchange /ws); Ctrl-C ends it")

@@ -163,7 +163,8 @@ class Engine:
     def _link(self, event: Link) -> Outcome:
         changed = event.up != self.state.link_up
         self.state.link_up, self.state.link_reason = event.up, event.reason
-        severity = Severity.INFO if event.up else Severity.WARNING
+        calm = event.up or event.reason == "stopped"
+        severity = Severity.INFO if calm else Severity.WARNING
         text = "Link up" if event.up else "Link down"
         note = Note(event.ts, severity, "link", text, {"reason": event.reason})
         return [], [note] if changed else []

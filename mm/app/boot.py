@@ -1,0 +1,142 @@
+"""Start, run, leave: the daemon's life from a configuration to nothing resting."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from mm.adapters.hyperliquid.settings import VenueError
+from mm.adapters.ledger import LedgerError
+from mm.adapters.logs import log
+from mm.app.clock import WallClock
+from mm.app.config import Config
+from mm.app.exchange import Serving
+from mm.app.live import tick
+from mm.app.wiring import Wired, assemble
+
+
+class Stop(Exception):  # noqa: N818 - an end, not an error
+    """The operator or the clock asks the daemon to leave."""
+
+
+async def run(config: Config, duration_s: float | None = None) -> int:
+    """Run until SIGTERM, SIGINT, `duration_s` or a failure; returns the exit code.
+
+    Raises what keeps it from starting (ConfigError, VenueError, LedgerError, ...). After the start
+    a failure of any task cancels all own orders, as a signal does, and is the last thing logged.
+    """
+    clock = WallClock()
+    async with AsyncExitStack() as stack:
+        wired = await assemble(config, clock, stack)
+        failure = await _until_stopped(config, wired, clock, duration_s)
+        left = await _leave(wired, clock, failure)
+    if left:
+        log("error", "order", f"{left} own orders may still rest: cancel them at the venue")
+    if failure is not None:
+        log("error", "daemon", f"Stopped by {type(failure).__name__}: {failure}", failure)
+    return 1 if failure is not None or left else 0
+
+
+async def _until_stopped(
+    config: Config, wired: Wired, clock: WallClock, duration_s: float | None
+) -> Exception | None:
+    """Run all tasks until one ends; None where that was asked for, else what ended it."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    period_s = config.strategy.quote_interval_s
+    failure: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wired.venue.run(), name="venue")
+            group.create_task(tick(wired.runner, clock, period_s), name="tick")
+            group.create_task(wired.lag.run(), name="loop lag")
+            group.create_task(_checkpoints(config, wired, clock), name="checkpoints")
+            group.create_task(_wait(stop, duration_s), name="stop")
+            if wired.web is not None:
+                group.create_task(wired.web.run(), name="web")
+            if wired.serving is not None:
+                group.create_task(_exchange_ended(wired.serving), name="exchange")
+    except* Stop as stopped:
+        log("info", "daemon", f"Stopping: {_first(stopped)}")
+    except* Exception as failed:  # noqa: BLE001 - whatever it is, orders must be cancelled
+        failure = _first(failed)
+    return failure
+
+
+async def _wait(stop: asyncio.Event, duration_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(duration_s):
+            await stop.wait()
+    except TimeoutError:
+        raise Stop("the given duration is over") from None
+    raise Stop("asked to by a signal")
+
+
+async def _exchange_ended(serving: Serving) -> None:
+    await serving.wait()
+    raise Stop("the recording has ended")
+
+
+async def _checkpoints(config: Config, wired: Wired, clock: WallClock) -> None:
+    """Estimators to the ledger now and then; a ledger that cannot write ends the daemon."""
+    while True:
+        await asyncio.sleep(config.daemon.checkpoint_interval_s)
+        _checkpoint(wired, clock)
+        await wired.ledger.flush()
+
+
+def _checkpoint(wired: Wired, clock: WallClock) -> None:
+    engine, now = wired.runner.engine, clock.now()
+    wired.ledger.checkpoint(now, wired.coin, engine.checkpoint())
+    equity = engine.state.equity
+    if equity is not None:
+        wired.ledger.mark(now, wired.coin, engine.state.pnl.position, equity)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The first real error inside groups of groups."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+# -- leave --------------------------------------------------------------------------------------
+
+
+async def _leave(wired: Wired, clock: WallClock, failure: Exception | None) -> int:
+    """Cancel own orders and verify; keep what was learned. Returns how many still rest."""
+    left = 0
+    try:
+        left = await wired.venue.cancel_all()
+    except VenueError as error:
+        log("error", "order", f"Could not verify that no order rests: {error}")
+        left = 1
+    try:
+        _checkpoint(wired, clock)
+        outcome = "stopped" if failure is None else f"failed: {failure}"
+        wired.ledger.end_run(clock.now(), wired.run_id, outcome)
+    except LedgerError as error:
+        log("error", "daemon", f"The end of this run is not in the ledger: {error}")
+    _report(wired)
+    if wired.serving is not None and wired.serving.tape is not None:
+        log("info", "market", "Tape", **msgspec.to_builtins(wired.serving.tape.report))
+    return left
+
+
+def _report(wired: Wired) -> None:
+    view = wired.runner.engine.view()
+    log(
+        "info",
+        "daemon",
+        "Session",
+        position=str(view.position.size),
+        pnl_usd=f"{view.pnl.total:.4f}",
+        spread_usd=f"{view.pnl.spread:.4f}",
+        adverse_usd=f"{view.pnl.adverse:.4f}",
+        inventory_usd=f"{view.pnl.inventory:.4f}",
+        fees_usd=f"{view.pnl.fees:.4f}",
+        funding_usd=f"{view.pnl.funding:.4f}",
+        fills=view.calibration.fill_count,
+        calibrated=view.calibration.complete,
+    )

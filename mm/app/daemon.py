@@ -1,0 +1,109 @@
+"""The running daemon, seen by those who watch and command it: recorders, and the web's source."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.journal import JournalWriter
+from mm.adapters.ledger import Ledger
+from mm.adapters.metrics import Metrics
+from mm.adapters.web.server import WebServer
+from mm.app.live import LagWatch, Runner
+from mm.app.ports import Clock
+from mm.model.actions import Note, Step
+from mm.model.events import Command, Event, Fill
+from mm.model.units import Ns, seconds
+from mm.model.view import HealthView, View
+
+
+class LedgerRecorder:
+    """Fills, orders, commands and latch survive; equity is marked at each Tick."""
+
+    def __init__(self, ledger: Ledger, instrument: str) -> None:
+        self._ledger = ledger
+        self._instrument = instrument
+
+    def record(self, event: Event, step: Step) -> None:
+        self._ledger.record_event(self._instrument, event)
+        if step.actions:
+            self._ledger.record_actions(event.ts, self._instrument, step.actions)
+
+
+class JournalRecorder:
+    def __init__(self, journal: JournalWriter) -> None:
+        self._journal = journal
+
+    def record(self, event: Event, step: Step) -> None:
+        self._journal.append(event, step)
+
+
+class MetricsRecorder:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def record(self, event: Event, step: Step) -> None:
+        self._metrics.observe(event, step)
+
+
+class Narrator:
+    """Notes go to the log and the page, fills to the page."""
+
+    def __init__(self, log: Callable[[Note], None]) -> None:
+        self._log = log
+        self.web: WebServer | None = None
+
+    def record(self, event: Event, step: Step) -> None:
+        if self.web is not None and isinstance(event, Fill):
+            self.web.on_fill(event)
+        for note in step.notes:
+            self.note(note)
+
+    def note(self, note: Note) -> None:
+        self._log(note)
+        if self.web is not None and note.severity != "debug":
+            self.web.on_note(note)
+
+
+class Pulse(Protocol):
+    health: Health
+
+
+class Daemon:
+    """What the page shows and commands; satisfies the web server's Source."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        venue: Pulse,
+        clock: Clock,
+        lag: LagWatch,
+        journal: JournalWriter | None,
+    ) -> None:
+        self._runner = runner
+        self._venue = venue
+        self._clock = clock
+        self._lag = lag
+        self._started: Ns = clock.now()
+        self._journal = journal
+
+    def view(self) -> View | None:
+        return self._runner.engine.view()
+
+    def health(self) -> HealthView:
+        pulse = self._venue.health
+        return HealthView(
+            uptime_s=seconds(self._clock.now() - self._started),
+            feed_age_s=pulse.feed_age_s(),
+            reconnects=pulse.reconnects,
+            loop_lag_s=self._lag.lag_s,
+            journal_dropped=0 if self._journal is None else self._journal.dropped,
+        )
+
+    def ready(self) -> tuple[bool, str]:
+        safety = self._runner.engine.view().safety
+        if safety.ready:
+            return True, ""
+        return False, "; ".join(safety.reasons) or safety.halt_reason or safety.state
+
+    def command(self, verb: str, reason: str) -> None:
+        self._runner.handle(Command(self._clock.now(), verb, "operator", reason))
