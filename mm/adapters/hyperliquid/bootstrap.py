@@ -89,10 +89,10 @@ async def _check_rights(seat: Seat, rest: Rest) -> None:
         return
     signer = await _role(rest, seat.signer_address)
     master = signer.data.user if signer is not None and signer.data is not None else None
-    if master is not None and master.lower() != seat.account:
+    if signer is not None and (master or "").lower() != seat.account:
         raise VenueError(
-            f"the key's address {seat.signer_address} is an API wallet of {master}, not of "
-            f"{seat.account}: correct venue.account_address, or set venue.vault"
+            f"the key's address {seat.signer_address} is no API wallet of {seat.account}: approve "
+            "it there, correct venue.account_address, or set venue.vault for a sub-account"
         )
 
 

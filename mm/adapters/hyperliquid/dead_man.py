@@ -9,6 +9,8 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.model.actions import Severity
 from mm.model.exchange import Refused
 
+FOREVER_S = 1e9
+
 
 class DeadMan:
     """scheduleCancel, pushed back again and again. It cancels *every* order of the account, so it
@@ -25,7 +27,7 @@ class DeadMan:
     @property
     def period_s(self) -> float:
         """Three refreshes before it would fire."""
-        return (self._seat.settings.dead_man_s or 0.0) / 3.0
+        return (self._seat.settings.dead_man_s or FOREVER_S) / 3.0
 
     async def refresh(self, foreign_orders: int) -> None:
         ahead_s = self._seat.settings.dead_man_s
@@ -39,9 +41,9 @@ class DeadMan:
             self.armed = True
         elif refusal.startswith(rejects.NO_VOLUME_FOR_DEAD_MAN):
             self.refused = refusal
-            self._health.note(
-                Severity.WARNING, "risk", "no dead-man switch for this account", reason=refusal
-            )
+            local = self._seat.settings.network == "local"
+            severity = Severity.INFO if local else Severity.WARNING
+            self._health.note(severity, "risk", "no dead-man switch for this account", why=refusal)
 
     async def clear(self) -> None:
         if self.armed:

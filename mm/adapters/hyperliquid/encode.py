@@ -75,6 +75,6 @@ def _order(one: Place | Modify, asset: int, tif: str, reduce_only: bool) -> Wire
 
 
 def _positive(value: Decimal) -> str:
-    if not value > 0:
+    if not (value.is_finite() and value > 0):
         raise ValueError(f"neither price nor size may be {value}")
     return wire_number(value)

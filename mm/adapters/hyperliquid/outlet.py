@@ -19,7 +19,16 @@ class Outlet:
         self._pending: list[Event | None] = []
         self._latest: dict[type, int] = {}
         self._due: asyncio.Handle | None = None
+        self._broken: asyncio.Future[None] | None = None
         self.conflated = 0
+
+    async def watch(self) -> None:
+        """Never ends, unless `emit` raises: then with its exception, for the caller to die of."""
+        self._broken = asyncio.get_running_loop().create_future()
+        try:
+            await self._broken
+        finally:
+            self._broken = None
 
     def put(self, event: Event) -> None:
         if isinstance(event, Book | Bbo):
@@ -40,9 +49,14 @@ class Outlet:
             self._due = None
         pending, self._pending = self._pending, []
         self._latest.clear()
-        for event in pending:
-            if event is not None:
-                self._emit(event)
+        try:
+            for event in pending:
+                if event is not None:
+                    self._emit(event)
+        except Exception as error:
+            if self._broken is None or self._broken.done():
+                raise
+            self._broken.set_exception(error)  # called from the loop: nobody else would hear
 
     def _supersede(self, kind: type) -> None:
         at = self._latest.get(kind)

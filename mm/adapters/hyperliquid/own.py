@@ -89,6 +89,8 @@ class OwnOrders:
     def updated(self, cloid: str, oid: int, ts: Ns, venue_ts: Ns) -> list[News]:
         """`opened`, but silent where it is no news: it does not end a doubt about a change."""
         known = self.open.get(cloid)
+        if known is not None and oid < known.oid:
+            return []  # ids only grow: history that an answer overtook
         doubt = self.doubts.get(cloid)
         changes = doubt is None or doubt.kind is not RequestKind.PLACE
         if known is not None and known.oid == oid and changes:

@@ -114,6 +114,8 @@ class Reconciler:
     async def _resolve(self, cloid: str, doubt: Doubt) -> None:
         """Conclude from the venue's evidence only. While the request may still be executed, only
         what shows that it was counts; after its expiry the order is as the venue says."""
+        if self._own.in_flight(cloid):
+            return  # a later request is under way: its answer may tell
         found = (await self._rest.order_status(self._seat.account, cloid)).order
         if self._own.doubts.get(cloid) is not doubt:
             return  # settled by the stream meanwhile

@@ -115,6 +115,7 @@ class Sender:
             await self._exchange(ticket, envelope)
 
     async def _post(self, ticket: Ticket, envelope: WireAction) -> None:
+        self._rest.meter.spend(1)
         request_id = self.posts.expect(
             partial(self._verdicts.reply, ticket), partial(self._verdicts.lost, ticket)
         )

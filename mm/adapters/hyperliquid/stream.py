@@ -164,15 +164,21 @@ class Stream:
             on_frame(text if isinstance(text, str) else text.decode(errors="replace"), ts)
 
     async def _watch(self) -> None:
-        """Ping; notice two silent intervals (LinkLostError) and single silent channels."""
-        interval = self._settings.ping_s
+        """Ping; notice a silent connection (LinkLostError) and silent channels.
+
+        A book comes twice a second, changed or not: a connection on which nothing came for
+        `book_stale_s` is pinged at once, and dead after as long again.
+        """
+        interval = min(self._settings.ping_s, self._settings.book_stale_s)
         pinged = self._clock.now()
         while True:
             await asyncio.sleep(min(1.0, interval / 4.0))
             now = self._clock.now()
-            if seconds(now - self._last_frame) > 2.0 * interval:
+            silent_s = seconds(now - self._last_frame)
+            if silent_s > 2.0 * interval:
                 raise LinkLostError(f"no frame for {2.0 * interval:g} s")
-            if seconds(now - pinged) >= interval:
+            due_s = interval if silent_s >= interval else self._settings.ping_s
+            if seconds(now - pinged) >= due_s:
                 pinged = now
                 await self.send('{"method":"ping"}')
             await self._resubscribe_silent(now)
@@ -206,8 +212,14 @@ async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
         await act()
 
 
-def _first_words(error: BaseException) -> str:
-    """In one line; of a group, its first leaf's."""
+def first_leaf(error: BaseException) -> BaseException:
+    """The first single exception within a group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return error
+
+
+def _first_words(error: BaseException) -> str:
+    """In one line; of a group, its first leaf's."""
+    leaf = first_leaf(error)
+    return next(iter(str(leaf).splitlines()), type(leaf).__name__)

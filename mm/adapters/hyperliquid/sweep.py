@@ -15,7 +15,7 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import VenueError
 from mm.model.exchange import Done
 
-PAUSE_S: Final = 0.1
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 0.5
 IN_FLIGHT_S: Final = 1.5
 """How long a request sent just before may take to reach the venue: we look again until then."""
 
@@ -40,6 +40,7 @@ class Sweeper:
             start = loop.time()
             trouble = "no answer"
             left: int | None = None
+            pause_s = FIRST_PAUSE_S
             while True:
                 try:
                     left = await self._round(reconciler)
@@ -49,7 +50,8 @@ class Sweeper:
                 quiet = elapsed > IN_FLIGHT_S or not (self._own.any_in_flight or self._own.doubts)
                 if (left == 0 and quiet) or elapsed >= within_s:
                     break
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
             if left is None:
                 raise VenueError(f"cannot verify that no order rests: {trouble}")
             return left

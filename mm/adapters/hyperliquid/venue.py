@@ -1,7 +1,7 @@
 """Hyperliquid as a venue: one account, one coin, events out, actions in."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 
 from mm.adapters.hyperliquid import encode
 from mm.adapters.hyperliquid.bootstrap import bootstrap
@@ -31,6 +31,7 @@ from mm.adapters.hyperliquid.stream import (
     LinkLostError,
     Stream,
     every,
+    first_leaf,
 )
 from mm.adapters.hyperliquid.sweep import Sweeper
 from mm.adapters.hyperliquid.verdicts import Verdicts
@@ -117,26 +118,31 @@ class HyperliquidVenue:
         """Until cancelled. Raises only what cannot heal."""
         if self._boot is None:
             await self.bootstrap()
-        polls = (
+        async with self._rest:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for job in self._jobs():
+                        group.create_task(job)
+            except BaseExceptionGroup as group_error:
+                raise first_leaf(group_error) from None
+            finally:
+                self._lost("stopped")
+                self.outlet.flush()
+
+    def _jobs(self) -> Iterator[Coroutine[None, None, None]]:
+        yield self.stream.run()
+        yield self._sender.run()
+        yield self.outlet.watch()
+        yield self._resolve_doubts()
+        yield self._sweep_when_due()
+        for period_s, act in (
             (self.settings.audit_s, self._audit),
             (self.settings.poll_book_s, self._poll_book),
             (self.settings.budget_poll_s, self._sync_budget),
             (FEES_PERIOD_S, self._sync_fees),
-        )
-        async with self._rest:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self.stream.run())
-                    group.create_task(self._sender.run())
-                    group.create_task(self._resolve_doubts())
-                    group.create_task(self._sweep_when_due())
-                    for period_s, act in polls:
-                        group.create_task(every(period_s, self._when_up(act)))
-                    if self.settings.dead_man_s is not None:
-                        group.create_task(every(self.dead_man.period_s, self._when_up(self._arm)))
-            finally:
-                self._lost("stopped")
-                self.outlet.flush()
+            (self.dead_man.period_s, self._arm),
+        ):
+            yield every(period_s, self._when_up(act))
 
     def send(self, actions: Sequence[Action]) -> None:
         """Queue for the wire; answers come back as events."""
@@ -174,6 +180,7 @@ class HyperliquidVenue:
         self.outlet.put(Link(ts=self._seat.now(), up=True, reason="connected"))
         self._tell_costs()
         self._doubtful.set()
+        await self._when_up(self._arm)()
 
     def on_frame(self, text: str, ts: Ns) -> None:
         self.router.on_frame(text, ts)

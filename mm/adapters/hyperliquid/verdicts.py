@@ -97,7 +97,15 @@ class Verdicts:
         del reason
         self._own.answered(ticket.cloids)
         for request in ticket.requests:
-            self._doubt(ticket, request)
+            if not self._known_done(ticket.kind, request):
+                self._doubt(ticket, request)
+
+    def _known_done(self, kind: RequestKind, request: Request) -> bool:
+        """Has the stream already told of its success?"""
+        known = self._own.open.get(request.cloid)
+        if known is None or kind is RequestKind.CANCEL:
+            return False
+        return not isinstance(request, Modify) or known.oid > request.oid
 
     # -- one item -------------------------------------------------------------------------------
 
