@@ -46,6 +46,8 @@ class Maker:
         self.not_ready = ""
         self.loop_lag_s = 0.0004
         self.blind = False
+        self.ignorant = False
+        self.label = "EMBEDDED"
 
     # -- the market ------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class Maker:
         if self.blind:
             return None
         return View(
-            self.ts, "BTC", "EMBEDDED", self._market(), self._calibration(),
+            self.ts, "BTC", self.label, self._market(), self._calibration(),
             self._side("bid"), self._side("ask"), self._orders(), self._position(),
             self._pnl(), self._safety(),
         )  # fmt: skip
@@ -125,6 +127,8 @@ class Maker:
         return (raw / TICK).quantize(Decimal(1)) * TICK
 
     def _market(self) -> MarketView:
+        if self.ignorant:
+            return MarketView(None, None, None, None, None, None, None, None, 0.0, (), None)
         n = len(self.fills)
         width = 0.75 / math.sqrt(1 + n / 3)
         kappa = 0.26 * (1 + 0.3 * math.exp(-n / 6))

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, ViewportSize, async_playwright, expect
 
 from mm.adapters.metrics import Metrics
@@ -13,9 +15,13 @@ from mm.model.actions import Severity
 from mm.model.units import Side
 from tests.adapters.web.maker import LEVELS, Maker
 
-pytestmark = pytest.mark.browser
+CHROMIUM = Path("/usr/bin/chromium")
 
-CHROMIUM = "/usr/bin/chromium"
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),  # one browser for all: it starts slowly
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Debian's chromium at {CHROMIUM}"),
+]
 ARGS = [
     "--headless=new",
     "--no-sandbox",
@@ -30,12 +36,19 @@ DESK: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    page = await browser.new_page(viewport=DESK)
+    yield page
+    await page.close()
 
 
 class Visit:
@@ -53,10 +66,9 @@ class Visit:
         self.urls.append(request.url)
 
 
-@pytest.fixture
-async def visit(browser: Browser, server: WebServer) -> AsyncIterator[Visit]:
-    """The desk-sized page, open and live, with five minutes of history behind it."""
-    page = await browser.new_page(viewport=DESK)
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(page: Page, server: WebServer) -> AsyncIterator[Visit]:
+    """The page, open and live, with five minutes of history behind it."""
     visit = Visit(page)
     await page.goto(server.url)
     await expect(page.get_by_test_id("link")).to_have_text("live")
@@ -65,7 +77,7 @@ async def visit(browser: Browser, server: WebServer) -> AsyncIterator[Visit]:
     assert {url.split("/")[2] for url in visit.urls} == {f"127.0.0.1:{server.port}"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(maker: Maker, options: WebOptions) -> AsyncIterator[WebServer]:
     """With five minutes behind it; it beats by itself, the market moves when the test says so."""
     server = WebServer(maker, Metrics("BTC"), options)
@@ -157,20 +169,31 @@ async def test_why_it_does_not_quote(visit: Visit, maker: Maker, state: str) -> 
 
 
 async def test_before_the_first_book_it_says_what_it_waits_for(
-    browser: Browser, server: WebServer, maker: Maker
+    page: Page, server: WebServer, maker: Maker
 ) -> None:
     maker.blind, maker.not_ready = True, "waiting for the first book"
-    page = await browser.new_page()
     await page.goto(server.url)
 
     await expect(page.get_by_test_id("reason")).to_have_text("waiting for the first book")
     await expect(page.get_by_test_id("state")).to_have_text("starting")
 
 
+async def test_a_view_that_knows_nothing_yet_is_no_error(visit: Visit, maker: Maker) -> None:
+    maker.ignorant, maker.state = True, "starting"
+    maker.ts += 10**9
+    await expect(visit.page.get_by_test_id("fair")).to_have_text("–")
+    await visit.page.reload()  # the backlog's last points know nothing either
+
+    await expect(visit.page.get_by_test_id("kappa")).to_have_text("–")
+    await expect(visit.page.get_by_test_id("link")).to_have_text("live")
+    maker.ignorant, maker.state = False, "quoting"
+    maker.ts += 10**9
+    await expect(visit.page.get_by_test_id("fair")).to_have_text(f"{maker.fair:,.1f}")
+
+
 async def test_a_lost_daemon_is_shown_and_found_again(
-    browser: Browser, server: WebServer, options: WebOptions, maker: Maker
+    page: Page, server: WebServer, options: WebOptions, maker: Maker
 ) -> None:
-    page = await browser.new_page()
     await page.goto(server.url)
     await expect(page.get_by_test_id("link")).to_have_text("live")
     await server.stop()
@@ -190,12 +213,11 @@ async def test_a_lost_daemon_is_shown_and_found_again(
 
 
 async def test_a_silent_daemon_is_shown_as_silent(
-    browser: Browser, maker: Maker, options: WebOptions
+    page: Page, maker: Maker, options: WebOptions
 ) -> None:
     """Connected, and nothing comes: no beat."""
     server = WebServer(maker, Metrics("BTC"), options)
     await server.start()
-    page = await browser.new_page()
     await page.goto(server.url)
 
     await expect(page.get_by_test_id("banner")).to_contain_text("The daemon is silent")
@@ -224,9 +246,8 @@ async def test_halt_asks_for_the_token_and_reaches_the_engine(
 
 
 async def test_a_wrong_token_is_told_and_does_nothing(
-    browser: Browser, server: WebServer, maker: Maker
+    page: Page, server: WebServer, maker: Maker
 ) -> None:
-    page = await browser.new_page()
     await page.goto(server.url)
     await page.get_by_test_id("pause").click()
     await page.get_by_test_id("token").fill("wrong")
@@ -239,10 +260,11 @@ async def test_a_wrong_token_is_told_and_does_nothing(
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 async def test_it_fits_the_screen(
-    browser: Browser, server: WebServer, viewport: ViewportSize, scheme: Literal["dark", "light"]
+    page: Page, server: WebServer, viewport: ViewportSize, scheme: Literal["dark", "light"]
 ) -> None:
     """Never wider than the screen; on a desk all of it at once; text readable in either light."""
-    page = await browser.new_page(viewport=viewport, color_scheme=scheme)
+    await page.set_viewport_size(viewport)
+    await page.emulate_media(color_scheme=scheme)
     await page.goto(server.url)
     await expect(page.get_by_test_id("link")).to_have_text("live")
 

@@ -1,7 +1,7 @@
 // The charts: prices with own quotes and fills, and small trends since the start.
 
 import { byId, node } from "./dom.js";
-import { clock, number, NS, significant } from "./format.js";
+import { clock, decimalsOf, number, NS } from "./format.js";
 
 const KEEP_S = 900;
 const MAX_TRENDS = 1500;
@@ -22,6 +22,8 @@ function axis(extra) {
     ...extra,
   };
 }
+
+const decimalsFor = (step) => Math.min(8, decimalsOf(Number(step.toPrecision(2))));
 
 const timeAxis = (extra) =>
   axis({
@@ -60,7 +62,6 @@ export class PriceChart {
   constructor(id) {
     this.element = byId(id);
     this.window = 300;
-    this.levels = 0;
     this.decimals = 1;
     this.reset([], []);
   }
@@ -69,6 +70,8 @@ export class PriceChart {
     this.fills = fills.map(mark);
     this.columns = [[], []];
     this.levels = 0;
+    this.chart?.destroy();
+    this.chart = null;
     for (const point of points) this.push(point);
     this.draw();
   }
@@ -110,12 +113,12 @@ export class PriceChart {
     return plot(
       this.element,
       {
-        padding: [8, 0, 0, 4],
+        padding: [8, 0, 0, 16],
         cursor: { points: { show: false }, drag: { x: false, y: false } },
         scales: { x: { time: true }, y: { range: (u, low, high) => this.range(u, low, high) } },
         axes: [
           timeAxis(),
-          axis({ side: 1, size: 66, values: (_, ticks) => ticks.map((p) => number(p, this.decimals)) }),
+          axis({ side: 1, size: 66, values: (_, ticks, __, ___, step) => ticks.map((p) => number(p, decimalsFor(step))) }),
         ],
         series: [
           {},
@@ -212,7 +215,7 @@ const mark = (fill) => ({ t: fill.ts * NS, price: Number(fill.price), side: fill
 // One to three lines; `low` and `high` (if given) are the indices of the band's lines.
 class Small {
   constructor(id, lines, options = {}) {
-    const { range, band, format = significant, size = 42 } = options;
+    const { range, band, format = (v, step) => number(v, decimalsFor(step)) } = options;
     this.pick = lines.map((line) => line.pick);
     this.data = [[], ...lines.map(() => [])];
     this.chart = plot(
@@ -221,7 +224,7 @@ class Small {
         padding: [4, 20, 0, 0],
         cursor: { show: false },
         scales: { x: { time: true }, y: { range: range ?? ((_, low, high) => widened(low, high)) } },
-        axes: [timeAxis({ grid: { show: false }, size: 18, space: 60 }), axis({ size, space: 24, values: (_, t) => t.map(format) })],
+        axes: [timeAxis({ grid: { show: false }, size: 18, space: 60 }), axis({ size: 42, space: 24, values: (_, ticks, __, ___, step) => ticks.map((v) => format(v, step)) })],
         series: [
           {},
           ...lines.map(({ colour, width = 1.5, alpha = 1, stepped }) => ({
@@ -260,7 +263,7 @@ function estimate(id, column) {
       { pick: at(0), colour: "--accent", alpha: 0.35, width: 1 },
       { pick: at(2), colour: "--accent", alpha: 0.35, width: 1 },
     ],
-    { band: [3, 2], range: fromZero, format: (v) => (v >= 1 ? v.toFixed(1) : v.toFixed(2)) },
+    { band: [3, 2], range: fromZero },
   );
 }
 
@@ -279,8 +282,8 @@ export class Trends {
       ),
       estimate("kappa-chart", 3),
       estimate("arrival-chart", 4),
-      new Small("lots-chart", [{ pick: (row) => row[5], colour: "--muted", stepped: true }], { format: (v) => number(v, 1) }),
-      new Small("pnl-chart", [{ pick: (row) => row[6], colour: "--accent" }], { format: (v) => number(v, 1) }),
+      new Small("lots-chart", [{ pick: (row) => row[5], colour: "--muted", stepped: true }]),
+      new Small("pnl-chart", [{ pick: (row) => row[6], colour: "--accent" }]),
     ];
   }
 

@@ -142,7 +142,17 @@ function sides(bid, ask) {
     both("binding", (s) => words(s.binding) || "–"),
     both("entropy", (s) => `${number(s.entropy_nats)} nats`),
     both("uptime", uptime),
+    ...blockedFor(bid, ask),
   ]);
+}
+
+// Where the time without quotes went: the reasons that cost most.
+function blockedFor(bid, ask) {
+  const cost = (reason) => Math.max(bid.blocked_s[reason] ?? 0, ask.blocked_s[reason] ?? 0);
+  const reasons = [...new Set([...Object.keys(bid.blocked_s), ...Object.keys(ask.blocked_s)])];
+  const worst = reasons.sort((a, b) => cost(b) - cost(a)).slice(0, bid.blocked || ask.blocked ? 6 : 2);
+  const spent = (side, reason) => (side.blocked_s[reason] ? duration(side.blocked_s[reason]) : "");
+  return worst.map((reason) => ({ kind: "spent", cells: [words(reason), spent(bid, reason), spent(ask, reason)] }));
 }
 
 const signedOr = (value) => (value === undefined ? "" : signed(value));
