@@ -99,12 +99,12 @@ def render_json(_: object, __: str, line: EventDict) -> str:
     moment = datetime.fromtimestamp(line["ts_s"], UTC)
     shown = {"ts": moment.isoformat(timespec="microseconds")}
     names = ("level", "topic", "event", "data", "exception")
-    return json.dumps(shown | {name: line[name] for name in names if line.get(name)}, default=str)
+    return json.dumps(shown | {name: line[name] for name in names if line.get(name)})
 
 
 def redact(_: object, __: str, line: EventDict) -> EventDict:
     """Mask secrets by name and private keys by shape, at any depth."""
-    return {name: _masked(name, value) for name, value in line.items()}
+    return {name: _masked("", value) for name, value in line.items()}
 
 
 def printable(text: str) -> str:
@@ -157,17 +157,20 @@ def log(
 
 def _masked(name: str, value: object) -> object:
     match value:
-        case str() if value and any(secret in name.lower() for secret in SECRET_NAMES):
-            return MASK
-        case str():
-            return BEARER.sub(rf"\1{MASK}", PRIVATE_KEY.sub(MASK, value))
+        case bool() | int() | None:
+            return value
         case float():
             return value if math.isfinite(value) else str(value)
         case dict():
-            return {str(key): _masked(str(key), item) for key, item in value.items()}
+            return {_hidden(str(key)): _masked(str(key), item) for key, item in value.items()}
         case list() | tuple():
-            return [_masked("", item) for item in value]
-    return value
+            return [_masked(name, item) for item in value]
+    named = any(secret in name.lower() for secret in SECRET_NAMES)
+    return MASK if named and value else _hidden(str(value))
+
+
+def _hidden(text: str) -> str:
+    return BEARER.sub(rf"\1{MASK}", PRIVATE_KEY.sub(MASK, text))
 
 
 def _console_value(value: object) -> str:

@@ -1,0 +1,101 @@
+"""The data directory: private, one daemon at a time, found by the commands."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from mm.adapters.data_dir import DataDir, DataDirError, Runtime, read_runtime, read_token
+
+RUNTIME = Runtime(pid=1, url="http://127.0.0.1:1", run_id="beef", version="0", start_ns=1)
+
+
+def test_it_is_made_private(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "data"
+
+    DataDir.open(path).close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_second_daemon_is_refused_until_the_first_leaves(tmp_path: Path) -> None:
+    first = DataDir.open(tmp_path)
+
+    with pytest.raises(DataDirError, match=r"another daemon \(pid \d+\) runs on .*: stop it"):
+        DataDir.open(tmp_path)
+    first.close()
+
+    DataDir.open(tmp_path).close()
+
+
+def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("")
+
+    with pytest.raises(DataDirError, match=r"cannot write data directory .*: File exists"):
+        DataDir.open(path)
+
+
+def test_commands_find_the_daemon_while_it_runs(tmp_path: Path) -> None:
+    directory = DataDir.open(tmp_path)
+    assert read_runtime(tmp_path) is None
+
+    directory.announce(RUNTIME)
+
+    assert read_runtime(tmp_path) == RUNTIME
+    assert stat.S_IMODE((tmp_path / "daemon.json").stat().st_mode) == 0o600
+    directory.close()
+    assert read_runtime(tmp_path) is None
+
+
+def test_a_damaged_runtime_file_is_no_daemon(tmp_path: Path) -> None:
+    (tmp_path / "daemon.json").write_text("{")
+
+    assert read_runtime(tmp_path) is None
+
+
+def test_the_token_is_read_where_there_is_one(tmp_path: Path) -> None:
+    assert read_token(tmp_path) == ""
+    (tmp_path / "token").write_text("correct horse\n")
+    assert read_token(tmp_path) == "correct horse"
+
+
+def test_each_network_and_account_has_a_ledger_of_its_own(tmp_path: Path) -> None:
+    directory = DataDir.open(tmp_path)
+    names = {
+        directory.ledger(network, account).name
+        for network in ("testnet", "mainnet")
+        for account in ("0xAA", "0xBB")
+    }
+    directory.close()
+
+    assert len(names) == 4
+    assert all("/" not in name for name in names)
+
+
+def test_a_fresh_ledger_leaves_nothing_of_the_old(tmp_path: Path) -> None:
+    directory = DataDir.open(tmp_path)
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"ledger-embedded.db{suffix}").write_text("old")
+
+    path = directory.fresh_ledger("embedded")
+    directory.close()
+
+    assert path == tmp_path / "ledger-embedded.db"
+    assert not list(tmp_path.glob("ledger*"))
+
+
+def test_journals_sort_by_time_and_the_oldest_go(tmp_path: Path) -> None:
+    directory = DataDir.open(tmp_path)
+    paths = [
+        directory.journal("beef", "BTC/USD", second * 10**9)
+        for second in (1_800_000_000, 1_800_000_001, 1_800_000_002)
+    ]
+    for path in paths:
+        path.write_text("")
+
+    directory.prune_journals(2)
+    directory.close()
+
+    assert [path.exists() for path in paths] == [False, True, True]
+    assert paths[0].name == "1800000000-beef-BTC_USD.mmj"

@@ -1,0 +1,449 @@
+"""The ledger: exact sums, nothing twice, nothing silently lost."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from mm.adapters.ledger import Ledger, LedgerError
+from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
+from mm.model.events import (
+    Account,
+    Command,
+    Fill,
+    Funding,
+    OrderClosed,
+    OrderOpened,
+    RejectCode,
+    Rejected,
+    RequestKind,
+    Start,
+    Tick,
+    Unresolved,
+)
+from mm.model.units import NS_PER_MS, NS_PER_S, Side
+
+COIN = "BTC"
+ZERO = Decimal(0)
+NOON = 1_800_014_400 * NS_PER_S
+"""2027-01-15 12:00 UTC."""
+DAY = 86_400 * NS_PER_S
+
+
+def fill(trade_id: int = 1, size: str = "1", **changes: object) -> Fill:
+    event = Fill(
+        ts=NOON,
+        venue_ts=NOON,
+        trade_id=trade_id,
+        cloid="0x6d6d",
+        oid=7,
+        side=Side.BID,
+        price=Decimal(100),
+        size=Decimal(size),
+        fee=Decimal("0.01"),
+        start_position=Decimal(0),
+        quote=True,
+    )
+    return structs.replace(event, **changes)
+
+
+def account(ts: int, equity: str) -> Account:
+    return Account(ts, ts, ts, Decimal(0), Decimal(equity), None)
+
+
+def fill_many(ledger: Ledger, count: int) -> None:
+    for number in range(count):
+        ledger.record_event(COIN, fill(number))
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    ledger = Ledger.open(":memory:", threaded=False)
+    yield ledger
+    ledger.close()
+
+
+# -- position and cash --------------------------------------------------------------------------
+
+
+def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
+    state = ledger.state(COIN, NOON)
+
+    assert (state.position, state.cash, state.halted, state.fills) == (ZERO, ZERO, "", 0)
+    assert (state.peak_equity, state.day_equity, state.checkpoint) == (None, None, None)
+    assert (state.last_fill_ms, state.fill_ids, state.first_ts) == (0, frozenset(), None)
+
+
+def test_position_and_cash_of_a_round_trip(ledger: Ledger) -> None:
+    ledger.record_event(COIN, fill(1, "0.3", price=Decimal("100.5")))
+    sold = fill(2, "0.1", side=Side.ASK, price=Decimal("101.5"))
+    ledger.record_event(COIN, structs.replace(sold, fee=Decimal("-0.02")))
+    ledger.record_event(COIN, Funding(NOON, NOON, Decimal("-0.5"), 1e-5))
+
+    state = ledger.state(COIN, NOON)
+
+    assert state.position == Decimal("0.2")
+    assert state.cash == Decimal("-30.15") + Decimal("10.15") - Decimal("-0.01") - Decimal("0.5")
+
+
+def test_a_redelivered_fill_counts_once_and_a_reused_id_at_another_time_counts(
+    ledger: Ledger,
+) -> None:
+    first = fill(1)
+    later = structs.replace(first, venue_ts=NOON + NS_PER_MS)
+    for event in (first, first, structs.replace(first, ts=NOON + 5), later):
+        ledger.record_event(COIN, event)
+
+    state = ledger.state(COIN, NOON)
+
+    assert state.position == 2
+    assert state.fill_ids == {(1, NOON // NS_PER_MS), (1, NOON // NS_PER_MS + 1)}
+    assert state.last_fill_ms == NOON // NS_PER_MS + 1
+
+
+def test_funding_counts_once_an_hour(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.record_event(COIN, Funding(NOON, NOON, Decimal("0.5"), 1e-5))
+
+    assert ledger.state(COIN, NOON).cash == Decimal("0.5")
+
+
+def test_instruments_do_not_mix(ledger: Ledger) -> None:
+    ledger.record_event("ETH", fill())
+    ledger.latch(NOON, "ETH", "stop")
+    ledger.mark(NOON, "ETH", Decimal(0), Decimal(10))
+
+    state = ledger.state(COIN, NOON)
+
+    assert (state.position, state.halted, state.peak_equity) == (ZERO, "", None)
+
+
+def test_sums_are_exact_beyond_28_digits(ledger: Ledger) -> None:
+    ledger.record_event(COIN, fill(1, "1000000000000000000"))
+    ledger.record_event(COIN, fill(2, "0.000000000000001"))
+
+    assert ledger.state(COIN, NOON).position == Decimal("1000000000000000000.000000000000001")
+
+
+FILLS = st.lists(
+    st.builds(
+        fill,
+        trade_id=st.integers(0, 12),
+        side=st.sampled_from(Side),
+        size=st.decimals("0.001", "1000", places=3).map(str),
+        price=st.decimals("0.1", "100000", places=1),
+        fee=st.decimals("-1", "1", places=6),
+        venue_ts=st.integers(0, 2).map(lambda ms: NOON + ms * NS_PER_MS),
+    ),
+    max_size=30,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(FILLS, st.integers(0, 30), st.booleans())
+def test_after_any_prefix_the_state_is_the_sum_of_its_distinct_fills(
+    fills: list[Fill], cut: int, resent: bool
+) -> None:
+    ledger = Ledger.open(":memory:", threaded=False)
+    told = fills[:cut] * (2 if resent else 1)
+    for event in told:
+        ledger.record_event(COIN, event)
+
+    state = ledger.state(COIN, NOON)
+    ledger.close()
+
+    distinct: dict[tuple[int, int], Fill] = {}
+    for event in told:
+        distinct.setdefault((event.trade_id, event.venue_ts // NS_PER_MS), event)
+    assert state.position == sum((f.side * f.size for f in distinct.values()), Decimal(0))
+    spent = sum((f.side * f.size * f.price + f.fee for f in distinct.values()), Decimal(0))
+    assert state.cash == -spent
+    assert state.fill_ids == set(distinct)
+
+
+# -- latch and equity ---------------------------------------------------------------------------
+
+
+def test_the_latch_holds_until_cleared_and_each_change_stays_on_record(ledger: Ledger) -> None:
+    ledger.record_actions(NOON, COIN, [Halt("daily loss")])
+    assert ledger.state(COIN, NOON).halted == "daily loss"
+    ledger.record_actions(NOON + 1, COIN, [Halt("daily loss"), Halt("")])
+    assert ledger.state(COIN, NOON).halted == ""
+
+    rows = ledger.read(lambda db: db.execute("SELECT ts, reason FROM latches").fetchall())
+    assert rows == [(NOON, "daily loss"), (NOON + 1, "")]
+
+
+def test_peak_and_day_equity_are_marked(ledger: Ledger) -> None:
+    for age, equity in ((DAY, "90"), (3600 * NS_PER_S, "80"), (1800 * NS_PER_S, "95"), (0, "85")):
+        ledger.record_event(COIN, account(NOON - age, equity))
+
+    state = ledger.state(COIN, NOON)
+
+    assert (state.peak_equity, state.day_equity) == (Decimal(95), Decimal(80))
+    assert ledger.state(COIN, NOON + DAY).day_equity is None
+
+
+def test_a_new_peak_is_marked_at_once_and_the_rest_once_a_minute(ledger: Ledger) -> None:
+    for second, equity in enumerate(["100", "99", "101", "98"] + ["97"] * 70):
+        ledger.record_event(COIN, account(NOON + second * NS_PER_S, equity))
+
+    marks = ledger.read(lambda db: db.execute("SELECT equity FROM equity").fetchall())
+
+    assert [equity for (equity,) in marks] == ["100", "101", "97"]
+
+
+def test_midnight_is_marked_at_once(ledger: Ledger) -> None:
+    midnight = NOON + DAY // 2
+    ledger.record_event(COIN, account(midnight - 1, "100"))
+    ledger.record_event(COIN, account(midnight, "90"))
+
+    assert ledger.state(COIN, midnight).day_equity == Decimal(90)
+
+
+def test_clearing_the_latch_starts_peak_and_day_afresh(ledger: Ledger) -> None:
+    ledger.record_event(COIN, account(NOON, "100"))
+    ledger.latch(NOON + 1, COIN, "drawdown")
+    ledger.record_event(COIN, account(NOON + 2, "80"))
+    assert ledger.state(COIN, NOON).peak_equity == Decimal(100)
+
+    ledger.latch(NOON + 3, COIN, "")
+    ledger.record_event(COIN, account(NOON + 4, "79"))
+
+    state = ledger.state(COIN, NOON)
+    assert (state.peak_equity, state.day_equity) == (Decimal(79), Decimal(79))
+
+
+def test_resuming_a_pause_leaves_the_peak(ledger: Ledger) -> None:
+    ledger.record_event(COIN, account(NOON, "100"))
+    ledger.latch(NOON + 1, COIN, "")
+
+    assert ledger.state(COIN, NOON).peak_equity == Decimal(100)
+
+
+# -- everything else that is kept ---------------------------------------------------------------
+
+
+def test_orders_commands_and_runs_are_kept_and_market_data_is_not(ledger: Ledger) -> None:
+    ledger.record_event(COIN, Start(NOON, "beef", Decimal(0), Decimal(0), "", None, None, None))
+    ledger.record_event(COIN, Tick(NOON))
+    ledger.record_event(COIN, Command(NOON, "pause", "operator", "lunch"))
+    place = Place("0x1", Side.ASK, 2, Decimal("100.5"), Decimal("0.1"))
+    modify = Modify("0x1", 5, Side.ASK, 2, Decimal("100.6"), Decimal("0.1"))
+    ledger.record_actions(NOON, COIN, [place, modify, Cancel("0x1"), CancelAll("exit")])
+    ledger.record_event(COIN, OrderOpened(NOON, NOON, "0x1", 5))
+    ledger.record_event(COIN, OrderClosed(NOON, NOON, "0x1", 5, "canceled"))
+    message = "Order could not be placed"
+    ledger.record_event(
+        COIN, Rejected(NOON, "0x2", RequestKind.PLACE, RejectCode.POST_ONLY, message)
+    )
+    ledger.record_event(COIN, Unresolved(NOON, "0x3", RequestKind.MODIFY))
+    ledger.end_run(NOON + 1, "beef", "exit 0")
+
+    query = "SELECT what, cloid, oid, side, level, price, size, reason FROM orders"
+    orders = ledger.read(lambda db: db.execute(query).fetchall())
+
+    assert orders == [
+        ("place", "0x1", None, -1, 2, "100.5", "0.1", ""),
+        ("modify", "0x1", 5, -1, 2, "100.6", "0.1", ""),
+        ("cancel", "0x1", None, None, None, None, None, ""),
+        ("cancel_all", "", None, None, None, None, None, "exit"),
+        ("opened", "0x1", 5, None, None, None, None, ""),
+        ("closed", "0x1", 5, None, None, None, None, "canceled"),
+        ("rejected", "0x2", None, None, None, None, None, f"place post_only: {message}"),
+        ("unresolved", "0x3", None, None, None, None, None, "modify"),
+    ]
+    runs = ledger.read(lambda db: db.execute("SELECT run_id, end_ns, outcome FROM runs").fetchall())
+    assert runs == [("beef", NOON + 1, "exit 0")]
+    commands = ledger.read(lambda db: db.execute("SELECT verb, reason FROM commands").fetchall())
+    assert commands == [("pause", "lunch")]
+    assert ledger.state(COIN, NOON).first_ts == NOON
+
+
+def test_old_orders_are_forgotten_fills_never(ledger: Ledger) -> None:
+    ledger.record_event(COIN, fill())
+    ledger.record_event(COIN, OrderOpened(NOON, NOON, "0x1", 5))
+    ledger.record_event(COIN, OrderOpened(NOON + 9, NOON, "0x2", 6))
+
+    ledger.prune_orders(NOON + 5)
+
+    orders = ledger.read(lambda db: db.execute("SELECT cloid FROM orders").fetchall())
+    assert orders == [("0x2",)]
+    assert ledger.state(COIN, NOON).fills == 1
+
+
+def test_the_latest_whole_checkpoint_is_restored(ledger: Ledger) -> None:
+    for number in range(5):
+        ledger.checkpoint(NOON + number, COIN, b"state %d" % number)
+    state = ledger.state(COIN, NOON)
+    assert (state.checkpoint, state.checkpoint_ts) == (b"state 4", NOON + 4)
+
+    ledger.read(lambda db: db.execute("UPDATE checkpoints SET data = x'00' WHERE id = 5"))
+
+    assert ledger.state(COIN, NOON).checkpoint == b"state 3"
+    kept = ledger.read(lambda db: db.execute("SELECT count(*) FROM checkpoints").fetchone())
+    assert kept == (3,)
+
+
+def test_an_empty_checkpoint_never_replaces_a_good_one(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="empty checkpoint"):
+        ledger.checkpoint(NOON, COIN, b"")
+
+
+# -- the file -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_restart_continues(tmp_path: Path, threaded: bool) -> None:
+    path = tmp_path / "ledger.db"
+    first = Ledger.open(path, threaded)
+    first.record_event(COIN, fill(1))
+    first.latch(NOON, COIN, "stop")
+    first.close()
+
+    second = Ledger.open(path, threaded)
+    second.record_event(COIN, fill(2))
+    state = second.state(COIN, NOON)
+    second.close()
+
+    assert (state.position, state.halted) == (Decimal(2), "stop")
+
+
+async def test_flush_returns_when_another_reader_sees_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    fill_many(ledger, 5000)
+
+    await asyncio.wait_for(ledger.flush(), 30)
+
+    with sqlite3.connect(path) as reader:
+        assert reader.execute("SELECT count(*) FROM fills").fetchone() == (5000,)
+    reader.close()
+    ledger.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger.open(path, threaded=False).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+
+    with pytest.raises(LedgerError, match=r"newer mm \(schema 99.*run that version"):
+        Ledger.open(path)
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE recipes (name TEXT)")
+    database.close()
+
+    with pytest.raises(LedgerError, match=r"not a ledger of mm: choose another"):
+        Ledger.open(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"not a database at all, but long enough to be read as a header" * 20)
+    before = path.read_bytes()
+
+    with pytest.raises(LedgerError, match=r"is damaged .* restore a backup"):
+        Ledger.open(path)
+
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_page_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path, threaded=False)
+    fill_many(ledger, 2000)
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 20 : 4096 * 40] = b"\xff" * (4096 * 20)
+    path.write_bytes(bytes(content))
+
+    with pytest.raises(LedgerError, match="is damaged"):
+        Ledger.open(path)
+
+
+def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"cannot open ledger .* check daemon\.data_dir"):
+        Ledger.open(tmp_path / "missing" / "ledger.db")
+
+
+def fill_up(database: sqlite3.Connection) -> None:
+    """No page more than it has: what a full disk answers."""
+    pages = database.execute("PRAGMA page_count").fetchone()[0]
+    database.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_a_full_disk_surfaces_in_the_next_calls_and_loses_nothing_silently(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.read(fill_up)
+    complaint = r"cannot write ledger .*full; free space"
+
+    with pytest.raises(LedgerError, match=complaint):
+        fill_many(ledger, 200_000)
+    with pytest.raises(LedgerError, match=complaint):
+        ledger.record_event(COIN, fill(1))
+    with pytest.raises(LedgerError, match=complaint):
+        ledger.state(COIN, NOON)
+    with pytest.raises(LedgerError, match=complaint):
+        ledger.close()
+
+
+async def test_a_full_disk_surfaces_in_flush(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.read(fill_up)
+    ledger.checkpoint(NOON, COIN, b"x" * 1_000_000)
+
+    with pytest.raises(LedgerError, match="full"):
+        await asyncio.wait_for(ledger.flush(), 30)
+    with pytest.raises(LedgerError, match="full"):
+        ledger.close()
+
+
+def test_a_full_disk_surfaces_inline(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db", threaded=False)
+    ledger.read(fill_up)
+
+    with pytest.raises(LedgerError, match="full"):
+        ledger.checkpoint(NOON, COIN, b"x" * 20_000_000)
+    ledger.close()
+
+
+def test_a_writer_that_falls_behind_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mm.adapters.ledger_writer.QUEUE_ROWS", 10)
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # holds the file for longer than the writer waits
+
+    with pytest.raises(LedgerError, match=r"rows behind|locked"):
+        fill_many(ledger, 1000)
+
+    other.execute("ROLLBACK")
+    other.close()
+    with pytest.raises(LedgerError):
+        ledger.close()
+
+
+def test_closing_commits_what_was_put(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    fill_many(ledger, 3000)
+    ledger.close()
+
+    again = Ledger.open(path, threaded=False)
+    assert again.state(COIN, NOON).position == 3000
+    again.close()
