@@ -1,6 +1,23 @@
 """The local exchange's server: Hyperliquid's protocol on real sockets."""
 
 from mm.adapters.hyperliquid.server.app import HyperliquidServer
-from mm.adapters.hyperliquid.server.options import Cadence, Clock, Limits, Options
+from mm.adapters.hyperliquid.server.options import (
+    FAULTS,
+    Cadence,
+    Clock,
+    Faults,
+    Limits,
+    Options,
+    faults_named,
+)
 
-__all__ = ["Cadence", "Clock", "HyperliquidServer", "Limits", "Options"]
+__all__ = [
+    "FAULTS",
+    "Cadence",
+    "Clock",
+    "Faults",
+    "HyperliquidServer",
+    "Limits",
+    "Options",
+    "faults_named",
+]

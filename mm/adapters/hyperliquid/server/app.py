@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Self
 
 import msgspec
@@ -12,6 +13,7 @@ from mm.adapters.hyperliquid.server.actions import Actions
 from mm.adapters.hyperliquid.server.connection import Connection
 from mm.adapters.hyperliquid.server.feeds import Feeds
 from mm.adapters.hyperliquid.server.gate import Caller
+from mm.adapters.hyperliquid.server.mischief import Mischief
 from mm.adapters.hyperliquid.server.options import Clock, Options
 from mm.adapters.hyperliquid.server.requests import MalformedError
 from mm.adapters.hyperliquid.server.session import Session
@@ -37,9 +39,9 @@ class HyperliquidServer:
         self._exchange, self._clock = exchange, clock
         self._views = Views(exchange, clock)
         self._actions = Actions(self._views)
-        cadence, seed = self.options.cadence, self.options.seed
-        self._feeds = Feeds(self._views, cadence, seed, self._actions.on_answer)
-        self._session = Session(self._views, self._feeds, self._actions, self.options)
+        self._mischief = Mischief(self.options)
+        self._feeds = Feeds(self._views, self.options, self._mischief, self._actions.on_answer)
+        self._session = Session(self._views, self._feeds, self._actions, self._mischief)
         self._callers: dict[str, Caller] = {}
         self._runner: web.AppRunner | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -93,6 +95,12 @@ class HyperliquidServer:
             connection.drop(reason)
         return len(cut)
 
+    def silence_all(self) -> int:
+        """Make every websocket half-open: it swallows and says nothing until it is cut as idle."""
+        for connection in self.connections:
+            connection.silent = True
+        return len(self.connections)
+
     # -- the pump -------------------------------------------------------------------------------
 
     async def _advance_forever(self) -> None:
@@ -108,6 +116,10 @@ class HyperliquidServer:
         now = self._clock.now()
         self._feeds.publish(self._exchange.advance(now // NS_PER_MS))
         self._feeds.push_due(now)
+        if self._mischief.drops(now):
+            self.drop_all()
+        if self._mischief.silences(now):
+            self.silence_all()
         for connection in list(self.connections):
             connection.drop_if_idle(now)
 
@@ -119,11 +131,19 @@ class HyperliquidServer:
             self._callers[address] = Caller(self.options.limits)
         return self._callers[address]
 
-    async def _on_info(self, request: web.Request) -> web.Response:
+    async def _admitted(self, request: web.Request) -> tuple[bytes, Caller]:
+        """The body. Raises HTTPException where limits or faults refuse the request."""
         body = await request.read()
-        caller, now = self._caller(request), self._clock.now()
-        if caller.weight.is_spent(now):
-            return _too_many()
+        caller = self._caller(request)
+        refusal = self._mischief.refusal()
+        if refusal == HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise web.HTTPInternalServerError(text="null", content_type="application/json")
+        if refusal or caller.weight.is_spent(self._clock.now()):
+            raise _too_many()
+        return body, caller
+
+    async def _on_info(self, request: web.Request) -> web.Response:
+        body, caller = await self._admitted(request)
         try:
             asked = info.decode(body)
             self._actions.learn(asked.user)
@@ -132,27 +152,26 @@ class HyperliquidServer:
             return web.Response(status=422, text=str(error))
         except info.UnanswerableError:
             return web.Response(status=500, text="null", content_type="application/json")
-        caller.weight.spend(now, info.weight(asked, found))
+        caller.weight.spend(self._clock.now(), info.weight(asked, found))
         return _json(found)
 
     async def _on_exchange(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        caller, now = self._caller(request), self._clock.now()
-        if caller.weight.is_spent(now):
-            return _too_many()
+        body, caller = await self._admitted(request)
         try:
             signed = envelope.decode(body)
         except MalformedError as error:
             return web.Response(status=422, text=str(error))
-        caller.weight.spend(now, actions.weight(signed.action))
+        caller.weight.spend(self._clock.now(), actions.weight(signed.action))
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._actions.submit(signed, partial(_settle, answer))
         reply = await answer
-        delay = self.options.on_reply() if self.options.on_reply else 0.0
+        delay = self._mischief.reply_delay()
         if delay is None and request.transport is not None:
             request.transport.abort()
         elif delay:
             await asyncio.sleep(delay)
+        if self._mischief.hides_reply():
+            return web.Response(status=502, text="Bad Gateway")
         return _json(reply)
 
     # -- websocket ------------------------------------------------------------------------------
@@ -160,7 +179,7 @@ class HyperliquidServer:
     async def _on_ws(self, request: web.Request) -> web.StreamResponse:
         caller = self._caller(request)
         if not caller.connect(self._clock.now()):
-            return _too_many()
+            raise _too_many()
         try:
             return await self._serve(request, caller)
         finally:
@@ -185,7 +204,7 @@ class HyperliquidServer:
         finally:
             del self.connections[connection]
             self._session.forget(connection, caller)
-            connection.drop("peer gone")
+            connection.dropped = connection.dropped or "peer left"
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
         return socket
@@ -200,5 +219,5 @@ def _json(value: object) -> web.Response:
     return web.Response(body=_encode(value), content_type="application/json")
 
 
-def _too_many() -> web.Response:
-    return web.Response(status=429, text="null", content_type="application/json")
+def _too_many() -> web.HTTPException:
+    return web.HTTPTooManyRequests(text="null", content_type="application/json")

@@ -27,7 +27,7 @@ class Connection:
         self.silent = False
         """A half-open link, on purpose: frames are swallowed, nothing is closed."""
         self._socket, self._transport = socket, transport
-        self._clock, self._limits = clock, limits
+        self._clock, self.limits = clock, limits
         self._frames: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._sent_ts: Ns = clock.now()
@@ -37,7 +37,7 @@ class Connection:
     def send(self, frame: bytes) -> None:
         if self.dropped or self.silent:
             return
-        if len(self._frames) >= self._limits.send_queue:
+        if len(self._frames) >= self.limits.send_queue:
             self.drop("slow consumer")
             return
         self._frames.append(frame)
@@ -52,7 +52,7 @@ class Connection:
 
     def drop_if_idle(self, now: Ns) -> None:
         """The venue cuts a connection to which it has sent nothing for a minute."""
-        if now - self._sent_ts > nanoseconds(self._limits.idle_s):
+        if now - self._sent_ts > nanoseconds(self.limits.idle_s):
             self.drop("idle")
 
     async def write(self) -> None:

@@ -9,7 +9,8 @@ import msgspec
 
 from mm.adapters.hyperliquid.server import shapes
 from mm.adapters.hyperliquid.server import subscriptions as subs
-from mm.adapters.hyperliquid.server.options import Cadence
+from mm.adapters.hyperliquid.server.mischief import Mischief
+from mm.adapters.hyperliquid.server.options import Options
 from mm.adapters.hyperliquid.server.subscriptions import Subscription
 from mm.adapters.hyperliquid.server.views import Views
 from mm.model.exchange import (
@@ -38,11 +39,15 @@ class Feeds:
     """Fan-out of reports. Each frame is built once, and only if somebody listens."""
 
     def __init__(
-        self, views: Views, cadence: Cadence, seed: int, on_answer: Callable[[Answer], None]
+        self,
+        views: Views,
+        options: Options,
+        mischief: Mischief,
+        on_answer: Callable[[Answer], None],
     ) -> None:
-        self._views = views
-        self._on_answer = on_answer
-        self._random = Random(seed)  # noqa: S311  # order of frames, not secrecy
+        self._views, self._mischief, self._on_answer = views, mischief, on_answer
+        self._random = Random(options.seed)  # noqa: S311  # order of frames, not secrecy
+        cadence = options.cadence
         self._listeners: dict[Subscription, dict[Listener, None]] = {}
         self._pushes: list[tuple[Ns, Callable[[Subscription], bool]]] = [
             (nanoseconds(cadence.book_s), lambda s: isinstance(s, subs.L2Book) and not s.fast),
@@ -74,13 +79,16 @@ class Feeds:
                 return [frame("trades", replay)] if replay else []
             case subs.UserFundings(user):
                 fundings = self._views.fundings(user)
-                told = {"isSnapshot": True, "user": user, "fundings": fundings}
-                return [frame("userFundings", told)]
+                return self._snapshot("userFundings", user, fundings=fundings)
             case subs.UserFills(user, aggregate):
                 fills = self._views.fills(user, aggregate)
-                return [frame("userFills", {"isSnapshot": True, "user": user, "fills": fills})]
+                return self._snapshot("userFills", user, fills=fills)
             case _:
                 return self._current(subscription)
+
+    def _snapshot(self, channel: str, user: str, **rows: list[Any]) -> list[bytes]:
+        snapshot = frame(channel, {"isSnapshot": True, "user": user, **rows})
+        return [snapshot] * self._mischief.copies_of_snapshot()
 
     def _current(self, subscription: Subscription) -> list[bytes]:
         """The frame of a channel whose every message is its whole value."""
@@ -133,9 +141,7 @@ class Feeds:
             case "trades":
                 self._tell_trades(key, group)
             case "orders":
-                rows = map(shapes.order_update, group)
-                self._send(subs.OrderUpdates(key), lambda: frame("orderUpdates", list(rows)))
-                self._refresh([subs.OpenOrders(key, "")])
+                self._tell_orders(key, group)
             case "fills":
                 self._tell_fills(key, group)
             case "events":
@@ -143,6 +149,12 @@ class Feeds:
                 self._send(subs.UserEvents(key), lambda: frame("user", {"fills": list(fills)}))
             case "fundings":
                 self._tell_fundings(key, group)
+
+    def _tell_orders(self, user: str, group: list[OrderReport]) -> None:
+        rows = map(shapes.order_update, group)
+        if not self._mischief.loses_update():
+            self._send(subs.OrderUpdates(user), lambda: frame("orderUpdates", list(rows)))
+        self._refresh([subs.OpenOrders(user, "")])
 
     def _tell_trades(self, coin: str, group: list[TradeReport]) -> None:
         for report in group:

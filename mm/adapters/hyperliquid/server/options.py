@@ -44,6 +44,58 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_bytes: int = 1_000_000
 
 
+class Faults(Struct, frozen=True, kw_only=True):
+    """How often the server misbehaves. Shares are of 1; a mean of 0 s is never."""
+
+    lost_reply: float = 0.0
+    """Share of actions that are executed and never answered: the connection is cut instead."""
+    late_reply: float = 0.0
+    late_reply_s: float = 3.0
+    bad_gateway: float = 0.0
+    """Share of actions sent by HTTP that are executed and then answered with 502."""
+    too_many: float = 0.0
+    """Share of HTTP requests refused with 429 before anything is done."""
+    server_error: float = 0.0
+    """Share of HTTP requests refused with 500 before anything is done."""
+    drop_mean_s: float = 0.0
+    """Mean time between abrupt ends of all websockets."""
+    silence_mean_s: float = 0.0
+    """Mean time between half-open links: every websocket of that moment goes silent."""
+    duplicate_snapshot: float = 0.0
+    """Share of snapshots that are sent twice."""
+    lost_update: float = 0.0
+    """Share of orderUpdates frames that are never sent."""
+
+
+FAULTS = {
+    "none": Faults(),
+    "drops": Faults(drop_mean_s=20.0),
+    "half-open": Faults(silence_mean_s=60.0),
+    "lost-replies": Faults(lost_reply=0.05, late_reply=0.05, bad_gateway=0.05),
+    "errors": Faults(too_many=0.05, server_error=0.05),
+    "lost-updates": Faults(lost_update=0.1, duplicate_snapshot=0.5),
+    "storm": Faults(
+        lost_reply=0.02,
+        late_reply=0.02,
+        bad_gateway=0.02,
+        too_many=0.02,
+        server_error=0.02,
+        drop_mean_s=30.0,
+        silence_mean_s=120.0,
+        duplicate_snapshot=0.3,
+        lost_update=0.05,
+    ),
+}
+"""Bad days by name."""
+
+
+def faults_named(name: str) -> Faults:
+    """Raises ValueError that lists the names."""
+    if name not in FAULTS:
+        raise ValueError(f"no faults named {name!r}: one of {', '.join(FAULTS)}")
+    return FAULTS[name]
+
+
 class Options(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 0
@@ -52,6 +104,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """Of the relative order of fills, order updates and answers."""
     cadence: Cadence = Cadence()
     limits: Limits = Limits()
+    faults: Faults = Faults()
     on_reply: Callable[[], float | None] | None = None
     """Asked after an action was executed and before its reply is sent: seconds to wait, or None
-    to lose the reply and drop the connection."""
+    to lose the reply and drop the connection. Comes before `faults`."""

@@ -11,7 +11,7 @@ from mm.adapters.hyperliquid.server.actions import Actions
 from mm.adapters.hyperliquid.server.connection import Connection
 from mm.adapters.hyperliquid.server.feeds import Feeds, frame
 from mm.adapters.hyperliquid.server.gate import Caller
-from mm.adapters.hyperliquid.server.options import Options
+from mm.adapters.hyperliquid.server.mischief import Mischief
 from mm.adapters.hyperliquid.server.requests import MalformedError
 from mm.adapters.hyperliquid.server.subscriptions import Subscription
 from mm.adapters.hyperliquid.server.views import Views
@@ -23,8 +23,8 @@ PONG = b'{"channel":"pong"}'
 class Session:
     """Handles the frames of every connection; keeps no state of its own."""
 
-    def __init__(self, views: Views, feeds: Feeds, acts: Actions, options: Options) -> None:
-        self._views, self._feeds, self._actions, self._options = views, feeds, acts, options
+    def __init__(self, views: Views, feeds: Feeds, acts: Actions, mischief: Mischief) -> None:
+        self._views, self._feeds, self._actions, self._mischief = views, feeds, acts, mischief
 
     def on_frame(self, connection: Connection, caller: Caller, raw: bytes, now: Ns) -> None:
         if not caller.messages.take(now):
@@ -91,7 +91,7 @@ class Session:
     # -- posts ----------------------------------------------------------------------------------
 
     def _post(self, connection: Connection, caller: Caller, post: subs.Post, now: Ns) -> None:
-        if len(connection.posts) >= self._options.limits.posts_in_flight:
+        if len(connection.posts) >= connection.limits.posts_in_flight:
             _error(connection, f"too many pending post requests id={post.id}")
             return
         if caller.weight.is_spent(now):
@@ -123,7 +123,7 @@ class Session:
 
         def reply(body: dict[str, Any]) -> None:
             connection.posts.discard(post.id)
-            delay = self._options.on_reply() if self._options.on_reply else 0.0
+            delay = self._mischief.reply_delay()
             if delay is None:
                 connection.drop("reply lost")
             elif delay:
