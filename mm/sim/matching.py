@@ -117,15 +117,22 @@ class Half:
                 sizes.append(lots)
         self._shown, self._sizes = shown, sizes
 
-    def _visible(self, key: int) -> bool:
-        """Whether the background display reaches to this price."""
+    def _last_visible(self) -> int:
+        """Key of the worst price that the background display reaches to."""
+        pending = self._pending
+        if pending:
+            return self.side * self._grid.price(pending[-1][0])
         self._convert()
-        return not self._shown or key >= self._shown[0]
+        return self._shown[0] if self._shown else ANY_PRICE
 
     def _requeue(self) -> None:
-        for key, orders in self.levels.items():
+        last = self._last_visible()
+        for key in reversed(self.keys):
+            if key < last:
+                return
+            orders = self.levels[key]
             waiting = [order for order in orders if order.place is None or order.ahead]
-            if not waiting or not self._visible(key):
+            if not waiting:
                 continue
             size = self.shown_size(key)
             for order in waiting:
@@ -143,7 +150,7 @@ class Half:
             insort(self.keys, key)
             orders = self.levels[key] = []
         orders.append(order)
-        if self._visible(key):
+        if key >= self._last_visible():
             order.place = self._queue(self.shown_size(key))
 
     def remove(self, order: Order) -> None:

@@ -64,11 +64,11 @@ class Pit:
 
     @property
     def mark(self) -> int:
-        """The oracle held inside the touch; without an oracle the mid, then the last price; or 0.
+        """The oracle held inside the background's touch; without one its mid, or the last price.
 
-        So neither a stale oracle nor a single far order moves anybody's margin.
+        So neither a stale oracle nor a client's order moves anybody's margin. 0: nothing known.
         """
-        bid, ask = self.book.bids.best(), self.book.asks.best()
+        bid, ask = self.book.bids.shown_best(), self.book.asks.shown_best()
         if self.oracle is not None:
             price = self.oracle
             if bid is not None:

@@ -182,7 +182,7 @@ def test_gtc_fills_what_it_can_and_the_rest_rests(session: Session) -> None:
     item = session.place(A, order(BID, "100010", "1.2", Tif.GTC, cloid=CLOID))
 
     assert isinstance(item, Filled)
-    assert (item.total_size, item.cloid) == (1, CLOID)
+    assert (item.total_size, item.cloid) == (Decimal(1), CLOID)
     (row,) = session.exchange.open_orders(A)
     assert (row.price, row.remaining, row.original) == (
         Decimal(100_010),
