@@ -37,6 +37,7 @@ class Pnl:
     def restore(self, position: Decimal, cash: Decimal) -> None:
         """Continue from the ledger; how earlier runs earned what they did is not known here."""
         self.position, self.cash = position, cash
+        self.carried = cash
 
     def mark(self, fair: float, ts: Ns) -> None:
         """S is now `fair`: book the drift of the position, complete markouts that are due."""

@@ -1,0 +1,150 @@
+"""The market without ourselves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mm.core.book import OWN_LINGER_NS, MarketBook
+from mm.model.events import Bbo, Book, Levels
+from mm.model.units import NS_PER_S, Side
+
+STEP = 0.001
+BIDS: Levels = ((99.0, 1.0), (98.0, 2.0))
+ASKS: Levels = ((101.0, 1.0), (102.0, 2.0))
+
+
+def book(*, microprice: bool = False) -> MarketBook:
+    return MarketBook(STEP, microprice, 200.0)
+
+
+def snapshot(bids: Levels = BIDS, asks: Levels = ASKS, *, at_s: float = 1.0) -> Book:
+    ts = round(at_s * NS_PER_S)
+    return Book(ts, ts, bids, asks)
+
+
+def touch(bid: float | None, ask: float | None, *, at_s: float = 2.0, size: float = 1.0) -> Bbo:
+    ts = round(at_s * NS_PER_S)
+    return Bbo(ts, ts, bid and (bid, size), ask and (ask, size))
+
+
+def test_fair_is_the_mid_of_what_others_quote() -> None:
+    market = book()
+
+    market.apply(snapshot(), ())
+
+    assert market.fair == 100.0
+    assert market.half_spread_bps() == pytest.approx(100.0)
+
+
+def test_our_own_touch_moves_nothing() -> None:
+    market = book()
+    ours = [(Side.BID, 99.9, 0.5), (Side.ASK, 100.3, 0.5)]
+
+    market.apply(snapshot(((99.9, 0.5), *BIDS), ((100.3, 0.5), *ASKS)), ours)
+    assert market.fair == 100.0
+
+    market.apply(touch(99.9, 100.3, size=0.5), ours)
+    assert (market.bid, market.ask, market.fair) == (99.0, 101.0, 100.0)
+
+
+def test_a_gone_order_is_still_ours_in_a_late_snapshot() -> None:
+    market = book()
+    market.apply(snapshot(((99.9, 0.5), *BIDS)), [(Side.BID, 99.9, 0.5)])
+
+    market.apply(snapshot(((99.9, 0.5), *BIDS), at_s=1.5), ())
+    assert market.bid == 99.0
+
+    late = 1.1 + OWN_LINGER_NS / NS_PER_S
+    market.apply(snapshot(((99.9, 0.5), *BIDS), at_s=late), ())
+    assert market.bid == 99.9
+
+
+def test_size_beside_ours_at_one_price_is_foreign() -> None:
+    market = book()
+
+    market.apply(snapshot(((99.5, 0.8), *BIDS)), [(Side.BID, 99.5, 0.5)])
+
+    assert market.bids[0] == (99.5, pytest.approx(0.3))
+
+
+def test_a_snapshot_full_of_our_ladder_keeps_what_stands_behind_it() -> None:
+    market = book()
+    market.apply(snapshot(), ())
+    ladder = tuple((99.9 - 0.1 * i, 0.1) for i in range(5))
+
+    market.apply(
+        snapshot(ladder, ASKS, at_s=2.0), [(Side.BID, price, size) for price, size in ladder]
+    )
+
+    assert market.bid == 99.0
+    assert market.fair == 100.0
+
+
+def test_a_side_that_is_empty_without_us_keeps_the_last_fair_price_near_the_oracle() -> None:
+    market = book()
+    market.apply(snapshot(), ())
+
+    market.apply(snapshot((), ASKS, at_s=2.0), ())
+    assert (market.bid, market.fair) == (None, 100.0)
+
+    market.oracle = 90.0
+    market.apply(snapshot((), ASKS, at_s=3.0), ())
+    assert market.fair == pytest.approx(90.0 * 1.02)
+
+
+def test_an_older_snapshot_says_nothing_new() -> None:
+    market = book()
+    market.apply(touch(99.5, 100.5, at_s=5.0), ())
+
+    market.apply(Book(6 * NS_PER_S, 4 * NS_PER_S, BIDS, ASKS), ())
+
+    assert market.fair == 100.0
+    assert (market.bid, market.ask) == (99.5, 100.5)
+    assert market.seen_ts == 6 * NS_PER_S
+
+
+def test_a_crossed_book_is_no_price() -> None:
+    market = book()
+    market.apply(snapshot(), ())
+
+    market.apply(snapshot(((103.0, 1.0),), ASKS, at_s=2.0), ())
+
+    assert market.fair == 100.0
+
+
+def test_fills_are_measured_against_the_price_before_them() -> None:
+    market = book()
+    market.apply(snapshot(at_s=1.0), ())
+    market.apply(snapshot(((99.5, 1.0),), ((101.5, 1.0),), at_s=2.0), ())
+
+    assert market.fair_before(2 * NS_PER_S) == 100.0
+    assert market.fair_before(2 * NS_PER_S + 1) == 100.5
+    assert market.fair_before(0) == 100.0
+
+
+def test_no_price_before_the_first_book() -> None:
+    market = book()
+
+    assert market.fair is None
+    assert market.fair_before(NS_PER_S) is None
+    assert market.half_spread_bps() is None
+
+
+@given(
+    st.floats(1.0, 1e5),
+    st.floats(1e-4, 0.05),
+    st.floats(1e-3, 1e6),
+    st.floats(1e-3, 1e6),
+)
+def test_microprice_stays_inside_the_touch(
+    mid: float, half: float, bid_size: float, ask_size: float
+) -> None:
+    market = book(microprice=True)
+    bid, ask = mid * (1 - half), mid * (1 + half)
+
+    market.apply(snapshot(((bid, bid_size),), ((ask, ask_size),)), ())
+
+    assert market.fair is not None
+    assert bid * (1 - 1e-12) <= market.fair <= ask * (1 + 1e-12)
+    heavier_bid = bid_size > ask_size * (1 + 1e-9)
+    assert not heavier_bid or market.fair >= 0.5 * (bid + ask) * (1 - 1e-12)
