@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench lock clean
+.PHONY: help install run check test bench up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,6 +40,17 @@ test: install ## every test, and the coverage of the pure packages
 	@for package in $(PURE); do \
 		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
 	done
+
+up: secrets/web_token secrets/grafana_password ## daemon, Prometheus and Grafana in Docker
+	docker compose up --build --detach
+
+down: ## stop them; data and secrets stay
+	docker compose down
+
+# Readable for the container's user, in a directory that only its owner may enter.
+secrets/%:
+	@mkdir -p -m 700 secrets
+	@$(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@ && chmod 444 $@
 
 lock: ## compile both lock files anew from pyproject.toml
 	scripts/compile-locks "$(PYTHON)"
