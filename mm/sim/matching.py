@@ -33,7 +33,17 @@ class Half:
     only when somebody needs more than its touch: most updates are never looked at.
     """
 
-    __slots__ = ("_grid", "_pending", "_queue", "_shown", "_sizes", "keys", "levels", "side")
+    __slots__ = (
+        "_grid",
+        "_head",
+        "_pending",
+        "_queue",
+        "_shown",
+        "_sizes",
+        "keys",
+        "levels",
+        "side",
+    )
 
     def __init__(self, side: Side, grid: Grid, queue: QueueModel) -> None:
         self.side = side
@@ -42,6 +52,7 @@ class Half:
         self._grid = grid
         self._queue = queue
         self._pending: Levels | None = None
+        self._head: tuple[int, int] | None = None
         self._shown: list[int] = []
         self._sizes: list[int] = []
 
@@ -50,24 +61,26 @@ class Half:
     def show(self, levels: Levels) -> None:
         """Replace the whole background of this side."""
         self._pending = levels
+        self._head = self._peek(levels)
         if self.keys:
             self._requeue()
 
-    def _head(self) -> tuple[int, int] | None:
-        """Key and lots of the best background level."""
-        pending = self._pending
-        if pending:
-            price, size = pending[0]
-            key, lots = self.side * self._grid.price(price), self._grid.size(size)
-            if lots and (len(pending) == 1 or self._grid.price(pending[1][0]) != self.side * key):
-                return key, lots
-        self._convert()
-        return (self._shown[-1], self._sizes[-1]) if self._shown else None
-
     def shown_best(self) -> int | None:
         """Key of the best background level."""
-        head = self._head()
-        return None if head is None else head[0]
+        return None if self._head is None else self._head[0]
+
+    def _peek(self, levels: Levels) -> tuple[int, int] | None:
+        """Key and lots of the first level, from the display itself where that is simple."""
+        if levels:
+            price, size = levels[0]
+            whole, lots = self._grid.price(price), self._grid.size(size)
+            if lots and (len(levels) == 1 or self._grid.price(levels[1][0]) != whole):
+                return self.side * whole, lots
+        self._convert()
+        return self._converted_head()
+
+    def _converted_head(self) -> tuple[int, int] | None:
+        return (self._shown[-1], self._sizes[-1]) if self._shown else None
 
     def shown_size(self, key: int) -> int:
         """Background lots at `key`; 0 where there are none."""
@@ -92,6 +105,7 @@ class Half:
             self._sizes[at] -= min(size, self._sizes[at])
             if not self._sizes[at]:
                 del self._shown[at], self._sizes[at]
+            self._head = self._converted_head()
         for order in self.levels.get(key, ()):
             if order.place is not None:
                 order.place.printed(size)
@@ -179,7 +193,7 @@ class Half:
         return max(shown, own)
 
     def touch(self) -> Touch | None:
-        head, own = self._head(), self.own_best()
+        head, own = self._head, self.own_best()
         if head is None or (own is not None and own > head[0]):
             if own is None:
                 return None
