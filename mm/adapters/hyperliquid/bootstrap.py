@@ -88,8 +88,10 @@ async def _check_rights(seat: Seat, rest: Rest) -> None:
     if seat.signer_address == seat.account or seat.settings.vault:
         return
     signer = await _role(rest, seat.signer_address)
-    master = signer.data.user if signer is not None and signer.data is not None else None
-    if signer is not None and (master or "").lower() != seat.account:
+    if signer is None:
+        return
+    master = signer.data.user if signer.data is not None else None
+    if signer.role != "agent" or (master or seat.account).lower() != seat.account:
         raise VenueError(
             f"the key's address {seat.signer_address} is no API wallet of {seat.account}: approve "
             "it there, correct venue.account_address, or set venue.vault for a sub-account"

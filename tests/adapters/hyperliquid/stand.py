@@ -127,6 +127,10 @@ class Stand:
         """Client id -> price of all that rests."""
         return {row.cloid: f"{row.price:f}" for row in self.exchange.open_orders(user)}
 
+    def best_bid(self) -> float:
+        bids, _ = self.exchange.book("BTC", 1)
+        return bids[0][0] if bids else 0.0
+
     # -- us -------------------------------------------------------------------------------------
 
     def settings(self, **changes: object) -> VenueSettings:
@@ -147,6 +151,13 @@ class Stand:
         )
         settings = self.settings(**changes)
         return HyperliquidVenue(settings, ME, self.clock, probe.emit, PREFIX, hooks)
+
+
+async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
+    """Wait for something to be true of the exchange."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - the exchange has no event to wait for
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -1,0 +1,226 @@
+"""The connection's life: dropped, half-open, restarted, refused; nothing lost, nothing doubled."""
+
+import time
+from decimal import Decimal
+
+from mm.model.actions import Cancel, Modify
+from mm.model.events import (
+    Account,
+    Bbo,
+    Book,
+    Fill,
+    Link,
+    OrderClosed,
+    OrderOpened,
+    Reference,
+    RejectCode,
+    Rejected,
+    Trades,
+    Unresolved,
+)
+from mm.model.units import Side
+from tests.adapters.hyperliquid.proxy import proxy
+from tests.adapters.hyperliquid.stand import (
+    ME,
+    OTHER,
+    Probe,
+    Stand,
+    bid,
+    cloid,
+    live,
+    running,
+    stand,
+    until,
+)
+
+THIRD = "0x" + "c0" * 20
+
+
+async def test_a_fill_during_a_gap_is_told_once_before_the_link_is_up() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1, "99995"), bid(2, "99970")])
+        await probe.until(lambda: len(at.resting()) == 2)
+        at.server.drop_all()
+        at.take(Side.ASK, "99995", "0.01")
+        at.cancel(ME.address, cloid(2))
+        await probe.up(times=2)
+
+        assert probe.links == [True, False, True]
+        (fill,) = probe.of(Fill)
+        assert (fill.cloid, fill.size, fill.quote) == (cloid(1), Decimal("0.01"), True)
+        ended = {event.cloid: event.reason for event in probe.of(OrderClosed)}
+        assert ended == {cloid(1): "filled", cloid(2): "canceled"}
+        order = [type(event) for event in probe.events]
+        last_up = max(i for i, event in enumerate(probe.events) if isinstance(event, Link))
+        assert order.index(Fill) < last_up
+        account = probe.of(Account)[-1]
+        assert account.position == Decimal("0.01")
+        assert account.orders == ()
+        assert venue.own.open == {}
+
+
+async def test_a_modify_during_a_gap_is_found_by_its_new_id() -> None:
+    """As if the answer and the update were lost with the socket: the listing has the last word."""
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1)])
+        opened = await probe.first(OrderOpened)
+        at.faults.append(None)
+        venue.send([Modify(cloid(1), opened.oid, Side.BID, 1, Decimal(99970), Decimal("0.01"))])
+        await probe.up(times=2)
+        (row,) = at.exchange.open_orders(ME.address)
+        await probe.first(OrderOpened, lambda event: event.oid == row.oid)
+        assert row.oid != opened.oid
+
+
+async def test_many_drops_leave_one_connection_and_all_streams() -> None:
+    async with stand() as at, live(at, reconnect_max_s=0.05) as (venue, probe):
+        for times in range(2, 12):
+            at.server.drop_all()
+            await probe.up(times=times)
+        assert len(at.server.connections) == 1
+        (connection,) = at.server.connections
+        assert len(connection.subscriptions) == 7
+        venue.send([bid(1, "99995")])
+        await probe.first(OrderOpened)
+        at.take(Side.ASK, "99995", "0.01")
+        await probe.first(Fill)
+        assert venue.health.reconnects == 10
+
+
+async def test_link_down_is_told_at_once() -> None:
+    async with stand() as at, live(at) as (_, probe):
+        start = time.monotonic()
+        at.server.drop_all()
+        await probe.until(lambda: probe.links == [True, False])
+        assert time.monotonic() - start < 0.3
+        assert probe.of(Link)[-1].reason
+
+
+async def test_a_half_open_link_is_noticed_by_its_silence() -> None:
+    async with stand() as at, proxy(at.server.port) as network:
+        changes = {"base_url": network.url, "book_stale_s": 0.4, "request_timeout_s": 0.5}
+        async with live(at, **changes) as (venue, probe):
+            venue.send([bid(1, "99995")])
+            await probe.first(OrderOpened)
+            network.swallow = True
+            at.take(Side.ASK, "99995", "0.01")
+            await probe.until(lambda: not probe.links[-1])
+            network.swallow = False
+            await probe.up(times=2)
+            assert len(probe.of(Fill)) == 1
+            assert "no frame" in probe.of(Link)[1].reason
+
+
+async def test_what_is_sent_into_a_half_open_link_is_in_doubt_then_never_placed() -> None:
+    async with stand() as at, proxy(at.server.port) as network:
+        changes = {
+            "base_url": network.url,
+            "book_stale_s": 0.4,
+            "request_timeout_s": 0.4,
+            "expires_after_s": 0.5,
+        }
+        async with live(at, **changes) as (venue, probe):
+            network.swallow = True
+            venue.send([bid(1)])
+            await probe.first(Unresolved)
+            network.swallow = False
+            refused = await probe.first(Rejected)
+            assert refused.code is RejectCode.EXPIRED
+            assert not venue.own.doubts
+            assert at.resting() == {}
+
+
+async def test_a_restarted_server_is_found_again() -> None:
+    async with stand() as at, live(at, reconnect_max_s=0.2) as (venue, probe):
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        await at.restart()
+        await probe.up(times=2)
+        account = probe.of(Account)[-1]
+        assert [one.cloid for one in account.orders or ()] == [cloid(1)]
+
+
+async def test_while_down_quotes_are_refused_and_cancels_go_by_rest() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        at.server.drop_all()
+        await probe.until(lambda: not venue.stream.is_open)
+        venue.send([bid(2), Cancel(cloid(1))])
+        refused = await probe.first(Rejected)
+        assert (refused.cloid, refused.message) == (cloid(2), "not connected: nothing was sent")
+        await probe.until(lambda: at.resting() == {})
+        assert probe.links == [True, False], "it did not wait for the websocket"
+
+
+async def test_orders_of_a_former_run_are_cancelled_before_the_link_is_up() -> None:
+    async with stand() as at:
+        foreign = "0x" + "f" * 32
+        at.place(ME.address, Side.BID, "99960", "0.01", cloid(1, run=7))
+        at.place(ME.address, Side.BID, "99961", "0.01", cloid(2, run=7))
+        at.place(ME.address, Side.BID, "99950", "0.01", foreign)
+        at.place(OTHER, Side.BID, "99950", "0.01", cloid(3, run=7))
+        await until(lambda: len(at.resting()) == 3)
+        async with live(at) as (_, probe):
+            assert at.resting() == {foreign: "99950.0"}
+            assert len(at.resting(OTHER)) == 1
+            assert probe.of(Account)[0].orders == ()
+
+
+async def test_missed_fills_of_a_restart_are_told_once_and_known_ones_never() -> None:
+    async with stand() as at:
+        async with live(at) as (venue, probe):
+            venue.send([bid(1, "99995"), bid(2, "99994")])
+            await probe.until(lambda: len(at.resting()) == 2)
+            at.take(Side.ASK, "99995", "0.01")
+            known = await probe.first(Fill)
+        at.take(Side.ASK, "99994", "0.01")
+        await until(lambda: not at.resting())  # and nobody watched
+        again = Probe()
+        venue = at.venue(again)
+        boot = await venue.bootstrap()
+        venue.remember(
+            [(known.trade_id, known.venue_ts)], known.venue_ts // 1_000_000, boot.venue_ms
+        )
+        async with running(venue):
+            await again.up()
+            assert [fill.cloid for fill in again.of(Fill)] == [cloid(2)]
+
+
+async def test_a_first_start_does_not_tell_of_old_fills() -> None:
+    async with stand() as at:
+        async with live(at) as (venue, probe):
+            venue.send([bid(1, "99995")])
+            await probe.first(OrderOpened)
+            at.take(Side.ASK, "99995", "0.01")
+            await probe.first(Fill)
+        async with live(at) as (_, again):
+            assert again.of(Account)[0].position == Decimal("0.01")
+            assert not again.of(Fill)
+
+
+async def test_the_market_comes_in_without_the_replay_of_old_trades() -> None:
+    async with stand() as at:
+        await trade_at(at, "99996")
+        async with live(at, full_book_poll_s=0.05) as (_, probe):
+            await probe.first(Bbo)
+            book = await probe.first(Book)
+            assert book.bids[0] == (99990.0, 1.0)
+            await probe.first(Reference)
+            await probe.until(lambda: heard(probe, '"trades"', "99996"))
+            await trade_at(at, "99997")
+            await probe.first(Trades)
+            prints = [trade for event in probe.of(Trades) for trade in event.trades]
+            assert [(one.price, one.aggressor) for one in prints] == [(99997.0, Side.ASK)]
+            await probe.until(lambda: heard(probe, '"post"', '"l2Book"'))
+
+
+async def trade_at(at: Stand, price: str) -> None:
+    at.place(THIRD, Side.BID, price, "0.02")
+    await until(lambda: at.best_bid() == float(price))
+    at.take(Side.ASK, price, "0.02")
+    await until(lambda: at.best_bid() != float(price))
+
+
+def heard(probe: Probe, *words: str) -> bool:
+    return any(all(word in text for word in words) for _, text in probe.frames)

@@ -1,0 +1,207 @@
+"""The first questions, and the one clear line where they cannot be answered as wished."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from aiohttp import web
+
+from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
+from mm.adapters.hyperliquid.sign import Signer
+from mm.adapters.hyperliquid.venue import HyperliquidVenue
+from mm.model.events import Fill, OrderOpened, RejectCode, Rejected
+from mm.model.units import Side
+from tests.adapters.hyperliquid.proxy import proxy
+from tests.adapters.hyperliquid.stand import (
+    ME,
+    PREFIX,
+    Probe,
+    WallClock,
+    bid,
+    cloid,
+    live,
+    running,
+    stand,
+    until,
+)
+
+AGENT = Signer("0x" + "22" * 32)
+
+
+async def test_bootstrap_reads_instrument_account_fees_and_budget() -> None:
+    async with stand() as at:
+        at.place(ME.address, Side.BID, "99950", "0.01", "0x" + "f" * 32)
+        await until(lambda: len(at.resting()) == 1)
+        boot = await at.venue(Probe()).bootstrap()
+        assert (boot.instrument.name, boot.instrument.asset) == ("BTC", 0)
+        assert (boot.instrument.size_decimals, boot.instrument.price_decimals) == (5, 1)
+        assert (boot.maker_bps, boot.taker_bps) == (1.5, 4.5)
+        assert (boot.position, boot.equity) == (Decimal(0), Decimal(100_000))
+        assert [order.price for order in boot.orders] == [Decimal(99950)]
+        assert (boot.actions_used, boot.actions_cap) == (1, 10_000)
+        assert abs(boot.skew_ms) < 1000
+
+
+@pytest.mark.parametrize("coin", ["BTCC", "btc", "XBTC"])
+async def test_an_unknown_coin_names_the_nearest(coin: str) -> None:
+    async with stand() as at:
+        with pytest.raises(VenueError, match=rf"unknown coin '{coin}'.*did you mean 'BTC'\?"):
+            await at.venue(Probe(), coin=coin).bootstrap()
+
+
+async def test_a_coin_like_no_other_names_none() -> None:
+    async with stand() as at:
+        with pytest.raises(VenueError, match=r"unknown coin 'QQQ' on local \(1 listed\)$"):
+            await at.venue(Probe(), coin="QQQ").bootstrap()
+
+
+async def test_an_unreachable_host_is_one_line_with_the_fix() -> None:
+    async with stand() as at, proxy(at.server.port) as network:
+        url = network.url
+    with pytest.raises(VenueError, match=r"cannot be reached.*check venue\.network") as caught:
+        await at.venue(Probe(), base_url=url).bootstrap()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(VenueError, match="cannot be reached"):
+        await at.venue(Probe(), base_url=url).cancel_all()
+
+
+async def test_a_local_network_needs_an_address() -> None:
+    settings = VenueSettings(network="local", coin="BTC")
+    with pytest.raises(VenueError, match=r"venue\.base_url"):
+        HyperliquidVenue(settings, ME, WallClock(), Probe().emit, PREFIX)
+
+
+async def test_an_api_wallets_own_address_is_no_account() -> None:
+    async with stand() as at:
+        at.exchange.register_agent(ME.address, AGENT.address)
+        venue = HyperliquidVenue(at.settings(), AGENT, at.clock, Probe().emit, PREFIX, NO_HOOKS)
+        with pytest.raises(VenueError, match=r"is an API wallet: set venue\.account_address"):
+            await venue.bootstrap()
+
+
+async def test_an_api_wallet_trades_for_its_master() -> None:
+    async with stand() as at:
+        at.exchange.register_agent(ME.address, AGENT.address)
+        probe = Probe()
+        settings = at.settings(account_address=ME.address.upper().replace("0X", "0x"))
+        venue = HyperliquidVenue(settings, AGENT, at.clock, probe.emit, PREFIX)
+        async with running(venue):
+            await probe.up()
+            venue.send([bid(1, "99995")])
+            await probe.first(OrderOpened)
+            at.take(Side.ASK, "99995", "0.01")
+            await probe.first(Fill)
+
+
+async def test_a_key_that_is_nobodys_api_wallet() -> None:
+    async with stand() as at:
+        settings = at.settings(account_address=ME.address)
+        venue = HyperliquidVenue(settings, AGENT, at.clock, Probe().emit, PREFIX)
+        with pytest.raises(VenueError, match=r"is no API wallet of 0x.*venue\.account_address"):
+            await venue.bootstrap()
+
+
+async def test_a_wrong_key_is_refused_as_such() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        await venue.bootstrap()
+        stranger = HyperliquidVenue(
+            at.settings(account_address=ME.address, vault="0x" + "d" * 40),
+            Signer("0x" + "33" * 32),
+            at.clock,
+            probe.emit,
+            PREFIX,
+        )
+        async with running(stranger):
+            await probe.up(times=2)
+            stranger.send([bid(1)])
+            refused = await probe.first(Rejected)
+            assert refused.code in (RejectCode.AUTH, RejectCode.OTHER)
+            assert at.resting() == {}
+
+
+async def test_cancel_all_after_run_has_ended() -> None:
+    async with stand() as at:
+        async with live(at) as (venue, probe):
+            venue.send([bid(1), bid(2, "99970")])
+            await probe.until(lambda: len(at.resting()) == 2)
+        assert len(at.resting()) == 2
+        assert await venue.cancel_all() == 0
+        assert at.resting() == {}
+
+
+async def test_cancel_all_waits_for_what_is_in_flight() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1)])
+        await asyncio.sleep(0)  # the sender's turn: the order is on its way, unanswered
+        assert await venue.cancel_all() == 0
+        await probe.until(lambda: probe.of(OrderOpened) or probe.of(Rejected))
+        assert at.resting() == {}
+
+
+async def test_cancel_all_says_so_where_it_cannot_know() -> None:
+    async with stand() as at, proxy(at.server.port) as network:
+        venue = at.venue(Probe(), base_url=network.url, cancel_all_s=0.3, request_timeout_s=0.2)
+        await venue.bootstrap()
+        network.swallow = True
+        with pytest.raises(VenueError, match="cannot verify that no order rests"):
+            await venue.cancel_all()
+
+
+async def test_the_dead_man_is_armed_refreshed_and_cleared() -> None:
+    async with stand() as at, live(at, dead_man_s=6.0) as (venue, probe):
+        await probe.until(lambda: venue.dead_man.armed)
+        assert await venue.cancel_all() == 0
+        assert not venue.dead_man.armed
+
+
+async def test_the_dead_man_stays_away_from_foreign_orders() -> None:
+    async with stand() as at:
+        at.place(ME.address, Side.BID, "99950", "0.01", "0x" + "f" * 32)
+        await until(lambda: len(at.resting()) == 1)
+        async with live(at, dead_man_s=6.0, audit_s=1.0) as (venue, probe):
+            await probe.until(lambda: venue.health.last_frame.get("book"))
+            assert not venue.dead_man.armed
+            at.cancel(ME.address, "0x" + "f" * 32)
+            await probe.until(lambda: venue.dead_man.armed)
+
+
+async def canned(answer: Callable[[str], object]) -> tuple[web.AppRunner, str]:
+    """A venue of canned answers, by question type."""
+
+    async def info(request: web.Request) -> web.Response:
+        return web.json_response(answer((await request.json())["type"]))
+
+    app = web.Application()
+    app.router.add_post("/info", info)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+@pytest.mark.parametrize(
+    ("universe", "words"),
+    [
+        ([{"name": "BTC", "szDecimals": 5, "isDelisted": True}], "is delisted"),
+        ([{"name": "BTC"}], "szDecimals"),
+    ],
+)
+async def test_a_venue_with_strange_meta(universe: list[object], words: str) -> None:
+    runner, url = await canned(lambda _: {"universe": universe})
+    settings = VenueSettings(network="local", coin="BTC", base_url=url)
+    venue = HyperliquidVenue(settings, ME, WallClock(), Probe().emit, PREFIX)
+    try:
+        with pytest.raises(VenueError, match=words):
+            await venue.bootstrap()
+    finally:
+        await runner.cleanup()
+
+
+def test_a_client_id_of_ours_is_known_by_its_prefix() -> None:
+    venue = HyperliquidVenue(
+        VenueSettings(network="testnet", coin="BTC"), ME, WallClock(), Probe().emit, PREFIX
+    )
+    assert venue.own.is_own(cloid(1))
+    assert not venue.own.is_own("0x" + "f" * 32)
+    assert not venue.own.is_own(None)
