@@ -59,22 +59,6 @@ class DataDir:
         lock.flush()
         return cls(path, lock)
 
-    @property
-    def token_path(self) -> Path:
-        """Where the control API's bearer token is kept."""
-        return self.path / "token"
-
-    def ledger(self, network: str, account: str = "") -> Path:
-        """One ledger per network and account: positions of two accounts never mix."""
-        return self.path / f"ledger-{_safe(network)}{f'-{_safe(account)}' if account else ''}.db"
-
-    def fresh_ledger(self, network: str) -> Path:
-        """For an exchange that forgets with the process: the last run's ledger goes."""
-        path = self.ledger(network)
-        for old in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            old.unlink(missing_ok=True)
-        return path
-
     def journal(self, run_id: str, coin: str, start_ns: int) -> Path:
         """Where this run's journal goes; names sort by time."""
         directory = self.path / "journal"

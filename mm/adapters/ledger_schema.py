@@ -1,5 +1,6 @@
 """The ledger's tables, their versions, and opening the file or saying clearly why not."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def open_database(path: Path | str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def verdict(path: Path) -> str:
+    """What is wrong with an existing ledger, "" if nothing; looks without changing anything."""
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as database:
+            _check_owner(database, path)
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            return "" if found == "ok" else str(broken(path, sqlite3.DatabaseError(found)))
+    except sqlite3.Error as error:
+        return str(broken(path, error))
+    except LedgerError as error:
+        return str(error)
 
 
 def broken(path: Path | str, error: sqlite3.Error) -> LedgerError:

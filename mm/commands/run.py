@@ -47,11 +47,13 @@ async def _serve(config: Config) -> int:
     async with local_exchange(config.exchange, WallClock()) as server:
         _announce(config, server.url)
         waiting = asyncio.create_task(stop.wait())
-        failing = asyncio.create_task(server.wait())
-        done, rest = await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
+        ending = asyncio.create_task(server.wait())
+        done, rest = await asyncio.wait((waiting, ending), return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
         await asyncio.gather(*done)
+        if ending in done:
+            typer.echo("the recording has ended")
     return 0
 
 

@@ -60,31 +60,6 @@ def test_the_token_is_read_where_there_is_one(tmp_path: Path) -> None:
     assert read_token(tmp_path) == "correct horse"
 
 
-def test_each_network_and_account_has_a_ledger_of_its_own(tmp_path: Path) -> None:
-    directory = DataDir.open(tmp_path)
-    names = {
-        directory.ledger(network, account).name
-        for network in ("testnet", "mainnet")
-        for account in ("0xAA", "0xBB")
-    }
-    directory.close()
-
-    assert len(names) == 4
-    assert all("/" not in name for name in names)
-
-
-def test_a_fresh_ledger_leaves_nothing_of_the_old(tmp_path: Path) -> None:
-    directory = DataDir.open(tmp_path)
-    for suffix in ("", "-wal", "-shm"):
-        (tmp_path / f"ledger-embedded.db{suffix}").write_text("old")
-
-    path = directory.fresh_ledger("embedded")
-    directory.close()
-
-    assert path == tmp_path / "ledger-embedded.db"
-    assert not list(tmp_path.glob("ledger*"))
-
-
 def test_journals_sort_by_time_and_the_oldest_go(tmp_path: Path) -> None:
     directory = DataDir.open(tmp_path)
     paths = [
