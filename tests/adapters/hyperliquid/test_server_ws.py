@@ -182,9 +182,11 @@ async def test_drop_all_cuts_everybody() -> None:
             assert await again.settle() == []
 
 
-async def test_a_slow_consumer_is_dropped_and_nobody_else() -> None:
-    options = Options(cadence=STILL, limits=Limits(send_queue=16, messages_per_min=10**6))
-    async with rig(options) as venue, venue.connect() as fast:
+@pytest.mark.parametrize(
+    "limits", [Limits(send_queue=16), Limits(send_queue=10**9, send_queue_bytes=3_000_000)]
+)
+async def test_a_slow_consumer_is_dropped_and_nobody_else(limits: Limits) -> None:
+    async with rig(Options(cadence=STILL, limits=limits)) as venue, venue.connect() as fast:
         await fast.subscribe(type="bbo", coin="BTC")
         reader, writer = await asyncio.open_connection("127.0.0.1", venue.server.port)
         writer.write(
@@ -199,6 +201,18 @@ async def test_a_slow_consumer_is_dropped_and_nobody_else() -> None:
         assert slow.dropped == "slow consumer"
         assert [frame["channel"] for frame in await fast.settle()] == ["bbo"]
         writer.close()
+
+
+async def test_a_polite_goodbye_is_returned() -> None:
+    async with rig() as venue, venue.connect() as client:
+        await client.subscribe(type="bbo", coin="BTC")
+        await client.socket.close()
+        assert client.socket.close_code == aiohttp.WSCloseCode.OK
+        async with venue.connect() as other:
+            await other.settle()
+            await other.settle()
+            assert len(venue.server.connections) == 1
+            venue.advance()
 
 
 async def test_limits_of_an_ip_address() -> None:

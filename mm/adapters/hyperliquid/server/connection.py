@@ -29,6 +29,7 @@ class Connection:
         self._socket, self._transport = socket, transport
         self._clock, self.limits = clock, limits
         self._frames: deque[bytes] = deque()
+        self._waiting = 0
         self._wake = asyncio.Event()
         self._sent_ts: Ns = clock.now()
         self.dropped = ""
@@ -37,10 +38,12 @@ class Connection:
     def send(self, frame: bytes) -> None:
         if self.dropped or self.silent:
             return
-        if len(self._frames) >= self.limits.send_queue:
+        limits = self.limits
+        if len(self._frames) >= limits.send_queue or self._waiting > limits.send_queue_bytes:
             self.drop("slow consumer")
             return
         self._frames.append(frame)
+        self._waiting += len(frame)
         self._wake.set()
 
     def drop(self, reason: str) -> None:
@@ -48,6 +51,7 @@ class Connection:
         if not self.dropped:
             self.dropped = reason
             self._frames.clear()
+            self._waiting = 0
             self._transport.abort()
 
     def drop_if_idle(self, now: Ns) -> None:
@@ -62,6 +66,7 @@ class Connection:
             self._wake.clear()
             while self._frames:
                 frame = self._frames.popleft()
+                self._waiting -= len(frame)
                 try:
                     await self._socket.send_frame(frame, WSMsgType.TEXT)
                 except ConnectionError:

@@ -41,6 +41,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     idle_s: float = 60.0
     send_queue: int = 1024
     """Frames that wait for a slow consumer before its connection is dropped."""
+    send_queue_bytes: int = 8_000_000
     body_bytes: int = 1_000_000
 
 
