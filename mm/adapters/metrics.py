@@ -188,8 +188,9 @@ def _family(spec: Spec) -> Any:  # noqa: ANN401 (the three families share no typ
 
 
 def reason_label(text: str) -> str:
-    """A reason as a label: lower case, without the numbers that would make each one a series."""
-    return re.sub(r"[^a-z]+", "_", text.lower()).strip("_")[:48] or "none"
+    """The kind of a reason, as the core gives it ("stale book: 5.2 s old"): few, so few series."""
+    kind = text.partition(":")[0].lower()
+    return re.sub(r"[^a-z]+", "_", kind).strip("_")[:48] or "none"
 
 
 def _bounded(rows: Iterable[Row]) -> dict[tuple[str, Labels], float]:

@@ -10,8 +10,8 @@ from mm.model.events import Fill
 from mm.model.units import Ns, nanoseconds, seconds
 from mm.model.view import OrderView, View
 
-POINT_SPACING_NS: Ns = nanoseconds(1.0)
-POINTS = 900
+POINT_SPACING_NS: Ns = nanoseconds(0.5)
+POINTS = 1800
 TRENDS = 720
 FILLS = 500
 NOTES = 200

@@ -113,7 +113,7 @@ export class PriceChart {
     return plot(
       this.element,
       {
-        padding: [8, 0, 0, 16],
+        padding: [8, 0, 0, 26],
         cursor: { points: { show: false }, drag: { x: false, y: false } },
         scales: { x: { time: true }, y: { range: (u, low, high) => this.range(u, low, high) } },
         axes: [
@@ -160,12 +160,12 @@ export class PriceChart {
 
   drawFills(u) {
     const { ctx, bbox } = u;
-    const size = 5.5 * devicePixelRatio;
+    const size = 4.75 * devicePixelRatio;
     ctx.save();
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.lineWidth = 1.25 * devicePixelRatio;
     ctx.strokeStyle = css("--panel");
     for (const { t, price, side } of this.fills) {
       if (t < u.scales.x.min) continue;
@@ -221,7 +221,7 @@ class Small {
     this.chart = plot(
       byId(id),
       {
-        padding: [4, 20, 0, 0],
+        padding: [4, 26, 0, 0],
         cursor: { show: false },
         scales: { x: { time: true }, y: { range: range ?? ((_, low, high) => widened(low, high)) } },
         axes: [timeAxis({ grid: { show: false }, size: 18, space: 60 }), axis({ size: 42, space: 24, values: (_, ticks, __, ___, step) => ticks.map((v) => format(v, step)) })],

@@ -32,4 +32,15 @@ export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("e
 
 export const decimalsOf = (text) => (String(text).split(".")[1] ?? "").length;
 
+// A venue's price with the digits that mean something: "63921.0" is 63,921.
+export function price(text) {
+  const digits = String(text);
+  return number(text, decimalsOf(digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits));
+}
+
+export function dollars(value, decimals = 2) {
+  const text = number(value, decimals);
+  return text.startsWith("−") ? `−$${text.slice(1)}` : `$${text}`;
+}
+
 export const NS = 1e-9;

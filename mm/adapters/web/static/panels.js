@@ -1,7 +1,7 @@
 // From the state to words and numbers; nothing here keeps any of its own.
 
 import { byId, node, shape, table, text } from "./dom.js";
-import { clock, decimalsOf, duration, NS, number, signed, significant } from "./format.js";
+import { clock, decimalsOf, dollars, duration, NS, number, price, signed, significant } from "./format.js";
 
 const EVENTS = 80;
 
@@ -38,8 +38,8 @@ function header({ instrument, label, market, position, pnl, safety }) {
   text("head-day", signed(pnl.day_total));
 }
 
-export function priceDecimals(price) {
-  return price ? Math.max(0, Math.min(6, 5 - Math.ceil(Math.log10(price)) + 1)) : 1;
+export function priceDecimals(fair) {
+  return fair ? Math.max(0, Math.min(6, 6 - Math.ceil(Math.log10(fair)))) : 1;
 }
 
 // -- calibration --------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ function calibration(c) {
   text("rate", `${number(c.rate_per_h, 1)} / ${number(c.target_per_h, 0)} h⁻¹`);
   text("measured", String(c.measured_arrivals));
   text("effect", c.effect_bps > 0 ? `${number(c.effect_bps)} bps tighter` : "none");
-  text("cost", `$${number(c.cost_usd)}`);
+  text("cost", dollars(c.cost_usd));
 }
 
 // -- estimates ----------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ function forest(rows) {
 
 function account({ position, pnl, market }) {
   const limit = position.max_notional_usd;
-  text("position", `${signed(position.lots)} lots · $${number(position.notional_usd, 0)} of ±${number(limit, 0)}`);
+  text("position", `${signed(position.lots)} lots · ${dollars(position.notional_usd, 0)} of ±${number(limit, 0)}`);
   const at = (usd) => 50 + 50 * Math.max(-1, Math.min(1, limit ? usd / limit : 0));
   const fair = market.fair ?? 0;
   span(".worst", at(Number(position.worst_short) * fair), at(Number(position.worst_long) * fair));
@@ -150,7 +150,10 @@ function sides(bid, ask) {
 function blockedFor(bid, ask) {
   const cost = (reason) => Math.max(bid.blocked_s[reason] ?? 0, ask.blocked_s[reason] ?? 0);
   const reasons = [...new Set([...Object.keys(bid.blocked_s), ...Object.keys(ask.blocked_s)])];
-  const worst = reasons.sort((a, b) => cost(b) - cost(a)).slice(0, bid.blocked || ask.blocked ? 6 : 2);
+  const worst = reasons
+    .filter((reason) => cost(reason) >= 0.1)
+    .sort((a, b) => cost(b) - cost(a))
+    .slice(0, bid.blocked || ask.blocked ? 6 : 2);
   const spent = (side, reason) => (side.blocked_s[reason] ? duration(side.blocked_s[reason]) : "");
   return worst.map((reason) => ({ kind: "spent", cells: [words(reason), spent(bid, reason), spent(ask, reason)] }));
 }
@@ -171,7 +174,7 @@ function orders({ orders: open, market }) {
     test: `order-${o.side}-${o.level}`,
     cells: [
       [`${o.side} ${o.level}`, "side"],
-      number(o.price, decimalsOf(o.price)),
+      price(o.price),
       o.remaining,
       number(o.depth_bps, 1),
       duration(o.age_s),
@@ -203,8 +206,7 @@ function line(ts, kind, test, headline, detail) {
 function fillLine(fill) {
   const side = fill.side > 0 ? "bid" : "ask";
   const verb = fill.side > 0 ? "▲ bought" : "▼ sold";
-  const price = number(fill.price, decimalsOf(fill.price));
-  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${price}`, fill.quote ? "" : "not a quote of ours: taker, foreign or flatten");
+  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${price(fill.price)}`, fill.quote ? "" : "not a quote of ours: taker, foreign or flatten");
 }
 
 function noteLine(note) {
@@ -212,7 +214,10 @@ function noteLine(note) {
   return line(note.ts, note.severity, "note", note.text, data.join(", "));
 }
 
-const short = (value) => (typeof value === "number" && !Number.isInteger(value) ? significant(value) : String(value));
+function short(value) {
+  if (typeof value === "number" && !Number.isInteger(value)) return significant(value);
+  return String(value).replace(/0x([0-9a-f]{4})[0-9a-f]{16,}([0-9a-f]{4})/g, "0x$1…$2");
+}
 
 // -- health -------------------------------------------------------------------------------------
 
