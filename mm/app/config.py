@@ -126,6 +126,7 @@ def engine_settings(config: Config, instrument: InstrumentConfig | None = None) 
     chosen = instrument or config.instruments[0]
     strategy = config.strategy.model_dump()
     risk = config.risk.model_dump()
+    strategy["action_budget_horizon_h"] = risk.pop("action_budget_horizon_h")
     if chosen.lot_usd is not None:
         strategy["lot_usd"] = chosen.lot_usd
     if chosen.max_position_usd is not None:

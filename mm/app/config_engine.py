@@ -258,6 +258,12 @@ class RiskConfig(Section):
         le=100_000,
         description="Withdraw: more actions, 1/min.",
     )
+    action_budget_horizon_h: float = Field(
+        default=S.action_budget_horizon_h,
+        gt=0,
+        le=720,
+        description="What is left of the venue's action budget must last so long, hours.",
+    )
     reject_rate_soft: float = Field(
         default=R.reject_rate_soft, gt=0, lt=1, description="Withdraw: share of requests refused."
     )

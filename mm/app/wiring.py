@@ -146,7 +146,11 @@ def _web(config: Config, directory: DataDir, daemon: Daemon, metrics: Metrics) -
         return None
     token = "" if web.token is None else web.token.get_secret_value()
     options = WebOptions(
-        token_path=directory.path / "token", token=token, host=web.host, port=web.port
+        token_path=directory.path / "token",
+        token=token,
+        host=web.host,
+        port=web.port,
+        hosts=web.hosts,
     )
     return WebServer(daemon, metrics, options)
 

@@ -1,12 +1,15 @@
 """The configuration: every field counts, every mistake is one clear line, no secret shows."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from pydantic import SecretStr
 
+from mm.adapters.hyperliquid.settings import VenueSettings
 from mm.app.config import (
     Config,
     ConfigError,
@@ -21,7 +24,8 @@ from mm.app.config_template import template
 from mm.app.config_venue import venue_settings
 from mm.core.settings import EngineSettings
 
-SHIPPED = Path(__file__).parents[2] / "config"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "config"
 KEY = "0x" + "ab" * 32
 ENGINE = ("strategy", "stochastic", "risk")
 CHOICES = {
@@ -77,29 +81,79 @@ def test_each_engine_field_reaches_the_engine(key: tuple[str, ...]) -> None:
     assert engine_settings(config) != EngineSettings()
 
 
-@pytest.mark.parametrize(
-    ("assignment", "field", "expected"),
-    [
-        ("venue.network=local", "network", "local"),
-        ("venue.base_url=http://other", "base_url", "http://other"),
-        ("venue.account_address=0x" + "1" * 40, "account_address", "0x" + "1" * 40),
-        ("venue.vault=0x" + "2" * 40, "vault", "0x" + "2" * 40),
-        ("daemon.shutdown_timeout_s=2", "cancel_all_s", 2.0),
-        ("venue.timing.request_timeout_s=1", "request_timeout_s", 1.0),
-        ("venue.timing.expires_after_s=9", "expires_after_s", 9.0),
-        ("venue.timing.ping_s=9", "ping_s", 9.0),
-        ("venue.timing.book_stale_s=9", "book_stale_s", 9.0),
-        ("venue.timing.full_book_poll_s=9", "full_book_poll_s", 9.0),
-        ("venue.timing.audit_s=9", "audit_s", 9.0),
-        ("venue.timing.budget_poll_s=9", "budget_poll_s", 9.0),
-        ("venue.timing.dead_man_s=none", "dead_man_s", None),
-        ("venue.timing.reconnect_max_s=9", "reconnect_max_s", 9.0),
-    ],
-)
+def changed(ours: Struct, default: Struct) -> set[str]:
+    """Names of the fields, at any depth, that differ."""
+    names: set[str] = set()
+    for name in ours.__struct_fields__:
+        mine, theirs = getattr(ours, name), getattr(default, name)
+        if isinstance(mine, Struct):
+            names |= {f"{name}.{inner}" for inner in changed(mine, theirs)}
+        elif mine != theirs:
+            names.add(name)
+    return names
+
+
+def fields(settings: Struct) -> set[str]:
+    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    inner = {f"{n}.{f}" for n, v in values.items() if isinstance(v, Struct) for f in fields(v)}
+    return inner | {name for name, value in values.items() if not isinstance(value, Struct)}
+
+
+def test_each_setting_of_the_engine_can_be_configured() -> None:
+    reached: set[str] = set()
+    for key in leaves(Config):
+        if key[0] in ENGINE:
+            value = other(key[-1], value_at(Config(), key))
+            config = load(environ={}, flags=flag_layer({"--x": (".".join(key), value)}))
+            now = changed(engine_settings(config), EngineSettings())
+            assert len(now) == 1, f"{key} changes {now}"
+            reached |= now
+
+    assert fields(EngineSettings()) - reached == {"label", "cloid_prefix"}
+
+
+VENUE_FIELDS = [
+    ("venue.network=local", "network", "local"),
+    ("venue.base_url=http://other", "base_url", "http://other"),
+    ("venue.account_address=0x" + "1" * 40, "account_address", "0x" + "1" * 40),
+    ("venue.vault=0x" + "2" * 40, "vault", "0x" + "2" * 40),
+    ("daemon.shutdown_timeout_s=2", "cancel_all_s", 2.0),
+    ("venue.timing.request_timeout_s=1", "request_timeout_s", 1.0),
+    ("venue.timing.expires_after_s=9", "expires_after_s", 9.0),
+    ("venue.timing.ping_s=9", "ping_s", 9.0),
+    ("venue.timing.book_stale_s=9", "book_stale_s", 9.0),
+    ("venue.timing.full_book_poll_s=9", "full_book_poll_s", 9.0),
+    ("venue.timing.audit_s=9", "audit_s", 9.0),
+    ("venue.timing.budget_poll_s=9", "budget_poll_s", 9.0),
+    ("venue.timing.dead_man_s=none", "dead_man_s", None),
+    ("venue.timing.reconnect_max_s=9", "reconnect_max_s", 9.0),
+]
+
+
+@pytest.mark.parametrize(("assignment", "field", "expected"), VENUE_FIELDS)
 def test_each_venue_field_reaches_the_venue(assignment: str, field: str, expected: object) -> None:
     config = load(environ={}, assignments=["venue.base_url=http://x", assignment])
 
     assert getattr(venue_settings(config, "BTC"), field) == expected
+
+
+def test_each_setting_of_the_venue_can_be_configured() -> None:
+    reached = {field for _, field, _ in VENUE_FIELDS}
+
+    assert set(VenueSettings.__struct_fields__) - reached == {"coin"}
+
+
+SHELL = ("daemon", "venue", "instruments", "recorder", "web", "exchange")
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in leaves(Config) if key[0] in SHELL and "timing" not in key], ids=".".join
+)
+def test_each_field_of_the_shell_is_read_somewhere(key: tuple[str, ...]) -> None:
+    sources = [*ROOT.glob("mm/app/*.py"), *ROOT.glob("mm/commands/*.py")]
+    text = "\n".join(p.read_text() for p in sources if p.name != "config_sections.py")
+
+    assert re.search(rf"\.{key[-1]}\b", text), f"{'.'.join(key)} changes nothing"
 
 
 @pytest.mark.parametrize(
