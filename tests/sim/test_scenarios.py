@@ -1,9 +1,11 @@
 """Presets are usable and distinct, and a scenario of one's own fails with a helpful line."""
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from mm.sim.scenarios import (
     DEFAULT,
@@ -15,6 +17,7 @@ from mm.sim.scenarios import (
     truth,
 )
 
+EXAMPLE = Path(__file__).parents[2] / "config" / "scenarios" / "example.toml"
 OWN = """
 name = "alt"
 base = "thin"
@@ -66,6 +69,15 @@ class TestOwnForm:
         own = scenario_from({})
         assert own.name == "own"
         assert own.takers == preset(DEFAULT).takers
+
+    def test_the_shipped_example_sets_every_key(self) -> None:
+        form = tomllib.loads(EXAMPLE.read_text())
+        own = scenario_from(form)
+        assert build_market(own, 1, 0).instrument.name == "ALT"
+        everything = set(to_builtins(own)) | {"base"}
+        assert set(form) == everything
+        for table in ("mid", "takers", "depth"):
+            assert set(form[table]) == set(to_builtins(own)[table])
 
     @pytest.mark.parametrize(
         ("form", "message"),
