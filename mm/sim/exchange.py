@@ -84,6 +84,7 @@ class Exchange:
         self._block_ms = self._cancel_ms = NEVER
         self._funding_ms = next_hour(start_ms)
         self._margin_ms = 0
+        self._now_ms = start_ms
 
     # -- set-up ---------------------------------------------------------------------------------
 
@@ -100,7 +101,7 @@ class Exchange:
     def submit(self, signed: Signed, now_ms: int) -> int:
         """Queue for the next block boundary after `now_ms`, which may lie in the future."""
         block = self._options.block_ms
-        due_ms = (now_ms // block + 1) * block
+        due_ms = (max(now_ms, self._now_ms) // block + 1) * block
         self._tickets += 1
         self._queued.append((due_ms, self._tickets, signed))
         self._block_ms = min(self._block_ms, due_ms)
@@ -116,7 +117,9 @@ class Exchange:
         return all(pit.market_ms == NEVER for pit in self._pits.values())
 
     def advance(self, now_ms: int) -> list[Answer | Report]:
+        """Execute all that is due up to `now_ms`; a time before the last one changes nothing."""
         told: list[Answer | Report] = []
+        self._now_ms = max(self._now_ms, now_ms)
         while (at_ms := self.next_ms()) <= now_ms:
             self._floor.now_ms = at_ms
             self._clockwork(at_ms)
@@ -240,9 +243,15 @@ class Exchange:
         return [self._row(order) for order in self._account(user).orders.values()]
 
     def order_status(self, user: str, target: int | str) -> tuple[OrderRow, str, int] | None:
-        """By oid or client id; None where it is unknown or forgotten."""
+        """By oid or client id; None where it is unknown or forgotten.
+
+        `remaining` is as of the last status change, as on the venue: `open_orders` has it live.
+        """
         order = self._account(user).find(target)
-        return None if order is None else (self._row(order), order.status, order.status_ms)
+        if order is None:
+            return None
+        row = order_row(order, self._pits[order.asset].grid, order.told)
+        return row, order.status, order.status_ms
 
     def historical_orders(self, user: str) -> Sequence[tuple[OrderRow, str, int]]:
         """Oldest first, the last 2000."""

@@ -44,7 +44,7 @@ class Floor:
 
     def report(self, order: Order, status: Status) -> None:
         """Move the order to `status` and tell its owner."""
-        order.status, order.status_ms = status, self.now_ms
+        order.status, order.status_ms, order.told = status, self.now_ms, order.remaining
         row = order_row(order, self.pits[order.asset].grid)
         self.outbox.updates.append(OrderReport(order.user, row, status, self.now_ms))
 

@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 
 class Order(Struct, eq=False):
-    """Price and sizes in the instrument's integers.
+    """Price and sizes in the instrument's integers. `told`: `remaining` at the last status change.
 
     `place`: in the background's queue; None while the display never reached this price.
     """
@@ -50,6 +50,7 @@ class Order(Struct, eq=False):
     placed_ms: int
     status: Status = Status.OPEN
     status_ms: int = 0
+    told: int = 0
     place: Place | None = None
 
     @property
@@ -63,14 +64,15 @@ class Order(Struct, eq=False):
         return self.side * self.price
 
 
-def order_row(order: Order, grid: Grid) -> OrderRow:
+def order_row(order: Order, grid: Grid, remaining: int | None = None) -> OrderRow:
+    """The order as listed, with what remains now unless another size is given."""
     return OrderRow(
         coin=grid.instrument.name,
         oid=order.oid,
         cloid=order.cloid,
         side=order.side,
         price=grid.price_out(order.price),
-        remaining=grid.size_out(order.remaining),
+        remaining=grid.size_out(order.remaining if remaining is None else remaining),
         original=grid.size_out(order.original),
         tif=order.tif,
         reduce_only=order.reduce_only,

@@ -17,11 +17,12 @@ from mm.model.exchange import (
 )
 from mm.model.instrument import Instrument
 from mm.model.units import Side
-from mm.sim.accounts import Position, fee
+from mm.sim.accounts import Account, Position, fee
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.funding import Funding, hourly_rate, premium_of
 from mm.sim.grid import Grid, micro_usd, usd
 from mm.sim.market import Background, MarketEvent, Oracle, Taker
+from mm.sim.orders import Order
 from mm.sim.scripted import BTC, ScriptedMarket, Session, calm_market, order
 
 HOUR = 3_600_000
@@ -241,15 +242,31 @@ def test_orders_on_other_markets_do_not_take_a_reduce_only_orders_room() -> None
     assert [row.coin for row in exchange.open_orders(A)] == ["ETH"]
 
 
-def test_liquidation_of_one_market_leaves_flat_ones_alone() -> None:
+def test_liquidation_passes_by_what_is_flat() -> None:
+    eth = Instrument(name="ETH", asset=1, size_decimals=4, price_decimals=2)
+    quotes = Background(T0, ((2000.0, 10.0),), ((2000.1, 10.0),))
     crash = book(1000, 94_000.0, 94_010.0)
-    session = opened(book(1, 99_990.0, 100_010.0), crash, Oracle(T0 + 1000, 94_005.0))
+    btc = calm_market(T0, book(1, 99_990.0, 100_010.0), crash, Oracle(T0 + 1000, 94_005.0))
+    exchange = Exchange([btc, ScriptedMarket(eth, [quotes])], T0)
+    session = Session(exchange, T0)
     session.run(T0 + 1)
+    for side, price in ((BID, "2000.1"), (ASK, "2000")):
+        session.place(A, OrderSpec(1, side, Decimal(price), Decimal(1), Tif.IOC))
     session.place(B, order(BID, "100010", "0.1", Tif.IOC))
     session.place(A, order(BID, "100010", "19", Tif.IOC))
     session.run(T0 + 1000)
-    assert session.exchange.account(A, 0).positions == ()
-    assert len(session.exchange.fills(B)) == 1
+    assert exchange.account(A, 0).positions == ()
+    assert [f.trade.coin for f in exchange.fills(A)] == ["ETH", "ETH", "BTC", "BTC"]
+    assert len(exchange.fills(B)) == 1
+
+
+def test_an_account_full_of_open_orders_forgets_none() -> None:
+    account = Account("0xa")
+    orders = [Order(oid, "0xa", 0, BID, 1000, 1, 1, Tif.ALO, False, None, 0) for oid in range(2001)]
+    for each in orders:
+        account.orders[each.oid] = each
+        account.remember(each)
+    assert account.find(0) is orders[0]
 
 
 def test_liquidation_price_is_where_liquidation_happens() -> None:

@@ -95,6 +95,12 @@ def test_a_nonce_is_used_once_even_by_a_refused_order() -> None:
     assert again.error == f"Invalid nonce: duplicate nonce {T0 + 5}"
 
 
+def test_a_session_says_why_an_action_was_refused() -> None:
+    session = opened(ExchangeOptions(faucet=False))
+    with pytest.raises(ValueError, match="does not exist"):
+        session.place(A, QUOTE)
+
+
 def test_a_noop_kills_the_order_with_its_nonce() -> None:
     session = opened()
     assert session.send(Signed(A, T0 + 5, Noop())).error is None

@@ -86,6 +86,18 @@ def test_an_action_submitted_ahead_of_time_waits_for_its_own_block() -> None:
     assert [item.ticket for item in told if isinstance(item, Answer)] == [ticket]
 
 
+def test_time_never_goes_back() -> None:
+    session = opened()
+    session.run(T0 + 1000)
+    submit(session, A, Noop())
+    late = session.exchange.submit(Signed(B, session.nonce(), Noop()), T0)
+    assert session.exchange.advance(T0) == []
+    (first, second) = session.run(T0 + 1080)
+    assert isinstance(first, Answer)
+    assert isinstance(second, Answer)
+    assert second.ticket == late
+
+
 def test_a_quiet_exchange_has_nothing_to_do_until_funding() -> None:
     session = opened()
     hour = 3_600_000

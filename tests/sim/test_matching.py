@@ -118,6 +118,17 @@ def test_take_of_background_that_is_not_there_moves_only_the_queues() -> None:
     assert asks.ladder(5) == [Touch(1000, 10, 1)]
 
 
+def test_an_order_beyond_the_display_has_nobody_known_ahead() -> None:
+    asks = half()
+    asks.show(((100.0, 0.00010),))
+    order = resting(1, Side.ASK, 1010, 5)
+    asks.add(order)
+    asks.take_shown(-1010, 5)
+
+    assert order.place is None
+    assert order.ahead == 0
+
+
 def test_crosses() -> None:
     book = Book(GRID, Conservative)
     assert not book.crosses(Side.BID, 10**9)

@@ -206,6 +206,18 @@ def test_both_parties_see_one_trade_id_and_their_own_side(session: Session) -> N
     assert statuses(session) == [(1, "open")]  # a partial fill is no transition
 
 
+def test_order_status_keeps_its_size_until_the_next_status_and_the_list_is_live(
+    session: Session,
+) -> None:
+    oid = rest(session, A, order(BID, "99995", "0.02"))
+    session.place(B, order(ASK, "99995", "0.015", Tif.IOC))
+
+    found = session.exchange.order_status(A, oid)
+    assert found is not None
+    assert found[0].remaining == Decimal("0.02")
+    assert session.exchange.open_orders(A)[0].remaining == Decimal("0.005")
+
+
 def test_self_trade_cancels_the_resting_order_and_goes_on(session: Session) -> None:
     rest(session, A, order(ASK, "100005", "0.5"))
     rest(session, B, order(ASK, "100006", "0.5"))
