@@ -5,12 +5,14 @@ import json
 import pytest
 
 from mm.sim.exchange import ExchangeOptions
-from mm.sim.market import Market
+from mm.sim.market import Background, Market
 from tests.adapters.hyperliquid.rig import (
     ALICE,
     BOB,
+    BTC,
     START_MS,
     Json,
+    ScriptedMarket,
     eth_market,
     order,
     place,
@@ -58,6 +60,27 @@ async def test_the_universe_has_no_holes() -> None:
         _, contexts = await venue.info(type="metaAndAssetCtxs")
         assert contexts[1]["midPx"] == "2000.0"
         assert await venue.info(type="allMids") == {"ETH": "2000.0"}
+
+
+async def test_before_the_market_has_begun_books_are_empty() -> None:
+    def markets() -> list[Market]:
+        late = Background(START_MS + 60_000, ((79_990.0, 1.0),), ((80_010.0, 1.0),))
+        return [ScriptedMarket(BTC, [late])]
+
+    async with rig(markets=markets) as venue, venue.connect() as client:
+        for kind in ("l2Book", "bbo", "activeAssetCtx", "trades"):
+            await client.subscribe(type=kind, coin="BTC")
+        await client.subscribe(type="allMids")
+        frames = {frame["channel"]: frame["data"] for frame in await client.settle()}
+        assert frames["l2Book"]["levels"] == [[], []]
+        assert frames["bbo"]["bbo"] == [None, None]
+        assert frames["activeAssetCtx"]["ctx"]["midPx"] is None
+        answer = await venue.act(ALICE, place(order(True, "79000", "0.5", "Ioc")))
+        assert "error" in statuses(answer)[0]
+        state = await venue.info(type="clearinghouseState", user=USER)
+        assert state["marginSummary"]["accountValue"] == "100000.0"
+        venue.advance(61_000)
+        assert (await venue.info(type="allMids")) == {"BTC": "80000.0"}
 
 
 async def test_a_funded_account_and_its_position() -> None:

@@ -8,7 +8,7 @@ from mm.adapters.hyperliquid.server.candles import Candles
 from mm.adapters.hyperliquid.server.options import Clock
 from mm.adapters.hyperliquid.server.shapes import number
 from mm.model.events import Levels
-from mm.model.exchange import AccountState, LocalExchange
+from mm.model.exchange import LocalExchange
 from mm.model.units import NS_PER_MS, exact
 
 Json: TypeAlias = dict[str, Any]
@@ -17,7 +17,6 @@ DEPTH = 20
 FAST_DEPTH = 5
 FULL_DEPTH = 1000
 MAX_ROWS = 2000
-NOBODY = AccountState(*(Decimal(0),) * 6, positions=())
 
 
 class Views:
@@ -95,11 +94,8 @@ class Views:
     # -- users ----------------------------------------------------------------------------------
 
     def clearinghouse(self, user: str) -> Json:
-        """An agent has no account of its own: its state is empty, not an error."""
         now_ms = self.now_ms()
-        agent = self.exchange.is_agent(user)
-        state = NOBODY if agent else self.exchange.account(user, now_ms)
-        return shapes.clearinghouse(state, now_ms)
+        return shapes.clearinghouse(self.exchange.account(user, now_ms), now_ms)
 
     def open_orders(self, user: str) -> list[Json]:
         return [shapes.frontend_order(row) for row in self.exchange.open_orders(user)]
