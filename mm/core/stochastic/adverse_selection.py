@@ -67,10 +67,11 @@ class SignedMean:
         self.overlap += 1.0 + 2.0 * shared
 
     def fade(self, factor: float) -> None:
+        """Discount the likelihood: the precision fades too, so the prior takes over in the end."""
         self.n *= factor
         self.total *= factor
         self.squares *= factor
-        self.overlap *= factor * factor
+        self.overlap *= factor
 
     def posterior(self, noise_variance: float) -> tuple[float, float]:
         """(mean, standard error) in bps. `noise_variance`: σ²τ, the prior of one markout's."""
@@ -79,7 +80,7 @@ class SignedMean:
         mean = self.total / self.n
         spread = max(self.squares - self.total * mean, 0.0)
         prior = max(noise_variance, self._prior_variance)
-        variance = (PRIOR_STRENGTH * prior + spread) / (PRIOR_STRENGTH + self.n)
+        variance = (PRIOR_STRENGTH * prior + spread) / (PRIOR_STRENGTH + max(self.n - 1.0, 0.0))
         sampling = variance * self.overlap / (self.n * self.n)
         precision = 1.0 / self._prior_variance + 1.0 / sampling
         return mean / sampling / precision, math.sqrt(1.0 / precision)

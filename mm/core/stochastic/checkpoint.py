@@ -1,5 +1,7 @@
 """The estimators' memory across restarts: versioned, bounds-checked, faded by age."""
 
+from zlib import crc32
+
 import msgspec
 from msgspec import Struct
 
@@ -23,13 +25,21 @@ class Checkpoint(Struct, frozen=True):
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
-    return msgspec.msgpack.encode(checkpoint)
+    """CRC-32 of the rest, then msgpack."""
+    return seal(msgspec.msgpack.encode(checkpoint))
+
+
+def seal(payload: bytes) -> bytes:
+    return crc32(payload).to_bytes(4, "big") + payload
 
 
 def decode(data: bytes) -> Checkpoint:
     """ValueError where `data` is not a checkpoint of this version; bounds are each owner's."""
+    payload = data[4:]
+    if seal(payload) != data:
+        raise ValueError("checkpoint: checksum does not match, it is damaged")
     try:
-        checkpoint = msgspec.msgpack.decode(data, type=Checkpoint)
+        checkpoint = msgspec.msgpack.decode(payload, type=Checkpoint)
     except msgspec.MsgspecError as error:
         raise ValueError(f"checkpoint: {error}") from error
     if checkpoint.version != VERSION:

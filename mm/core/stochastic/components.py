@@ -149,7 +149,6 @@ class StochasticComponents:
     def restore(self, data: bytes, ts: Ns) -> None:
         """Before any learning. ValueError, and nothing changed, where `data` is no checkpoint."""
         saved = decode(data)
-        self._ts = ts
         age_s = max(seconds(ts - saved.ts), 0.0)
         volatility = Volatility(self._settings.volatility)
         volatility.load(saved.volatility, age_s)
@@ -159,6 +158,7 @@ class StochasticComponents:
         adverse.load(saved.adverse, age_s)
         calibration = CalibrationController(self._settings.calibration)
         calibration.load(saved.calibration)
+        self._ts = ts
         self.volatility, self.intensity = volatility, intensity
         self.adverse, self.calibration = adverse, calibration
         if self.thompson is not None:

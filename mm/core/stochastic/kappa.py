@@ -32,6 +32,8 @@ PUBLIC_ARRIVALS = 8.0
 """Public evidence never weighs more than this many arrivals."""
 PRIOR_SD = 1.0
 OWN_FOR_CONFIDENCE = 10.0
+SLACK_S = 1e-3
+"""Rounding of public exposure, a difference of two spans."""
 
 Fairs = Timeline[float | None]
 Prices = dict[Side, Timeline[tuple[float, ...]]]
@@ -278,8 +280,10 @@ def _unpacked(state: EvidenceState) -> Evidence:
     values = (state.arrivals, *state.reach, *state.exposure)
     if len(state.reach) != POINTS or len(state.exposure) != POINTS:
         raise ValueError("checkpoint: intensity grid of another size")
-    if not all(math.isfinite(v) for v in values) or state.arrivals < 0:
+    if not all(math.isfinite(v) for v in values):
         raise ValueError("checkpoint: intensity evidence not finite")
+    if state.arrivals < 0 or max(state.reach) > 0 or min(state.exposure) < -SLACK_S:
+        raise ValueError("checkpoint: intensity evidence of impossible sign")
     evidence = Evidence()
     evidence.arrivals = state.arrivals
     evidence.reach = np.array(state.reach)

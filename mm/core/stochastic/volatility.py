@@ -131,7 +131,7 @@ class Volatility:
             return None
         value = math.sqrt(variance)
         n = self._root_s**2 / self._root_squares if self._root_squares > 0 else 1.0
-        spread = math.exp(Z90 * 0.5 * math.sqrt(BIPOWER_VARIANCE / n))
+        spread = math.exp(Z90 * 0.5 * math.sqrt(BIPOWER_VARIANCE / max(n, 0.1)))
         age = self._age_s(ts)
         return Estimate(value, value / spread, value * spread, n, Source.PUBLIC, age)
 
