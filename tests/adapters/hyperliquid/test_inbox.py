@@ -1,0 +1,146 @@
+"""Fills, fundings and prints are told once, whatever is repeated; foreign things never are."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mm.adapters.hyperliquid import wire
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.own import Doubt, OwnOrders
+from mm.adapters.hyperliquid.settings import NO_HOOKS
+from mm.model.events import (
+    Fill,
+    Funding,
+    OrderClosed,
+    OrderOpened,
+    RejectCode,
+    Rejected,
+    RequestKind,
+    Trades,
+)
+from mm.model.units import NS_PER_MS
+from tests.adapters.hyperliquid.stand import WallClock, cloid
+
+ME = "0x" + "ab" * 20
+FLOOR_MS = 1_000_000
+
+
+def inbox() -> Inbox:
+    found = Inbox(ME, "BTC", OwnOrders("6d6d"), Health(WallClock(), NO_HOOKS))
+    found.remember((), FLOOR_MS, FLOOR_MS)
+    return found
+
+
+def fill(tid: int, time_ms: int, coin: str = "BTC", **more: str) -> wire.WireFill:
+    row: dict[str, Any] = {
+        "coin": coin, "px": "100", "sz": "1", "side": "B", "time": time_ms, "startPosition": "0",
+        "oid": tid, "crossed": False, "fee": "0.1", "tid": tid, "cloid": cloid(tid),
+    }  # fmt: skip
+    return msgspec.json.decode(json.dumps(row | more), type=wire.WireFill, strict=False)
+
+
+def update(number: int, oid: int, status: str) -> wire.OrderUpdate:
+    row = {"coin": "BTC", "side": "B", "limitPx": "1", "sz": "1", "oid": oid}
+    whole = {"order": row | {"cloid": cloid(number)}, "status": status, "statusTimestamp": 5}
+    return msgspec.json.decode(json.dumps(whole), type=wire.OrderUpdate, strict=False)
+
+
+keys = st.lists(st.tuples(st.integers(0, 30), st.integers(FLOOR_MS - 5, FLOOR_MS + 5)), max_size=30)
+
+
+@given(st.lists(keys, max_size=5))
+def test_each_fill_is_told_once_however_often_it_comes(
+    batches: list[list[tuple[int, int]]],
+) -> None:
+    box = inbox()
+    told: list[tuple[int, int]] = []
+    for batch in batches:
+        events = [e for e in box.fills([fill(*key) for key in batch], 0) if isinstance(e, Fill)]
+        stamps = [(event.venue_ts, event.trade_id) for event in events]
+        assert stamps == sorted(stamps), "a snapshot comes in no order: ours has one"
+        told += [(event.trade_id, event.venue_ts // NS_PER_MS) for event in events]
+    expected = {key for batch in batches for key in batch if key[1] > FLOOR_MS}
+    assert len(told) == len(set(told))
+    assert set(told) == expected
+
+
+def test_known_fills_are_not_told_and_their_neighbours_are() -> None:
+    box = inbox()
+    box.remember([(7, FLOOR_MS)], FLOOR_MS, FLOOR_MS)
+    found = list(box.fills([fill(7, FLOOR_MS), fill(8, FLOOR_MS), fill(9, FLOOR_MS - 1)], 0))
+    assert [event.trade_id for event in found if isinstance(event, Fill)] == [9, 8]
+
+
+def test_other_coins_and_numberless_fills_are_left_out() -> None:
+    strange = fill(2, FLOOR_MS + 1, px="NaN")
+    assert not list(inbox().fills([fill(1, FLOOR_MS + 1, coin="ETH"), strange], 0))
+
+
+def test_fundings_once_each_and_only_new_ones() -> None:
+    box = inbox()
+    rows = [
+        wire.WireFunding(time=FLOOR_MS + at, coin=coin, usdc=Decimal("-2.5"), funding_rate=1e-5)
+        for at, coin in ((-1, "BTC"), (1, "BTC"), (1, "BTC"), (2, "ETH"), (3, "BTC"))
+    ]
+    found = [event for event in box.fundings(rows, 0) if isinstance(event, Funding)]
+    assert [event.venue_ts // NS_PER_MS - FLOOR_MS for event in found] == [1, 3]
+    assert not list(box.fundings(rows, 0))
+
+
+def test_replayed_prints_are_dropped_by_time_and_by_id() -> None:
+    box = inbox()
+    box.drop_trades_before(100)
+
+    def prints(*stamps: int) -> list[int]:
+        rows = [
+            wire.WireTrade(coin="BTC", side="B", px=1.0, sz=1.0, time=at, tid=at) for at in stamps
+        ]
+        events = [event for event in box.trades(rows, 0) if isinstance(event, Trades)]
+        return [trade.trade_id for event in events for trade in event.trades]
+
+    assert prints(98, 99, 100, 101) == [100, 101]
+    assert prints(100, 101, 102) == [102]
+    assert prints(100) == []
+
+
+def test_an_older_book_does_not_follow_a_newer() -> None:
+    box = inbox()
+
+    def book(time_ms: int) -> wire.WireBook:
+        return wire.WireBook(coin="BTC", time=time_ms, levels=([], []))
+
+    assert list(box.book(book(5), 0))
+    assert not list(box.book(book(4), 0))
+    assert list(box.book(book(5), 0))
+
+
+def test_order_updates_become_news_once() -> None:
+    box = inbox()
+    opened = list(box.orders([update(1, 11, "open"), update(1, 11, "open")], 0))
+    assert [type(event) for event in opened] == [OrderOpened]
+    closed = list(box.orders([update(1, 11, "scheduledCancel"), update(1, 11, "canceled")], 0))
+    assert [event.reason for event in closed if isinstance(event, OrderClosed)] == [
+        "scheduledCancel"
+    ]
+
+
+def test_an_unknown_status_is_asked_after_and_a_trigger_is_nothing() -> None:
+    box = inbox()
+    assert not list(box.orders([update(1, 11, "somethingNew"), update(2, 12, "triggered")], 0))
+    assert box.asks
+
+
+def test_a_refusal_by_update_counts_only_where_the_answer_is_lost() -> None:
+    own = OwnOrders("6d6d")
+    box = Inbox(ME, "BTC", own, Health(WallClock(), NO_HOOKS))
+    assert not list(box.orders([update(1, 11, "badAloPxRejected")], 0))
+    own.doubts[cloid(1)] = Doubt(kind=RequestKind.PLACE, since=0, expires=1)
+    (event,) = box.orders([update(1, 11, "badAloPxRejected")], 0)
+    assert isinstance(event, Rejected)
+    assert event.code is RejectCode.POST_ONLY
+    assert not own.doubts
