@@ -313,6 +313,19 @@ def test_premium_is_averaged_over_time() -> None:
     assert funding.premium == 0.0
 
 
+@given(st.lists(st.integers(1, 60_000), max_size=20))
+def test_the_average_does_not_depend_on_when_it_is_taken(times: list[int]) -> None:
+    def average(moments: list[int]) -> float:
+        funding = Funding(0, None)
+        for now_ms in moments:
+            value = 0.25 if now_ms <= 30_000 else 0.75
+            funding.sample(now_ms, lambda value=value: value)
+        return funding.premium
+
+    always = [30_000, 60_001]
+    assert average(sorted([*times, *always])) == average(always)
+
+
 def test_longs_pay_shorts_each_hour_at_the_oracle_price() -> None:
     session = opened()
     session.place(A, order(BID, "99995", "0.5"))

@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mm.model.exchange import (
     Answer,
@@ -266,6 +268,23 @@ def test_same_seed_same_reports() -> None:
     assert first == played(7)
     assert any(isinstance(item, FillReport) for item in first)
     assert first != played(8)
+
+
+@given(st.lists(st.integers(1, 20_000), max_size=20))
+def test_however_time_is_cut_the_same_is_told(steps: list[int]) -> None:
+    """A driver may look at every millisecond or once a minute."""
+
+    def told(stops: list[int]) -> list[Answer | Report]:
+        exchange = Exchange([GeneratedMarket(PRESETS["liquid"], 3, T0)], T0)
+        for second in range(2, 18):
+            quotes = tuple(
+                order(side, str(64_000 - side * (15 + second)), "0.01", Tif.GTC) for side in Side
+            )
+            action = Signed(A, T0 + second, PlaceOrders(quotes))
+            exchange.submit(action, T0 + 1000 * second + 7)
+        return [item for stop in stops for item in exchange.advance(T0 + stop)]
+
+    assert told([*sorted(steps), 20_000]) == told([20_000])
 
 
 def test_the_seed_enters_trade_ids() -> None:
