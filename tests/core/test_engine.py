@@ -1,0 +1,434 @@
+"""The engine as an operator knows it: quotes, withdraws, halts, resumes, and says why."""
+
+from decimal import Decimal
+
+import pytest
+
+from mm.core.engine import Engine
+from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
+from mm.model.events import (
+    ActionBudget,
+    Funding,
+    Link,
+    OpenOrder,
+    Reference,
+    RejectCode,
+    Rejected,
+    RequestKind,
+    Trade,
+    Trades,
+    Unresolved,
+)
+from mm.model.units import NS_PER_S, Side
+from tests.core.stage import Stage
+
+
+def test_it_quotes_five_levels_on_both_sides(stage: Stage) -> None:
+    assert len(stage.prices(Side.BID)) == 5
+    assert len(stage.prices(Side.ASK)) == 5
+    assert max(stage.prices(Side.BID)) < min(stage.prices(Side.ASK))
+    view = stage.engine.view()
+    assert view.safety.state == "quoting"
+    assert view.safety.ready
+    assert len(view.orders) == 10
+
+
+def test_the_sizes_of_a_side_total_one_lot(stage: Stage) -> None:
+    lot = stage.engine.state.lot_size(100.0)
+
+    for side in Side:
+        assert sum(level.size for level in stage.engine.quoting.levels(side)) == lot
+
+
+def test_an_unchanged_market_leaves_orders_alone(stage: Stage) -> None:
+    stage.warm(120)
+    before = len(stage.actions)
+
+    stage.warm(10)
+
+    assert len(stage.actions) - before <= 10  # of a hundred: sizes follow the posterior
+
+
+def test_a_moved_market_modifies_instead_of_replacing(stage: Stage) -> None:
+    actions = stage.tick(100.05)
+
+    assert actions
+    assert {type(action) for action in actions} == {Modify}
+
+
+def test_a_move_between_ticks_is_answered_at_once_but_not_too_often(stage: Stage) -> None:
+    stage.ts += NS_PER_S
+    assert stage.book(100.5).actions
+
+    stage.ts += NS_PER_S // 10
+    assert stage.book(101.0).actions == ()
+
+
+def test_it_does_not_quote_before_the_account_is_known(fresh: Stage) -> None:
+    fresh.warm()
+
+    assert fresh.actions == []
+    assert fresh.engine.view().safety.state == "starting"
+
+
+def test_the_first_quote_does_not_wait_for_trades(fresh: Stage) -> None:
+    fresh.start()
+    fresh.warm(7)
+
+    assert len(fresh.prices(Side.BID)) == 5
+
+
+def test_a_fill_counts_once_and_is_answered(stage: Stage) -> None:
+    fill = stage.fill(Side.BID)
+    position = stage.engine.state.pnl.position
+    assert position == fill.size
+
+    stage.happen(fill)
+
+    assert stage.engine.state.pnl.position == position
+    assert stage.said("Fill") == 2  # "Fill" and "Fill-hungry mode active"
+    assert stage.engine.learning.components.calibration.fill_count() == 1
+
+
+def test_profit_adds_up_after_a_session(stage: Stage) -> None:
+    for number in range(30):
+        stage.fill(Side.BID if number % 3 else Side.ASK)
+        stage.tick(100.0 + 0.05 * (number % 7))
+    stage.happen(Funding(stage.ts, stage.ts, Decimal("-0.125"), 1e-5))
+
+    pnl = stage.engine.state.pnl
+    assert pnl.total == pnl.split_total
+    view = stage.engine.view().pnl
+    assert view.total == (view.spread - view.adverse + view.inventory - view.fees + view.funding)
+
+
+def test_inventory_pushes_quotes_away_on_its_side(stage: Stage) -> None:
+    flat = quote_of(stage)
+    for _ in range(4):
+        for level in range(1, 6):
+            stage.fill(Side.BID, level)
+        stage.tick()
+    long = quote_of(stage)
+
+    assert long[0] - long[1] > flat[0] - flat[1] + 0.1
+
+
+def quote_of(stage: Stage) -> tuple[float, float]:
+    """Level-1 depths of bid and ask."""
+    quote = stage.engine.quoting.quote
+    assert quote is not None
+    assert quote.bid is not None
+    assert quote.ask is not None
+    return quote.bid.depth_bps, quote.ask.depth_bps
+
+
+# -- withdraw -----------------------------------------------------------------------------------
+
+
+def test_a_stale_book_pulls_every_quote_and_comes_back_by_itself(stage: Stage) -> None:
+    stage.lone_tick(6.0)
+
+    assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []
+    view = stage.engine.view()
+    assert view.safety.state == "withdrawn"
+    assert view.bid.blocked.startswith("stale book")
+    assert not view.safety.ready
+
+    stage.tick()
+    stage.tick()
+    assert len(stage.prices(Side.BID)) == 5
+    assert stage.engine.view().bid.blocked_s["stale book"] > 0
+
+
+def test_a_lost_link_sends_nothing_and_says_so(stage: Stage) -> None:
+    stage.happen(Link(stage.ts, False, "socket closed"))
+    before = len(stage.actions)
+
+    stage.tick(103.0)
+
+    assert len(stage.actions) == before
+    assert stage.engine.view().ask.blocked == "link down: socket closed"
+    assert stage.said("Link down") == 1
+
+
+def test_far_from_the_oracle_it_does_not_quote(stage: Stage) -> None:
+    stage.happen(Reference(stage.ts, stage.ts, 110.0, 110.0, 0.0))
+
+    stage.tick()
+
+    assert stage.prices(Side.BID) == []
+    assert "oracle" in stage.engine.view().bid.blocked
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_paused_it_still_works_its_way_out_of_a_position(stage: Stage, side: Side) -> None:
+    stage.fill(side, 2)
+    held = abs(stage.engine.state.pnl.position)
+    stage.command("pause")
+    stage.tick()
+    stage.tick()
+
+    orders = list(stage.engine.state.orders.side(side.opposite))
+    assert stage.prices(side) == []
+    assert sum(o.size for o in orders if o.live) == held
+    assert all(o.reduce_only for o in orders if o.live)
+    assert stage.engine.view().safety.state == "paused"
+
+    stage.command("resume")
+    stage.tick()
+    stage.tick()
+    assert len(stage.prices(side)) == 5
+
+
+def test_paused_and_flat_nothing_rests(stage: Stage) -> None:
+    stage.command("pause")
+    stage.tick()
+
+    assert len(stage.prices(Side.BID)) == len(stage.prices(Side.ASK)) == 0
+
+
+def test_rejects_pause_new_risk_and_are_noted(stage: Stage) -> None:
+    stage.silent = True
+    for number in range(3):
+        for action in stage.tick(100.1 + 0.1 * number):
+            assert isinstance(action, Modify | Cancel)
+            stage.happen(
+                Rejected(stage.ts, action.cloid, RequestKind.MODIFY, RejectCode.MARGIN, "no")
+            )
+
+    assert stage.said("Venue refused a request") > 5
+    assert stage.engine.state.kill.reject_rate() > 0.3
+    assert stage.engine.view().safety.state in ("withdrawn", "halted")
+
+
+# -- halt ---------------------------------------------------------------------------------------
+
+
+def test_halt_latches_cancels_everything_and_stays(stage: Stage) -> None:
+    step = stage.command("halt", "test")
+    assert step.actions == (Halt("operator: test"),)
+
+    stage.tick()
+    assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []
+    before = len(stage.actions)
+    for _ in range(3):
+        stage.tick(105.0)
+
+    assert len(stage.actions) == before
+    view = stage.engine.view()
+    assert (view.safety.state, view.safety.halt_reason) == ("halted", "operator: test")
+    assert view.bid.blocked == "halted: operator: test"
+
+
+def test_a_halted_engine_starts_halted(fresh: Stage) -> None:
+    fresh.start(halted="daily loss")
+    fresh.warm()
+
+    assert fresh.actions == []
+    assert fresh.engine.view().safety.halt_reason == "daily loss"
+
+
+def test_resume_clears_the_latch_and_quotes_again(stage: Stage) -> None:
+    stage.command("halt")
+    stage.tick()
+    step = stage.command("resume")
+
+    assert Halt("") in step.actions
+    stage.tick()
+    stage.tick()
+    assert len(stage.prices(Side.BID)) == 5
+
+
+def test_cancel_all_is_repeated_until_nothing_rests(stage: Stage) -> None:
+    stage.silent = True
+    stage.command("halt")
+
+    for _ in range(3):
+        assert CancelAll("operator: test") in stage.tick()
+
+
+def test_a_loss_beyond_the_limit_halts_once(stage: Stage) -> None:
+    for level in range(1, 6):
+        stage.fill(Side.BID, level)
+    stage.engine.state.kill.equity.base = Decimal(100)  # a small account
+    stage.engine.state.kill.equity.peak = Decimal(120)
+
+    stage.tick()
+    stage.tick()
+
+    halts = [action for action in stage.actions if isinstance(action, Halt)]
+    assert len(halts) == 1
+    assert halts[0].reason.startswith("drawdown")
+    assert stage.said("Halted") == 1
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_flatten_works_a_reduce_only_exit(stage: Stage, side: Side) -> None:
+    stage.fill(side)
+    stage.command("flatten")
+    stage.tick()
+    stage.silent = True
+    stage.lone_tick()
+
+    (exit_order,) = [a for a in stage.actions if isinstance(a, Place) and a.flatten]
+    assert exit_order.side is side.opposite
+    assert exit_order.reduce_only
+    assert exit_order.size == abs(stage.engine.state.pnl.position)
+
+
+def test_an_unknown_command_changes_nothing_and_says_so(stage: Stage) -> None:
+    stage.command("dance")
+
+    assert stage.said("Unknown command 'dance'") == 1
+    assert stage.engine.view().safety.state == "quoting"
+
+
+# -- audit --------------------------------------------------------------------------------------
+
+
+def test_the_first_audit_takes_the_venues_position(fresh: Stage) -> None:
+    fresh.start(position=Decimal("0.5"))
+    assert fresh.engine.state.pnl.position == Decimal("0.5")
+
+    other = Stage(Engine(fresh.engine.settings, fresh.engine.state.instrument))
+    other.audit(position="0.7")
+    assert other.engine.state.pnl.position == Decimal("0.7")
+    assert other.said("Position differs from the ledger") == 1
+
+
+def test_a_position_that_stays_different_halts(stage: Stage) -> None:
+    for _ in range(3):
+        stage.audit(position="3")
+        for _ in range(20):
+            stage.tick()
+
+    assert stage.engine.state.kill.halted.startswith("position mismatch")
+    stage.command("resume")
+    assert stage.engine.state.pnl.position == 3
+
+
+def test_a_fill_that_is_only_late_is_no_mismatch(stage: Stage) -> None:
+    order = next(o for o in stage.engine.state.orders.side(Side.BID) if o.level == 2)
+    stage.audit(position=str(order.size))
+    assert stage.engine.state.mismatch is not None
+
+    stage.fill(Side.BID, 2)
+
+    assert stage.engine.state.mismatch is None
+
+
+def row(cloid: str, oid: int | None = 99) -> OpenOrder:
+    return OpenOrder(cloid, oid or 0, Side.BID, Decimal(90), Decimal(1), False)
+
+
+def test_an_orphan_of_ours_is_cancelled_a_foreign_order_never(stage: Stage) -> None:
+    rows = [row("0x6d6d" + "0" * 28), row("0xabcd" + "0" * 28)]
+    rows += [row(o.cloid, o.oid) for o in stage.engine.state.orders]
+
+    step = stage.audit(orders=rows)
+
+    assert step.actions == (Cancel("0x6d6d" + "0" * 28),)
+
+
+def test_an_order_missing_in_two_audits_is_gone(stage: Stage) -> None:
+    stage.ts += 10 * NS_PER_S
+    stage.audit(orders=[])
+    assert len(stage.prices(Side.BID)) == 5
+
+    stage.audit(orders=[])
+
+    assert stage.prices(Side.BID) == []
+    assert stage.said("Order gone without a word") == 10
+
+
+def test_an_order_in_doubt_is_found_by_the_audit(stage: Stage) -> None:
+    order = next(iter(stage.engine.state.orders))
+    stage.happen(Unresolved(stage.ts, order.cloid, RequestKind.MODIFY))
+    order.sent_ts = stage.ts
+    order.cancel_sent(stage.ts)
+    stage.happen(Unresolved(stage.ts, order.cloid, RequestKind.CANCEL))
+    assert order.state == "unknown"
+
+    stage.ts += 20 * NS_PER_S
+    stage.audit(orders=[row(o.cloid, o.oid) for o in stage.engine.state.orders])
+
+    assert order.state == "open"
+
+
+def test_a_deposit_is_noted_and_halts_nobody(stage: Stage) -> None:
+    stage.audit(equity="25000")
+    stage.audit(equity="25000")
+    stage.tick()
+
+    assert stage.said("Deposit or withdrawal") == 1
+    assert stage.engine.state.kill.halted == ""
+
+
+# -- learning -----------------------------------------------------------------------------------
+
+
+def test_the_cold_start_says_that_it_is_hungry(stage: Stage) -> None:
+    assert stage.said("Fill-hungry mode active") == 1
+    view = stage.engine.view().calibration
+    assert view.multiplier == pytest.approx(0.3)
+    assert view.hungry
+    assert not view.complete
+
+
+def test_public_trades_reach_the_estimators(stage: Stage) -> None:
+    before = stage.engine.view().market.kappa
+    for number in range(40):
+        stage.ts += NS_PER_S // 4
+        trade = Trade(stage.ts, 100.08, 5.0, Side.BID, number)
+        stage.happen(Trades(stage.ts, (trade,)))
+        stage.tick()
+    after = stage.engine.view().market.kappa
+
+    assert before is not None
+    assert after is not None
+    assert after.value != before.value
+
+
+def test_a_checkpoint_brings_quotes_back_and_rubbish_does_not(stage: Stage, fresh: Stage) -> None:
+    for number in range(12):
+        stage.fill(Side.BID if number % 2 else Side.ASK)
+        for _ in range(7):
+            stage.tick()
+    saved = stage.engine.checkpoint()
+
+    fresh.start(checkpoint=saved)
+    assert fresh.said("Checkpoint restored") == 1
+    was, now = stage.engine.view(), fresh.engine.view()
+    assert now.calibration.measured_arrivals == was.calibration.measured_arrivals
+    assert now.market.kappa is not None
+    assert was.market.kappa is not None
+    assert now.market.kappa.value == pytest.approx(was.market.kappa.value, rel=0.05)
+
+    other = Stage(Engine(fresh.engine.settings, fresh.engine.state.instrument))
+    other.start(checkpoint=b"rubbish")
+    assert other.said("Checkpoint refused") == 1
+
+
+def test_a_low_action_budget_makes_edits_rarer_on_both_sides(stage: Stage) -> None:
+    stage.happen(ActionBudget(stage.ts, 9_999, 10_000))
+    orders = {order.cloid: order.price for order in stage.engine.state.orders}
+    sizes = {order.cloid: order.size for order in stage.engine.state.orders}
+
+    stage.tick(100.03)
+
+    assert stage.engine.quoting.tolerance.price_bps > 10.0
+    for order in stage.engine.state.orders:  # only what is resized goes to its new price too
+        assert order.price == orders[order.cloid] or order.size != sizes[order.cloid]
+    assert len(stage.prices(Side.BID)) == len(stage.prices(Side.ASK)) == 5
+
+
+def test_a_spent_budget_is_no_reason_to_halt(stage: Stage) -> None:
+    stage.happen(
+        Rejected(stage.ts, "0x", RequestKind.MODIFY, RejectCode.BUDGET, "Too many cumulative")
+    )
+    order = next(iter(stage.engine.state.orders))
+    order.cancel_sent(stage.ts)
+    stage.happen(Rejected(stage.ts, order.cloid, RequestKind.CANCEL, RejectCode.BUDGET, "Too many"))
+
+    assert stage.engine.state.kill.reject_rate() == 0.0
+    assert stage.engine.view().safety.action_budget_left == 0

@@ -1,0 +1,157 @@
+"""Each limit trips when it should and not before, and what clears itself does."""
+
+from decimal import Decimal
+
+import pytest
+
+from mm.core.kill_switch import MIN_REQUESTS, Equity, KillSwitch, price_reason
+from mm.core.settings import RiskSettings
+from mm.model.units import NS_PER_S
+
+DAY = 86_400 * NS_PER_S
+SETTINGS = RiskSettings(max_daily_loss_fraction=0.05, max_drawdown_fraction=0.10)
+
+
+def watching(equity: str = "1000") -> KillSwitch:
+    kill = KillSwitch(SETTINGS)
+    kill.equity.audited(Decimal(equity), Decimal(0))
+    kill.equity.update(Decimal(0), 0)
+    return kill
+
+
+@pytest.mark.parametrize(("loss", "halts"), [("-49", False), ("-51", True)])
+def test_the_daily_loss_is_a_share_of_the_days_equity(loss: str, halts: bool) -> None:
+    kill = watching()
+
+    kill.equity.update(Decimal(loss), NS_PER_S)
+
+    assert bool(kill.halt_reason(Decimal(loss))) is halts
+
+
+def test_drawdown_counts_from_the_peak_across_days() -> None:
+    kill = watching()
+    kill.equity.update(Decimal(200), DAY)
+    kill.equity.update(Decimal(150), 2 * DAY)
+    kill.equity.update(Decimal(105), 3 * DAY)
+    assert kill.halt_reason(Decimal(105)) == ""
+
+    assert kill.halt_reason(Decimal(75)).startswith("drawdown")
+
+
+def test_midnight_begins_a_new_day_and_keeps_the_peak() -> None:
+    kill = watching()
+    kill.equity.update(Decimal(-40), DAY - 1)
+    kill.equity.update(Decimal(-40), DAY)
+
+    assert kill.halt_reason(Decimal(-60)) == ""
+    assert kill.equity.peak == 1000
+
+
+def test_the_first_losing_fill_halts_nobody() -> None:
+    kill = watching("100")
+
+    assert kill.halt_reason(Decimal("-0.5")) == ""
+
+
+def test_without_equity_no_loss_is_judged() -> None:
+    assert KillSwitch(SETTINGS).halt_reason(Decimal(-1_000_000)) == ""
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_deposit_or_withdrawal_is_neither_gain_nor_loss(sign: int) -> None:
+    kill = watching()
+    changed = Decimal(1000 + sign * 400)
+
+    assert kill.equity.audited(changed, Decimal(0)) == 0  # once may be a crossing on the wire
+    assert kill.equity.audited(changed, Decimal(0)) == sign * 400
+    kill.equity.update(Decimal(0), NS_PER_S)
+
+    assert kill.equity.peak == kill.equity.day_start == changed
+    assert kill.halt_reason(Decimal(0)) == ""
+
+
+def test_baselines_survive_a_restart_in_the_middle_of_a_drawdown() -> None:
+    kill = KillSwitch(SETTINGS)
+    kill.equity.restore(Decimal(1200), Decimal(1010))
+    kill.equity.audited(Decimal(1005), Decimal(0))
+    kill.equity.update(Decimal(0), DAY + 1)
+
+    assert kill.halt_reason(Decimal(0)).startswith("drawdown")
+
+
+def test_resume_counts_losses_afresh() -> None:
+    kill = watching()
+    kill.equity.update(Decimal(-150), NS_PER_S)
+    assert kill.halt_reason(Decimal(-150))
+
+    kill.resume(Decimal(-150))
+
+    assert kill.halt_reason(Decimal(-150)) == ""
+    assert kill.halt_reason(Decimal(-200))
+
+
+def test_rejects_are_judged_on_enough_requests_and_forgotten() -> None:
+    kill = KillSwitch(SETTINGS)
+    for _ in range(MIN_REQUESTS - 1):
+        kill.sent(0, 1)
+        kill.rejected(0)
+    assert kill.reject_rate() == 0.0
+
+    kill.sent(0, 1)
+    assert kill.halt_reason(Decimal(0)).startswith("reject rate")
+    assert kill.pace_reason().startswith("reject rate")
+
+    kill.forget(61 * NS_PER_S)
+    assert kill.pace_reason() == ""
+
+
+def test_too_many_actions_a_minute_pause_new_risk() -> None:
+    kill = KillSwitch(RiskSettings(max_actions_per_min=100))
+    kill.sent(0, 101)
+
+    assert kill.pace_reason().startswith("action rate")
+    kill.forget(61 * NS_PER_S)
+    assert kill.pace_reason() == ""
+
+
+def test_a_fast_market_pauses_new_risk_for_a_second() -> None:
+    kill = KillSwitch(RiskSettings(max_velocity_bps_per_s=50.0))
+    kill.moved(0, 100.0)
+    kill.moved(NS_PER_S // 2, 101.0)
+    assert kill.pace_reason().startswith("price velocity")
+
+    kill.moved(2 * NS_PER_S, 101.0)
+    assert kill.pace_reason() == ""
+
+
+def test_a_pause_says_who_asked() -> None:
+    kill = KillSwitch(SETTINGS)
+    kill.paused = "lunch"
+
+    assert kill.pace_reason() == "paused: lunch"
+
+
+@pytest.mark.parametrize(
+    ("seen_s", "fair", "oracle", "reason"),
+    [
+        (None, None, None, "no fair price yet"),
+        (10, 100.0, None, ""),
+        (4, 100.0, None, "stale book"),
+        (10, 100.0, 100.5, ""),
+        (10, 100.0, 104.0, "fair price"),
+    ],
+)
+def test_when_there_is_no_price_to_quote_around(
+    seen_s: int | None, fair: float | None, oracle: float | None, reason: str
+) -> None:
+    seen = None if seen_s is None else seen_s * NS_PER_S
+
+    assert price_reason(SETTINGS, 10 * NS_PER_S, seen, fair, oracle).startswith(reason)
+
+
+def test_equity_is_unknown_before_the_venue_has_spoken() -> None:
+    equity = Equity()
+    equity.update(Decimal(5), 0)
+
+    assert equity.now(Decimal(5)) is None
+    assert equity.peak is None
