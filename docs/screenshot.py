@@ -25,7 +25,7 @@ async def shoot(browser: Browser, url: str, scheme: str, path: Path) -> None:
     page = await browser.new_page(
         viewport={"width": 1440, "height": 900},
         color_scheme="light" if scheme == "light" else "dark",
-        device_scale_factor=1.5,
+        device_scale_factor=1,
     )
     await page.goto(url)
     await expect(page.get_by_test_id("link")).to_have_text("live", timeout=30_000)

@@ -49,7 +49,8 @@ HEADERS = {
 MAX_BODY_BYTES = 4096
 PERIOD_S = 0.25
 MAX_LOOP_LAG_S = 2.0
-STOP_S = 1.0
+STOP_S = 0.5
+"""A page that does not say goodbye is cut off: the daemon has orders to cancel."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -10,7 +10,7 @@ import pytest
 
 from mm.adapters.web import stream
 from mm.adapters.web.history import FILLS, NOTES, POINTS, TRENDS, History
-from mm.adapters.web.server import WebServer
+from mm.adapters.web.server import STOP_S, WebServer
 from mm.adapters.web.stream import Hub
 from mm.model.units import Side
 from tests.adapters.web.maker import LEVELS, Maker
@@ -129,10 +129,8 @@ async def test_one_client_too_many_is_refused(
             await client.ws_connect("/api/stream")
 
 
-async def test_a_slow_client_is_dropped_and_the_others_hear_all(
-    server: WebServer, client: aiohttp.ClientSession, maker: Maker
-) -> None:
-    """The slow one sends its handshake and then never reads."""
+async def never_reads(server: WebServer) -> asyncio.StreamWriter:
+    """A client that sends its handshake and then hears nothing, not even a goodbye."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
     writer.write(
         b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -140,6 +138,13 @@ async def test_a_slow_client_is_dropped_and_the_others_hear_all(
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     await reader.read(1)
+    return writer
+
+
+async def test_a_slow_client_is_dropped_and_the_others_hear_all(
+    server: WebServer, client: aiohttp.ClientSession, maker: Maker
+) -> None:
+    deaf = await never_reads(server)
     async with client.ws_connect("/api/stream") as quick:
         await hear(quick)
         assert len(server.hub.clients) == 2
@@ -151,7 +156,7 @@ async def test_a_slow_client_is_dropped_and_the_others_hear_all(
 
         assert server.hub.dropped == 1
         assert len(server.hub.clients) == 1
-    writer.close()
+    deaf.close()
 
 
 async def test_a_closed_page_is_forgotten(server: WebServer, client: aiohttp.ClientSession) -> None:
@@ -173,6 +178,16 @@ async def test_stop_says_goodbye(server: WebServer, client: aiohttp.ClientSessio
 
     assert message.type is aiohttp.WSMsgType.CLOSE
     assert message.data == aiohttp.WSCloseCode.GOING_AWAY
+
+
+async def test_stop_does_not_wait_for_the_deaf(server: WebServer) -> None:
+    deaf = await never_reads(server)
+
+    async with asyncio.timeout(3 * STOP_S):
+        await server.stop()
+
+    assert not server.hub.clients
+    deaf.close()
 
 
 def test_history_is_bounded_and_keeps_the_whole_run(maker: Maker) -> None:

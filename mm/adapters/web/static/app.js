@@ -1,9 +1,10 @@
 // The live page: one websocket in, one state out. Says so when what it shows is old.
 
-import { PriceChart, Trends } from "./charts.js";
 import { wireCommands } from "./control.js";
 import { byId, text } from "./dom.js";
 import { clearEvents, priceDecimals, showEvents, showState } from "./panels.js";
+import { PriceChart } from "./price_chart.js";
+import { Trends } from "./trends.js";
 
 const SILENT_MS = 2000;
 const BOOK_OLD_S = 5;

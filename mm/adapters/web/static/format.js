@@ -32,10 +32,10 @@ export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("e
 
 export const decimalsOf = (text) => (String(text).split(".")[1] ?? "").length;
 
-// A venue's price with the digits that mean something: "63921.0" is 63,921.
-export function price(text) {
+// The digits of a venue's price that mean something: none of "63921.0".
+export function priceDigits(text) {
   const digits = String(text);
-  return number(text, decimalsOf(digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits));
+  return decimalsOf(digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits);
 }
 
 export function dollars(value, decimals = 2) {

@@ -1,9 +1,10 @@
 // From the state to words and numbers; nothing here keeps any of its own.
 
 import { byId, node, shape, table, text } from "./dom.js";
-import { clock, decimalsOf, dollars, duration, NS, number, price, signed, significant } from "./format.js";
+import { clock, decimalsOf, dollars, duration, NS, number, priceDigits, signed, significant } from "./format.js";
 
 const EVENTS = 80;
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function showState({ view, health, ready, reason, version }) {
   footer(health, version);
@@ -169,12 +170,13 @@ function uptime(side) {
 function orders({ orders: open, market }) {
   text("order-count", open.length ? `${open.length} resting` : "none");
   const ladder = (side) => open.filter((o) => o.side === side).sort((a, b) => Number(b.price) - Number(a.price));
+  const digits = Math.max(0, ...open.map((o) => priceDigits(o.price)));
   const row = (o) => ({
     kind: o.side,
     test: `order-${o.side}-${o.level}`,
     cells: [
       [`${o.side} ${o.level}`, "side"],
-      price(o.price),
+      number(o.price, digits),
       o.remaining,
       number(o.depth_bps, 1),
       duration(o.age_s),
@@ -206,7 +208,7 @@ function line(ts, kind, test, headline, detail) {
 function fillLine(fill) {
   const side = fill.side > 0 ? "bid" : "ask";
   const verb = fill.side > 0 ? "▲ bought" : "▼ sold";
-  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${price(fill.price)}`, fill.quote ? "" : "not a quote of ours: taker, foreign or flatten");
+  return line(fill.ts, side, "fill", `${verb} ${fill.size} at ${number(fill.price, priceDigits(fill.price))}`, fill.quote ? "" : "not a quote of ours: taker, foreign or flatten");
 }
 
 function noteLine(note) {
@@ -230,6 +232,7 @@ function footer(health, version) {
     `reconnects ${health.reconnects}`,
     `loop lag ${number(1000 * health.loop_lag_s, 1)} ms`,
   ];
+  parts.push(`times in ${ZONE}`);
   if (health.journal_dropped) parts.push(`journal dropped ${health.journal_dropped}`);
   text("footer", parts.join("  ·  "));
 }
