@@ -31,7 +31,7 @@ class Cadence(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """Per IP address, as the venue has them."""
 
-    connections: int = 100
+    connections: int = 10
     connections_per_min: int = 30
     subscriptions: int = 1000
     users: int = 15
