@@ -7,7 +7,7 @@ from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.model.actions import Step
 from mm.model.events import Event, Fill, Tick
-from mm.model.units import BPS, NS_PER_MS, NS_PER_S, Ns
+from mm.model.units import BPS, NS_PER_MS, NS_PER_S, Ns, Side
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset, truth
 
@@ -59,6 +59,13 @@ class Milestones:
         self.calibrated: Ns | None = None
         self.fills = 0
         self.volume_usd = 0.0
+        self.blocked_before_s: float | None = None
+        """Time until the first quote."""
+
+    def blocked_s(self) -> float:
+        """Of the side that was blocked longer."""
+        spent = self._engine.state.presence.blocked_s
+        return max(sum(reasons.values()) for reasons in spent.values())
 
     def record(self, event: Event, step: Step) -> None:
         if isinstance(event, Fill):
@@ -67,6 +74,8 @@ class Milestones:
             if self.first_fill is None:
                 self.first_fill = event.ts
         elif isinstance(event, Tick):
+            if self.blocked_before_s is None and self._engine.state.presence.quoted_s[Side.BID]:
+                self.blocked_before_s = self.blocked_s()
             components = self._engine.learning.components
             if self.measured20 is None and components.adverse.measured >= TARGET_ARRIVALS:
                 self.measured20 = event.ts
@@ -113,9 +122,8 @@ def _outcome(job: Job, engine: Engine, milestones: Milestones) -> Outcome:
     def restricted(ts: Ns | None) -> float:
         return horizon_s if ts is None else (ts - START_MS * NS_PER_MS) / NS_PER_S
 
-    presence = engine.state.presence
-    quoted = min(presence.quoted_s.values())
-    blocked = max(sum(spent.values()) for spent in presence.blocked_s.values())
+    quoted = min(engine.state.presence.quoted_s.values())
+    blocked = milestones.blocked_s() - (milestones.blocked_before_s or 0.0)
     return Outcome(
         job=job,
         first_fill_s=restricted(milestones.first_fill),
