@@ -19,16 +19,16 @@ class Outlet:
         self._pending: list[Event | None] = []
         self._latest: dict[type, int] = {}
         self._due: asyncio.Handle | None = None
-        self._broken: asyncio.Future[None] | None = None
+        self._broken = asyncio.Event()
         self.conflated = 0
+        self.failure: Exception | None = None
+        """What `emit` raised. Nothing is handed over after that: its state is not to be trusted."""
 
     async def watch(self) -> None:
         """Never ends, unless `emit` raises: then with its exception, for the caller to die of."""
-        self._broken = asyncio.get_running_loop().create_future()
-        try:
-            await self._broken
-        finally:
-            self._broken = None
+        await self._broken.wait()
+        if self.failure is not None:
+            raise self.failure
 
     def put(self, event: Event) -> None:
         if isinstance(event, Book | Bbo):
@@ -51,12 +51,11 @@ class Outlet:
         self._latest.clear()
         try:
             for event in pending:
-                if event is not None:
+                if event is not None and self.failure is None:
                     self._emit(event)
-        except Exception as error:
-            if self._broken is None or self._broken.done():
-                raise
-            self._broken.set_exception(error)  # called from the loop: nobody else would hear
+        except Exception as error:  # noqa: BLE001 - whatever it is: `watch` raises it
+            self.failure = error
+            self._broken.set()
 
     def _supersede(self, kind: type) -> None:
         at = self._latest.get(kind)

@@ -12,6 +12,7 @@ from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.posts import Posts
 from mm.adapters.hyperliquid.settings import Hooks
 from mm.adapters.hyperliquid.stream import Stream
+from mm.model.actions import Severity
 from mm.model.units import Ns
 
 UserFrame: TypeAlias = wire.FillsFrame | wire.OrdersFrame | wire.FundingsFrame
@@ -48,6 +49,7 @@ class Router:
         self._record = hooks.frame
         self._held: list[tuple[UserFrame, Ns]] | None = None
         self._now: Ns = 0
+        self._noted = 0
         self._handlers: dict[type, Callable[[Any, Ns], None]] = {
             wire.BookFrame: lambda frame, ts: outlet.put_all(inbox.book(frame.data, ts)),
             wire.BboFrame: lambda frame, ts: outlet.put_all(inbox.bbo(frame.data, ts)),
@@ -68,6 +70,7 @@ class Router:
         self._now = ts
         frame = self.decoder.decode(text)
         if frame is None:
+            self._note_unparsed()
             return
         stream = STREAM_OF.get(type(frame))
         if stream is not None:
@@ -111,6 +114,16 @@ class Router:
                     self.wake()
             case wire.FundingsFrame(data=data):
                 self._outlet.put_all(self._inbox.fundings(data.fundings, ts))
+
+    def _note_unparsed(self) -> None:
+        """Of the first, the tenth, the hundredth: a venue that changed its protocol is noisy."""
+        count = self.decoder.unparsed
+        if count > self._noted and count in (1, 10, 100, 1000, 10_000):
+            self._noted = count
+            sample = self.decoder.samples[-1]
+            self._health.note(
+                Severity.WARNING, "link", "frames do not parse", count=count, sample=sample
+            )
 
     def _error(self, words: str) -> None:
         self._health.venue_errors[words.split(":")[0][:60]] += 1

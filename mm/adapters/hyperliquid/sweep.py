@@ -1,6 +1,7 @@
 """The way out: cancel all that is ours, look again, and say what still rests."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -32,29 +33,35 @@ class Sweeper:
         self._budget = budget
         self._outlet = outlet
         self._running = asyncio.Lock()
+        self._left: int | None = None
+        """Orders in the latest listing; None before the first."""
+        self._trouble = ""
 
     async def sweep(self, reconciler: Reconciler, within_s: float) -> int:
         """How many of our orders still rest; VenueError where the venue would not even say."""
         async with self._running:
-            loop = asyncio.get_running_loop()
-            start = loop.time()
-            trouble = "no answer"
-            left: int | None = None
-            pause_s = FIRST_PAUSE_S
-            while True:
-                try:
-                    left = await self._round(reconciler)
-                except RestError as error:
-                    trouble = str(error)
-                elapsed = loop.time() - start
-                quiet = elapsed > IN_FLIGHT_S or not (self._own.any_in_flight or self._own.doubts)
-                if (left == 0 and quiet) or elapsed >= within_s:
-                    break
-                await asyncio.sleep(pause_s)
-                pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
-            if left is None:
-                raise VenueError(f"cannot verify that no order rests: {trouble}")
-            return left
+            self._left, self._trouble = None, "no answer"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._until_none(reconciler)
+            if self._left is None:
+                raise VenueError(f"cannot verify that no order rests: {self._trouble}")
+            return self._left
+
+    async def _until_none(self, reconciler: Reconciler) -> None:
+        """Rounds until a listing is empty and nothing can be on its way to the book any more."""
+        loop = asyncio.get_running_loop()
+        start, pause_s = loop.time(), FIRST_PAUSE_S
+        while True:
+            try:
+                self._left = await self._round(reconciler)
+            except RestError as error:
+                self._trouble = str(error)
+            under_way = self._own.any_in_flight or bool(self._own.doubts)
+            if self._left == 0 and not (under_way and loop.time() - start < IN_FLIGHT_S):
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
 
     async def _round(self, reconciler: Reconciler) -> int:
         """List and cancel; how many were listed."""

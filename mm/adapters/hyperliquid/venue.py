@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from mm.adapters.hyperliquid import encode
 from mm.adapters.hyperliquid.bootstrap import bootstrap
@@ -42,6 +43,8 @@ from mm.model.units import NS_PER_MS, Ns
 SPARE_WEIGHT = 300
 """Polls wait while less than this is left of the minute's request weight: orders come first."""
 FEES_PERIOD_S = 3600.0
+CLEAR_S = 0.5
+SKEW_NOTED_MS = 2000
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 
 
@@ -81,6 +84,7 @@ class HyperliquidVenue:
         self._remembered = False
         self._swept = False
         self._up = False
+        self._failing: set[str] = set()
         self._doubtful = asyncio.Event()
         self._sweep_due = asyncio.Event()
         verdicts.wake = self.router.wake = self._doubtful.set
@@ -98,6 +102,9 @@ class HyperliquidVenue:
             boot = await bootstrap(self._seat, self._rest)
         self._boot = boot
         self.budget.sync(boot.actions_used, boot.actions_cap)
+        if abs(boot.skew_ms) > SKEW_NOTED_MS:
+            text = "clock differs from the venue's: set it, or orders may expire unsent"
+            self.health.note(Severity.WARNING, "link", text, skew_ms=boot.skew_ms)
         if not self._remembered:
             self._inbox.remember((), boot.venue_ms, boot.venue_ms)
         return boot
@@ -159,7 +166,9 @@ class HyperliquidVenue:
         async with self._rest:
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s)
             if left == 0:
-                await self.dead_man.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLEAR_S):
+                        await self.dead_man.clear()
         self.outlet.flush()
         return left
 
@@ -176,9 +185,9 @@ class HyperliquidVenue:
         await self.stream.subscribe(*MARKET_CHANNELS)
         await self._reconciler.audit()
         self.router.release()
+        self._tell_costs()
         self._up = True
         self.outlet.put(Link(ts=self._seat.now(), up=True, reason="connected"))
-        self._tell_costs()
         self._doubtful.set()
         await self._when_up(self._arm)()
 
@@ -211,10 +220,15 @@ class HyperliquidVenue:
         async def guarded() -> None:
             if not self._up or self.meter.spare < SPARE_WEIGHT:
                 return
+            name = getattr(act, "__name__", "poll").strip("_")
             try:
                 await act()
-            except (RestError, LinkLostError):
+                self._failing.discard(name)
+            except (RestError, LinkLostError) as error:
                 self.health.failed_polls += 1
+                if name not in self._failing:  # once for each spell of failures
+                    self._failing.add(name)
+                    self.health.note(Severity.WARNING, "link", f"{name} failed", reason=str(error))
 
         return guarded
 

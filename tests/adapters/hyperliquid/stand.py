@@ -22,6 +22,7 @@ from mm.sim.scripted import calm_market
 ME = Signer("0x" + "11" * 32)
 OTHER = "0x" + "b0" * 20
 PREFIX = "6d6d"
+QUICK = Cadence(pump_s=0.005, fast_book_s=0.1, context_s=0.2)
 T = TypeVar("T", bound=Event)
 
 
@@ -77,8 +78,9 @@ class Probe:
 class Stand:
     """One exchange, one server. `faults`: what to do with the next replies (None: lose it)."""
 
-    def __init__(self) -> None:
+    def __init__(self, cadence: Cadence) -> None:
         self.clock = WallClock()
+        self._cadence = cadence
         self.faults: deque[float | None] = deque()
         start_ms = self.clock.now() // NS_PER_MS
         self.exchange = Exchange(
@@ -90,8 +92,7 @@ class Stand:
         self.server = self._server(0)
 
     def _server(self, port: int) -> HyperliquidServer:
-        cadence = Cadence(pump_s=0.005, fast_book_s=0.1, context_s=0.2)
-        options = Options(port=port, cadence=cadence, on_reply=self._on_reply)
+        options = Options(port=port, cadence=self._cadence, on_reply=self._on_reply)
         return HyperliquidServer(self.exchange, self.clock, options)
 
     def _on_reply(self) -> float | None:
@@ -161,8 +162,8 @@ async def until(condition: Callable[[], object], within_s: float = 10.0) -> None
 
 
 @asynccontextmanager
-async def stand() -> AsyncIterator[Stand]:
-    found = Stand()
+async def stand(cadence: Cadence = QUICK) -> AsyncIterator[Stand]:
+    found = Stand(cadence)
     await found.server.start()
     try:
         yield found

@@ -1,0 +1,102 @@
+"""The connection's watch: pings, silence, patience; and a consumer that breaks."""
+
+import asyncio
+import time
+
+import pytest
+
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.server import Cadence
+from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
+from mm.adapters.hyperliquid.stream import Stream
+from mm.adapters.hyperliquid.venue import HyperliquidVenue
+from mm.model.events import Bbo, Book, Event, OrderOpened
+from tests.adapters.hyperliquid.stand import ME, PREFIX, WallClock, bid, live, stand
+
+MUTE = Cadence(pump_s=0.005, fast_book_s=3600.0, context_s=3600.0)
+ALMOST_MUTE = Cadence(pump_s=0.005, fast_book_s=3600.0, context_s=0.1)
+
+
+def pongs(frames: list[tuple[int, str]]) -> int:
+    return sum('"pong"' in text for _, text in frames)
+
+
+async def test_a_quiet_but_living_connection_is_pinged_and_kept() -> None:
+    async with stand(MUTE) as at:
+        changes = {"book_stale_s": 0.2, "full_book_poll_s": 3600.0}
+        async with live(at, **changes) as (_, probe):
+            await probe.until(lambda: pongs(probe.frames) >= 5)
+            assert probe.links == [True]
+
+
+async def test_a_silent_stream_is_subscribed_again_and_no_other() -> None:
+    async with stand(ALMOST_MUTE) as at:
+        changes = {"book_stale_s": 0.2, "full_book_poll_s": 3600.0}
+        async with live(at, **changes) as (venue, probe):
+            await probe.until(lambda: len(probe.of(Book)) >= 3)
+            assert venue.health.resubscribes >= 2
+            assert not venue.health.venue_errors
+            assert probe.links == [True]
+            (connection,) = at.server.connections
+            assert len(connection.subscriptions) >= 6
+            await probe.until(lambda: len(probe.of(Bbo)) >= 2)  # patience for the touch is longer
+
+
+async def test_feed_ages_name_the_streams() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        await probe.until(
+            lambda: {"book", "bbo", "reference", "user"} <= set(venue.health.feed_age_s())
+        )
+        assert all(0.0 <= age < 10.0 for age in venue.health.feed_age_s().values())
+
+
+async def test_backoff_doubles_jitters_and_is_bounded() -> None:
+    settings = VenueSettings(network="testnet", coin="BTC", reconnect_max_s=30.0)
+    clock = WallClock()
+    stream = Stream(settings, ME.address, clock, Health(clock, NO_HOOKS), Mute())
+    for attempt in range(40):
+        waits = [stream.backoff(attempt) for _ in range(50)]
+        ceiling = min(30.0, 0.25 * 2.0**attempt)
+        assert all(ceiling / 2 <= wait <= ceiling for wait in waits)
+        assert len(set(waits)) > 1
+    lowest = [min(30.0, 0.25 * 2.0**attempt) / 2 for attempt in range(1, 31)]
+    assert sum(lowest) > 60.0, "thirty failing connections take more than a minute"
+
+
+class Mute:
+    async def on_connected(self) -> None: ...
+    def on_frame(self, text: str, ts: int) -> None: ...
+    def on_lost(self, reason: str) -> None: ...
+
+
+async def test_a_consumer_that_breaks_ends_run_and_orders_can_still_be_cancelled() -> None:
+    async with stand() as at:
+
+        def emit(event: Event) -> None:
+            if isinstance(event, OrderOpened):
+                raise RuntimeError("the engine is broken")
+
+        venue = HyperliquidVenue(at.settings(), ME, at.clock, emit, PREFIX)
+        run = asyncio.create_task(venue.run())
+        venue.send([bid(1)])
+        async with asyncio.timeout(10):
+            while not at.resting():
+                venue.send([bid(1)])
+                await asyncio.sleep(0.02)
+            with pytest.raises(RuntimeError, match="engine is broken"):
+                await run
+        assert await venue.cancel_all() == 0
+        assert at.resting() == {}
+
+
+async def test_frames_that_do_not_parse_are_noted_and_survived() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        ts = time.time_ns()
+        for _ in range(12):
+            venue.on_frame('{"channel":"userFills","data":{"fills":7}}', ts)
+        venue.on_frame('{"channel":"brandNew","data":{}}', ts)
+        noted = [note for note in probe.notes if note.text == "frames do not parse"]
+        assert [note.data["count"] for note in noted] == [1, 10]
+        assert venue.router.decoder.unparsed == 12
+        assert dict(venue.router.decoder.unknown) == {"brandNew": 1}
+        assert probe.links == [True]
