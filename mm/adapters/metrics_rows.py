@@ -8,6 +8,7 @@ from mm.model.view import (
     CalibrationView,
     HealthView,
     MarketView,
+    OrderView,
     PnlView,
     PositionView,
     SafetyView,
@@ -17,6 +18,9 @@ from mm.model.view import (
 
 Row: TypeAlias = tuple[str, tuple[str, ...], float]
 """Metric name, label values after `instrument`, value."""
+
+GONE = ("lingering", "closed")
+"""States of an order that the venue has taken off the book and the engine still remembers."""
 
 STATES = ("starting", "quoting", "withdrawn", "paused", "halted")
 
@@ -40,16 +44,20 @@ def calibration_rows(c: CalibrationView) -> Iterator[Row]:
 def view_rows(view: View) -> Iterator[Row]:
     """All of a view but its calibration."""
     yield from market_rows(view.market)
+    orders = resting(view.orders)
     for side in (view.bid, view.ask):
         yield from side_rows(side)
-        resting = [order for order in view.orders if order.side == side.side]
-        yield "mm_open_orders", (side.side,), len(resting)
-    for order in view.orders:
+        yield "mm_open_orders", (side.side,), sum(order.side == side.side for order in orders)
+    for order in orders:
         if order.depth_bps is not None:
             yield "mm_quote_depth_bps", (order.side, str(order.level)), order.depth_bps
     yield from position_rows(view.position)
     yield from pnl_rows(view.pnl)
     yield from safety_rows(view.safety)
+
+
+def resting(orders: tuple[OrderView, ...]) -> list[OrderView]:
+    return [order for order in orders if order.state not in GONE]
 
 
 def _present(name: str, value: float | None, *labels: str) -> Iterator[Row]:

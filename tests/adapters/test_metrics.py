@@ -248,6 +248,15 @@ def test_what_is_gone_has_no_series(full: Metrics) -> None:
     assert value(full, "mm_kappa_per_bps") is None
 
 
+@pytest.mark.parametrize("state", ["closed", "lingering"])
+def test_an_order_that_is_off_the_book_is_not_counted(full: Metrics, state: str) -> None:
+    gone = replace(ORDER, cloid="0x6d6d02", level=2, state=state)
+    full.update(replace(VIEW, orders=(ORDER, gone)), HEALTH)
+
+    assert value(full, "mm_open_orders", side="bid") == 1
+    assert value(full, "mm_quote_depth_bps", side="bid", level="2") is None
+
+
 def test_before_the_first_view_only_health_is_shown(metrics: Metrics) -> None:
     metrics.update(None, HEALTH)
 

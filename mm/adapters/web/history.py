@@ -4,6 +4,7 @@ from collections import deque
 
 from msgspec import Struct
 
+from mm.adapters.metrics_rows import resting
 from mm.model.actions import Note
 from mm.model.estimate import Estimate
 from mm.model.events import Fill
@@ -66,14 +67,14 @@ class History:
 
 
 def point(view: View) -> Point:
-    market = view.market
+    market, orders = view.market, resting(view.orders)
     return Point(
         seconds(view.ts),
         market.fair,
         market.bid,
         market.ask,
-        _levels(view.orders, "bid"),
-        _levels(view.orders, "ask"),
+        _levels(orders, "bid"),
+        _levels(orders, "ask"),
     )
 
 
@@ -94,6 +95,6 @@ def _bounds(estimate: Estimate | None) -> tuple[float, float, float] | None:
     return None if estimate is None else (estimate.low, estimate.value, estimate.high)
 
 
-def _levels(orders: tuple[OrderView, ...], side: str) -> tuple[float | None, ...]:
+def _levels(orders: list[OrderView], side: str) -> tuple[float | None, ...]:
     prices = {order.level: float(order.price) for order in orders if order.side == side}
     return tuple(prices.get(level) for level in range(1, max(prices, default=0) + 1))

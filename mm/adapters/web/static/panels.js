@@ -4,6 +4,7 @@ import { byId, node, shape, table, text } from "./dom.js";
 import { clock, decimalsOf, dollars, duration, NS, number, priceDigits, signed, significant } from "./format.js";
 
 const EVENTS = 80;
+const GONE = ["lingering", "closed"]; // off the book, and remembered for a late fill
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function showState({ view, health, ready, reason, version }) {
@@ -167,7 +168,8 @@ function uptime(side) {
   return total > 0 ? `${number((100 * side.quoted_s) / total, 1)} %` : "–";
 }
 
-function orders({ orders: open, market }) {
+function orders({ orders: known, market }) {
+  const open = known.filter((o) => !GONE.includes(o.state));
   text("order-count", open.length ? `${open.length} resting` : "none");
   const ladder = (side) => open.filter((o) => o.side === side).sort((a, b) => Number(b.price) - Number(a.price));
   const digits = Math.max(0, ...open.map((o) => priceDigits(o.price)));
