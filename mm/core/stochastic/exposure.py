@@ -3,7 +3,7 @@
 from mm.model.units import BPS, NS_PER_S, Ns, Side
 
 Pairs = tuple[list[float], list[float]]
-"""Depths in bps (>= 0) and spans in seconds; a negative span takes exposure away."""
+"""Depths in bps (>= 0) and spans in seconds."""
 
 
 class Exposure:
@@ -14,7 +14,7 @@ class Exposure:
     its exposure is e^(-κ·touch) - e^(-κ·δ₁), nothing while we are at the touch or inside.
     """
 
-    __slots__ = ("_ask", "_bid", "_fair", "_own", "_public", "_touch", "_ts")
+    __slots__ = ("_ask", "_behind", "_bid", "_fair", "_leading", "_touch", "_touches", "_ts")
 
     def __init__(self) -> None:
         self._ts: Ns = 0
@@ -22,8 +22,9 @@ class Exposure:
         self._touch = 0.0
         self._bid: float | None = None
         self._ask: float | None = None
-        self._own: Pairs = ([], [])
-        self._public: Pairs = ([], [])
+        self._leading: Pairs = ([], [])
+        self._behind: Pairs = ([], [])
+        self._touches: Pairs = ([], [])
 
     def set_fair(self, ts: Ns, fair: float | None, half_spread_bps: float) -> None:
         """None: the fair price is unknown from here on; no depth can be measured."""
@@ -54,19 +55,22 @@ class Exposure:
     def _segment(self, depth: float | None, span: float) -> None:
         touch = self._touch
         if depth is not None:
-            depth = max(depth, 0.0)
-            self._own[0].append(depth)
-            self._own[1].append(span)
+            pairs = self._behind if depth > touch else self._leading
+            pairs[0].append(max(depth, 0.0))
+            pairs[1].append(span)
             if depth <= touch:
                 return
-            self._public[0].append(depth)
-            self._public[1].append(-span)
-        self._public[0].append(touch)
-        self._public[1].append(span)
+        depths, spans = self._touches
+        if depths and depths[-1] == touch:
+            spans[-1] += span
+        else:
+            depths.append(touch)
+            spans.append(span)
 
-    def take(self, ts: Ns) -> tuple[Pairs, Pairs]:
-        """Own and public pairs up to `ts`, handed over once."""
+    def take(self, ts: Ns) -> tuple[Pairs, Pairs, Pairs]:
+        """Up to `ts`, handed over once: our closest quote at the foreign touch or inside it, our
+        closest quote behind it, and the touch itself while we are not leading."""
         self.advance(ts)
-        own, public = self._own, self._public
-        self._own, self._public = ([], []), ([], [])
-        return own, public
+        taken = self._leading, self._behind, self._touches
+        self._leading, self._behind, self._touches = ([], []), ([], []), ([], [])
+        return taken

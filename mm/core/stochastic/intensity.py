@@ -17,6 +17,7 @@ ZOOM_BELOW = 1.5
 ZOOM_CELLS = 8
 """Cells on either side of the peak that are looked at then: more than five sd."""
 ZOOM = 8
+INSIDE = np.arange(2 * ZOOM_CELLS * ZOOM)
 S = np.arange(ZOOM) / ZOOM
 CUBIC = (
     -S * (S - 1) * (S - 2) / 6,
@@ -35,6 +36,8 @@ def grid(centre: float) -> Vector:
 
 def exposure_integral(kappa: Vector, depths: list[float], spans_s: list[float]) -> Vector:
     """S_k = Σ_i dt_i·e^(-κ_k·δ_i): seconds of exposure, discounted to depth 0."""
+    if not depths:
+        return np.zeros(POINTS)
     decayed = np.exp(np.multiply.outer(-kappa, np.array(depths)))
     total: Vector = np.add.reduce(decayed * np.array(spans_s), axis=1)
     return total
@@ -71,20 +74,35 @@ class Evidence:
 
 
 class Posterior:
-    """Weights over ln κ, and A | κ ~ Gamma(`shape`, `rate`)."""
+    """Weights over ln κ, and A | κ ~ Gamma(`shape`, e^`log_rate`)."""
 
-    __slots__ = ("kappa", "log_kappa", "mean_log", "rate", "sd_log", "shape", "weights")
+    __slots__ = ("_kappa", "log_kappa", "log_rate", "mean_log", "sd_log", "shape", "weights")
 
-    def __init__(self, log_kappa: Vector, log_density: Vector, shape: float, rate: Vector) -> None:
+    def __init__(
+        self, log_kappa: Vector, log_density: Vector, shape: float, log_rate: Vector
+    ) -> None:
         density = np.exp(log_density - np.maximum.reduce(log_density))
-        self.weights: Vector = density / np.add.reduce(density)
+        weights: Vector = density / np.add.reduce(density)
+        self.weights = weights
         self.log_kappa = log_kappa
-        self.kappa: Vector = np.exp(log_kappa)
+        self.log_rate = log_rate
         self.shape = shape
-        self.rate = rate
-        self.mean_log = float(np.add.reduce(self.weights * log_kappa))
-        variance = float(np.add.reduce(self.weights * (log_kappa - self.mean_log) ** 2))
-        self.sd_log = math.sqrt(variance)
+        self.mean_log = float(np.add.reduce(weights * log_kappa))
+        variance = np.add.reduce(weights * np.square(log_kappa - self.mean_log))
+        self.sd_log = math.sqrt(float(variance))
+        self._kappa: Vector | None = None
+
+    @property
+    def kappa(self) -> Vector:
+        if self._kappa is None:
+            self._kappa = np.exp(self.log_kappa)
+        return self._kappa
+
+    @property
+    def weighted_arrival(self) -> Vector:
+        """p(κ)·E[A | κ]."""
+        weighted: Vector = self.weights * (self.shape * np.exp(-self.log_rate))
+        return weighted
 
     @property
     def step(self) -> float:
@@ -102,7 +120,7 @@ class Posterior:
 
     def rate_at(self, log_kappa: float) -> float:
         """The Gamma rate at any κ, log-linear between grid points."""
-        return math.exp(float(np.interp(log_kappa, self.log_kappa, np.log(self.rate))))
+        return math.exp(float(np.interp(log_kappa, self.log_kappa, self.log_rate)))
 
     def kappa_quantile(self, probability: float) -> float:
         """Linear inside a cell of the cumulative weights; a point's cell is centred on it."""
@@ -118,7 +136,7 @@ class Posterior:
     def arrival_quantiles(self, *probabilities: float) -> list[float]:
         """Of the marginal of A: a mixture of Gammas, each by Wilson and Hilferty's cube root."""
         a = self.shape
-        log_rate = np.log(self.rate)
+        log_rate = self.log_rate
         middle = float(np.add.reduce(self.weights * log_rate))
         variance = float(np.add.reduce(self.weights * (log_rate - middle) ** 2))
         centre = math.log(a) - 0.5 / a - 1.0 / (12.0 * a * a) - middle
@@ -131,16 +149,15 @@ class Posterior:
 
     def expected_rate(self, depth: float) -> float:
         """E[A·e^(-κ·max(δ,0))], arrivals per second on one side."""
-        mean_arrival = self.shape / self.rate
-        reached = np.exp(-self.kappa * max(depth, 0.0))
-        return float(np.add.reduce(self.weights * mean_arrival * reached))
+        reached = np.exp(self.kappa * -max(depth, 0.0))
+        return float(np.add.reduce(self.weighted_arrival * reached))
 
     def depth_for_rate(self, per_s: float) -> float:
         """δ* >= 0 at which one side's expected rate is `per_s`; 0 where it is less even there.
 
         ln rate is convex and falls in δ, so Newton from 0 approaches from the left.
         """
-        base = self.weights * (self.shape / self.rate)
+        base = self.weighted_arrival
         depth = 0.0
         for _ in range(60):
             terms = base * np.exp(-self.kappa * depth)
@@ -155,27 +172,27 @@ class Posterior:
 def posterior(
     log_kappa: Vector, own: Evidence, public: Evidence, weight: float, b0: float
 ) -> Posterior:
-    """ln p(κ_k) = ln prior_k + G_k - (a0+N)·ln(b0+S_k), public evidence tempered by `weight`."""
+    """ln p(κ_k) = ln prior_k + G_k - (a0+N)·ln(b0+S_k), public evidence tempered by `weight`.
+
+    A posterior narrower than the grid resolves is interpolated around its peak: ln p and ln(b0+S)
+    are smooth in ln κ.
+    """
     shape = PRIOR_SHAPE + own.arrivals + weight * public.arrivals
-    rate = np.maximum(b0 + own.exposure + weight * public.exposure, 1e-9)
-    centre = 0.5 * (log_kappa[0] + log_kappa[-1])
-    log_prior = -0.5 * (log_kappa - centre) ** 2
-    log_density = log_prior + own.reach + weight * public.reach - shape * np.log(rate)
-    coarse = Posterior(log_kappa, log_density, shape, rate)
-    if coarse.sd_log >= ZOOM_BELOW * coarse.step:
+    exposure = own.exposure + weight * public.exposure
+    log_rate = np.log(np.maximum(exposure, 0.0) + b0)
+    half_width = 0.5 * float(log_kappa[-1] - log_kappa[0])
+    z = log_kappa - (float(log_kappa[0]) + half_width)
+    log_density = own.reach + weight * public.reach - shape * log_rate - 0.5 * np.square(z)
+    coarse = Posterior(log_kappa, log_density, shape, log_rate)
+    step = 2.0 * half_width / (POINTS - 1)
+    if coarse.sd_log >= ZOOM_BELOW * step:
         return coarse
-    return zoomed(log_kappa, log_density, shape, rate)
-
-
-def zoomed(log_kappa: Vector, log_density: Vector, shape: float, rate: Vector) -> Posterior:
-    """The same posterior on `ZOOM` points a cell around its peak: both functions are smooth."""
     peak = int(np.argmax(log_density))
     first = min(max(peak - ZOOM_CELLS, 1), POINTS - 2 - 2 * ZOOM_CELLS)
     cells = slice(first - 1, first + 2 * ZOOM_CELLS + 2)
-    fine = cubic(np.stack((log_density[cells], np.log(rate[cells]))))
-    step = (log_kappa[-1] - log_kappa[0]) / (POINTS - 1)
-    place = log_kappa[first] + step / ZOOM * np.arange(fine.shape[1])
-    return Posterior(place, fine[0], shape, np.exp(fine[1]))
+    fine = cubic(np.array((log_density[cells], log_rate[cells])))
+    place: Vector = float(log_kappa[first]) + step / ZOOM * INSIDE
+    return Posterior(place, fine[0], shape, fine[1])
 
 
 def cubic(values: Vector) -> Vector:

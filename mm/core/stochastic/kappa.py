@@ -105,7 +105,7 @@ class KappaEstimator:
     def flush(self, ts: Ns, fairs: Fairs, prices: Prices, touch_bps: float | None) -> None:
         """At each Tick: fade, then fold in the exposure and the arrivals settled since the last."""
         self._settle_prior(touch_bps)
-        own_pairs, public_pairs = self.exposure.take(ts)
+        leading, behind, touches = self.exposure.take(ts)
         taken = [
             found
             for a in self.arrivals.settled(ts)
@@ -119,9 +119,12 @@ class KappaEstimator:
         if self._kappa is None:
             return
         self._fade(ts)
-        fold(self._kappa, self._own, own_pairs, taken)
+        shared = exposure_integral(self._kappa, *behind)
+        alone = exposure_integral(self._kappa, *leading)
+        fold(self._kappa, self._own, shared + alone, taken)
         if self._public_seen:
-            fold(self._kappa, self._public, public_pairs, swept)
+            seen = exposure_integral(self._kappa, *touches) - shared
+            fold(self._kappa, self._public, seen, swept)
         self._public_seen = self._public_seen or bool(swept)
         if taken:
             self.total += len(taken)
@@ -238,12 +241,9 @@ class KappaEstimator:
         self._fade_by(max(age_s, 0.0) / 3600.0)
 
 
-def fold(
-    kappa: Vector, into: Evidence, pairs: tuple[list[float], list[float]], reaches: list[Reach]
-) -> None:
+def fold(kappa: Vector, into: Evidence, exposure: Vector, reaches: list[Reach]) -> None:
     """Add exposure and arrivals to one source's statistics."""
-    if pairs[0]:
-        into.exposure = into.exposure + exposure_integral(kappa, *pairs)
+    into.exposure = into.exposure + exposure
     if reaches:
         near, far = [r[0] for r in reaches], [r[1] for r in reaches]
         into.reach = into.reach + reach_log_likelihood(kappa, near, far)

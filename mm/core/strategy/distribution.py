@@ -3,20 +3,25 @@
 import math
 from collections.abc import Sequence
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-8
 
 
 def entropy(sizes: Sequence[float]) -> float:
     """Shannon entropy in nats of sizes taken as shares; 0 of nothing."""
     total = math.fsum(sizes)
-    parts = (size / total for size in sizes if size > 0)
-    return max(-math.fsum(p * math.log(p) for p in parts), 0.0)
+    h = 0.0
+    for size in sizes:
+        if size > 0:
+            p = size / total
+            h -= p * math.log(p)
+    return max(h, 0.0)
 
 
 def shares(utilities: Sequence[float], ratio: float) -> list[float]:
     """p = softmax(u/T), u scaled to [0,1], T such that H(p) = ratio·ln n.
 
-    Solved for β = 1/T: H falls in β from ln n. Equal utilities give equal shares.
+    Solved for β = 1/T by Newton inside a bracket: H falls in β from ln n, at first like
+    ln n - β²·Var(u)/2. Equal utilities give equal shares.
     """
     n = len(utilities)
     low, high = min(utilities), max(utilities)
@@ -24,30 +29,35 @@ def shares(utilities: Sequence[float], ratio: float) -> list[float]:
         return [1.0 / n] * n
     scaled = [(u - low) / (high - low) for u in utilities]
     target = ratio * math.log(n)
+    mean = math.fsum(scaled) / n
+    variance = math.fsum(u * u for u in scaled) / n - mean * mean
+    beta = math.sqrt(2.0 * (1.0 - ratio) * math.log(n) / variance)
     below, above = 0.0, math.inf
-    beta = 1.0
     for _ in range(80):
         p, gap, slope = _at(scaled, beta, target)
-        if abs(gap) <= TOLERANCE:
+        if abs(gap) <= TOLERANCE or beta > 1e6:
             return p
         below, above = (beta, above) if gap > 0 else (below, beta)
         step = beta - gap / slope if slope < 0 else math.inf
         fallback = 2.0 * beta if above == math.inf else 0.5 * (below + above)
         beta = step if below < step < above and step < 4.0 * beta else fallback
-        if beta > 1e6:
-            break
     return _at(scaled, beta, target)[0]
 
 
 def _at(scaled: list[float], beta: float, target: float) -> tuple[list[float], float, float]:
     """Shares at β, H - target, and dH/dβ = -β·Var_p(u)."""
-    weights = [math.exp(beta * (u - 1.0)) for u in scaled]
-    total = math.fsum(weights)
-    p = [w / total for w in weights]
-    mean = math.fsum(a * u for a, u in zip(p, scaled, strict=True))
-    spread = math.fsum(a * u * u for a, u in zip(p, scaled, strict=True)) - mean * mean
+    total = first = second = 0.0
+    weights = []
+    for u in scaled:
+        w = math.exp(beta * (u - 1.0))
+        weights.append(w)
+        total += w
+        first += w * u
+        second += w * u * u
+    mean = first / total
+    spread = second / total - mean * mean
     h = math.log(total) + beta * (1.0 - mean)
-    return p, h - target, -beta * spread
+    return [w / total for w in weights], h - target, -beta * spread
 
 
 def allocate(
@@ -72,20 +82,20 @@ def allocate(
 
 
 def _largest_remainder(wanted: Sequence[float], steps: int, minimum: Sequence[int]) -> list[int]:
-    free = set(range(len(wanted)))
-    while True:
-        left = steps - sum(minimum[i] for i in range(len(wanted)) if i not in free)
-        weight = math.fsum(wanted[i] for i in sorted(free))
-        exact = {i: left * wanted[i] / weight for i in sorted(free)} if weight > 0 else {}
-        low = [i for i, value in exact.items() if value < minimum[i]]
-        if not low:
-            break
-        free.difference_update(low)
-    sizes = list(minimum)
-    for i, value in exact.items():
-        sizes[i] = math.floor(value)
-    spare = steps - sum(sizes)
-    ranked = sorted(exact, key=lambda i: (-(exact[i] - math.floor(exact[i])), i))
-    for k in range(spare):
-        sizes[ranked[k % len(ranked)] if ranked else k % len(sizes)] += 1
+    """Levels that would fall below their minimum are pinned to it; the rest share what is left."""
+    count = range(len(wanted))
+    free = list(count)
+    exact = [steps * share for share in wanted]
+    while low := [i for i in free if exact[i] < minimum[i]]:
+        for i in low:
+            exact[i] = float(minimum[i])
+        free = [i for i in free if i not in low]
+        left = steps - math.fsum(exact[i] for i in count if i not in free)
+        weight = math.fsum(wanted[i] for i in free)
+        for i in free:
+            exact[i] = left * wanted[i] / weight
+    sizes = [max(math.floor(value), least) for value, least in zip(exact, minimum, strict=True)]
+    ranked = sorted(free or count, key=lambda i: (sizes[i] - exact[i], i))
+    for k in range(steps - sum(sizes)):
+        sizes[ranked[k % len(ranked)]] += 1
     return sizes
