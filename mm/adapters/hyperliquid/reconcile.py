@@ -15,6 +15,8 @@ from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.events import Account, RejectCode, Rejected, RequestKind
 from mm.model.units import NS_PER_MS, Ns
 
+MANY: Final = 10
+"""Doubts of which one listing (weight 20) settles most at less cost than a question each (2)."""
 NEVER_PLACED: Final = "never placed: unknown to the venue after it expired"
 
 
@@ -74,6 +76,11 @@ class Reconciler:
             found = (await self._rest.order_status(self._seat.account, cloid)).order
             if found is not None:
                 self._tell(cloid, found)
+        if len(self._own.doubts) > MANY:
+            for one in await self.listing():
+                known = self._own.doubts.get(one.cloid or "")
+                if known is not None and _executed(known, one.oid):
+                    self._opened(one.cloid or "", one.oid)
         for cloid, doubt in list(self._own.doubts.items()):
             await self._resolve(cloid, doubt)
 

@@ -42,6 +42,7 @@ from mm.model.units import NS_PER_MS, Ns
 
 SPARE_WEIGHT = 300
 """Polls wait while less than this is left of the minute's request weight: orders come first."""
+RESOLVE_WEIGHT = 100
 FEES_PERIOD_S = 3600.0
 CLEAR_S = 0.5
 SKEW_NOTED_MS = 2000
@@ -276,7 +277,8 @@ class HyperliquidVenue:
             delay_s = RESOLVE_FIRST_S
             while self.own.doubts or self.own.queries:
                 try:
-                    await self._reconciler.resolve()
+                    if self.meter.spare > RESOLVE_WEIGHT:
+                        await self._reconciler.resolve()
                 except RestError:
                     self.health.failed_polls += 1
                 await asyncio.sleep(delay_s)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import TypeVar
 
-from mm.adapters.hyperliquid.server import Cadence, HyperliquidServer, Options
+from mm.adapters.hyperliquid.server import Cadence, HyperliquidServer, Limits, Options
 from mm.adapters.hyperliquid.settings import Hooks, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
@@ -92,7 +92,8 @@ class Stand:
         self.server = self._server(0)
 
     def _server(self, port: int) -> HyperliquidServer:
-        options = Options(port=port, cadence=self._cadence, on_reply=self._on_reply)
+        limits = Limits(connections_per_min=1000, weight_per_min=100_000)
+        options = Options(port=port, cadence=self._cadence, limits=limits, on_reply=self._on_reply)
         return HyperliquidServer(self.exchange, self.clock, options)
 
     def _on_reply(self) -> float | None:
