@@ -1,8 +1,8 @@
 """From wire values to events: pure; the time of receipt is handed in."""
 
-import math
 from collections.abc import Iterable
 from decimal import Decimal
+from math import inf, isfinite
 
 from mm.adapters.hyperliquid import wire
 from mm.model.events import (
@@ -54,7 +54,7 @@ def trades(data: Iterable[wire.WireTrade], ts: Ns) -> Trades:
 def reference(data: wire.WireContext, ts: Ns) -> Reference | None:
     """None where a price is no positive number. The frame has no time of its own: `ts` it is."""
     ctx = data.ctx
-    if not (_positive(ctx.oracle_px) and _positive(ctx.mark_px) and math.isfinite(ctx.funding)):
+    if not (_positive(ctx.oracle_px) and _positive(ctx.mark_px) and isfinite(ctx.funding)):
         return None
     return Reference(
         ts=ts,
@@ -110,7 +110,7 @@ def usable_fill(data: wire.WireFill) -> bool:
 
 
 def _levels(levels: list[wire.Level]) -> Levels:
-    return tuple((one.px, one.sz) for one in levels if _positive(one.px) and _positive(one.sz))
+    return tuple([(one.px, one.sz) for one in levels if 0.0 < one.px < inf and 0.0 < one.sz < inf])
 
 
 def _touch(level: wire.Level | None) -> tuple[float, float] | None:
@@ -120,4 +120,4 @@ def _touch(level: wire.Level | None) -> tuple[float, float] | None:
 
 
 def _positive(value: float) -> bool:
-    return math.isfinite(value) and value > 0.0
+    return 0.0 < value < inf
