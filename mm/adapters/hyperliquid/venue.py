@@ -159,16 +159,17 @@ class HyperliquidVenue:
     async def cancel_all(self) -> int:
         """Cancel all our orders and look again, for up to `cancel_all_s`; how many still rest.
 
-        Raises VenueError where the venue would not even say.
+        Fills that were missed meanwhile are told. Raises VenueError where the venue would not even say.
         """
         if self._boot is None:
             await self.bootstrap()
         self._sender.drop_quotes("dropped: everything is being cancelled")
         async with self._rest:
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s)
-            if left == 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CLEAR_S):
+            with suppress(TimeoutError, RestError):
+                async with asyncio.timeout(CLEAR_S):
+                    await self._reconciler.back_fill()  # what traded while orders were leaving
+                    if left == 0:
                         await self.dead_man.clear()
         self.outlet.flush()
         return left
