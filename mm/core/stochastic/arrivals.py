@@ -1,10 +1,10 @@
 """One aggressive order is one observation: fills or prints of one side and venue time."""
 
-from collections.abc import Hashable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from msgspec import Struct
 
+from mm.core.stochastic.timeline import forget
 from mm.model.events import Fill, Levels, Trades
 from mm.model.units import NS_PER_S, Ns, Side, depth_bps
 
@@ -12,7 +12,6 @@ SETTLE_NS = NS_PER_S
 """Time for the other fills, prints and books of the same venue time to reach us."""
 REMEMBER_NS = 600 * NS_PER_S
 
-Key = TypeVar("Key", bound=Hashable)
 Reach = tuple[float, float]
 """The reach beyond S lies in [near, far), bps."""
 
@@ -118,12 +117,3 @@ def reach(side: Side, price: float, fair: float, beyond: Iterator[float]) -> Rea
     near = max(depth_bps(side, price, fair), 0.0)
     further = (depth_bps(side, p, fair) for p in beyond)
     return near, min((d for d in further if d > near + 1e-9), default=float("inf"))
-
-
-def forget(times: dict[Key, Ns], horizon: Ns) -> None:
-    """Drop the leading entries older than `horizon` (insertion is nearly in time order)."""
-    while times:
-        key = next(iter(times))
-        if times[key] >= horizon:
-            return
-        del times[key]

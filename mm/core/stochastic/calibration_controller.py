@@ -5,6 +5,7 @@ import math
 from msgspec import Struct
 
 from mm.core.settings import CalibrationSettings
+from mm.core.stochastic.timeline import forget
 from mm.model.actions import Note, Severity
 from mm.model.events import Fill
 from mm.model.units import BPS, NS_PER_S, Ns, nanoseconds
@@ -109,9 +110,8 @@ class CalibrationController:
         """Before each quote cycle. `fills_measured`: arrivals whose primary markout is complete."""
         self._ts = max(ts, self._ts)
         horizon = self._ts - self._window
-        for times in (self._orders, self._seen):
-            for key in [k for k, at in times.items() if at <= horizon]:
-                del times[key]
+        forget(self._orders, horizon + 1)
+        forget(self._seen, horizon + 1)
         if not self._settings.enable_calibration_fill_rate:
             return
         measured = min(1.0, fills_measured / MEASURED_ARRIVALS)

@@ -17,7 +17,7 @@ ZOOM_BELOW = 1.5
 ZOOM_CELLS = 8
 """Cells on either side of the peak that are looked at then: more than five sd."""
 ZOOM = 8
-INSIDE = np.arange(2 * ZOOM_CELLS * ZOOM)
+INSIDE: Vector = np.arange(2.0 * ZOOM_CELLS * ZOOM)
 S = np.arange(ZOOM) / ZOOM
 CUBIC = (
     -S * (S - 1) * (S - 2) / 6,

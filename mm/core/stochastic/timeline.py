@@ -1,11 +1,13 @@
 """What was in force when, by venue time: books and fills come in either order."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from mm.model.units import Ns
 
 Value = TypeVar("Value")
+Key = TypeVar("Key", bound=Hashable)
 
 SLACK = 512
 """Stale entries that may pile up before they are cut off: keeps `prune` O(1) amortised."""
@@ -50,3 +52,12 @@ class Timeline(Generic[Value]):
         if stale > SLACK:
             del self._times[:stale]
             del self._values[:stale]
+
+
+def forget(times: dict[Key, Ns], horizon: Ns) -> None:
+    """Drop the leading entries older than `horizon` (insertion is nearly in time order)."""
+    while times:
+        key = next(iter(times))
+        if times[key] >= horizon:
+            return
+        del times[key]
