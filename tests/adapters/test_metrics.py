@@ -1,5 +1,7 @@
 """The exposition: every metric of the table, from events and views, in a form that parses."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -38,6 +40,7 @@ from mm.model.view import (
     View,
 )
 
+PROMTOOL = shutil.which("promtool")
 PRICE, SIZE = Decimal(100), Decimal("0.5")
 
 MARKET = MarketView(
@@ -164,6 +167,16 @@ def test_everything_in_the_table_is_exported_and_nothing_else(full: Metrics) -> 
     table = {(s.name, str(s.kind), frozenset(s.labels)) for s in METRICS}
 
     assert set(names_of(full)) == table
+
+
+@pytest.mark.prometheus
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool, of Debian's prometheus package")
+def test_promtool_minds_only_the_name_that_the_seed_gave(full: Metrics) -> None:
+    command = [str(PROMTOOL), "check", "metrics"]
+    lint = subprocess.run(command, input=full.render(), capture_output=True, check=False)
+
+    complaints = lint.stderr.decode().splitlines()
+    assert [line.split()[0] for line in complaints] == ["mm_calibration_fill_count"]
 
 
 def test_names_and_labels_keep_to_the_convention() -> None:

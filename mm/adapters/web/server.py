@@ -1,6 +1,7 @@
 """The daemon's HTTP face: live page, metrics, health, state, its stream, and three commands."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -124,9 +125,8 @@ class WebServer:
         except OSError as error:
             await self._runner.cleanup()
             where = f"{self.options.host}:{self.options.port}"
-            raise WebError(
-                f"cannot listen on {where} ({error.strerror}): set web.port or web.host"
-            ) from error
+            why = os.strerror(error.errno).lower() if error.errno else error
+            raise WebError(f"cannot listen on {where}, {why}: set web.port or web.host") from error
         self.port = self._runner.addresses[0][1]
 
     async def run(self) -> None:

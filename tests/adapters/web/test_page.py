@@ -99,6 +99,7 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("label")).to_have_text("EMBEDDED")
     await expect(page.get_by_test_id("state")).to_have_text("quoting")
     await expect(page.get_by_test_id("fill-count")).to_have_text(str(len(maker.fills)))
+    await expect(page.get_by_test_id("progress")).to_have_attribute("aria-valuenow", "100")
     await expect(page.get_by_test_id("adverse").locator(".row")).to_have_count(6)
     await expect(page.get_by_test_id("orders").locator("tr")).to_have_count(2 * LEVELS + 1)
     await expect(page.get_by_test_id("pnl-spread")).to_contain_text(f"{maker.spread:+.2f}")
@@ -176,6 +177,16 @@ async def test_before_the_first_book_it_says_what_it_waits_for(
 
     await expect(page.get_by_test_id("reason")).to_have_text("waiting for the first book")
     await expect(page.get_by_test_id("state")).to_have_text("starting")
+
+
+async def test_what_is_older_than_the_chart_leaves_it(visit: Visit, maker: Maker) -> None:
+    chart = visit.page.get_by_test_id("price-chart")
+    assert int(await chart.get_attribute("data-fills") or 0) > 0
+
+    maker.ts += 1100 * 10**9
+
+    await expect(chart).to_have_attribute("data-fills", "0")
+    assert int(await chart.get_attribute("data-points") or 0) < 300
 
 
 async def test_a_view_that_knows_nothing_yet_is_no_error(visit: Visit, maker: Maker) -> None:

@@ -267,7 +267,9 @@ async def test_a_taken_port_is_one_clear_line(
 ) -> None:
     second = WebServer(maker, Metrics("BTC"), replace(options, port=server.port))
 
-    with pytest.raises(WebError, match=rf"127\.0\.0\.1:{server.port} .*set web\.port"):
+    with pytest.raises(
+        WebError, match=rf"127\.0\.0\.1:{server.port}, address already in use: set web\.port"
+    ):
         await second.start()
 
 

@@ -8,7 +8,7 @@ const GONE = ["lingering", "closed"]; // off the book, and remembered for a late
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function showState({ view, health, ready, reason, version }) {
-  footer(health, version);
+  footer(health, version, view?.safety.action_budget_left);
   const state = view?.safety.state ?? "starting";
   document.body.dataset.state = state;
   text("state", state);
@@ -22,7 +22,7 @@ export function showState({ view, health, ready, reason, version }) {
   const why = [...new Set([view.safety.halt_reason, ...view.safety.reasons])].filter(Boolean);
   text("reason", why.join(" · ") || (ready ? "" : reason));
   header(view);
-  calibration(view.calibration);
+  calibration(view.calibration, view.market.kappa_confidence);
   estimates(view.market);
   account(view);
   sides(view.bid, view.ask);
@@ -46,11 +46,17 @@ export function priceDecimals(fair) {
 
 // -- calibration --------------------------------------------------------------------------------
 
-function calibration(c) {
-  const percent = Math.round(100 * c.progress);
-  text("multiplier", `${Math.round(100 * c.multiplier)} %`);
+// Progress is half measured arrivals out of 20, half confidence in kappa out of 75 %.
+const HALF = { arrivals: 20, confidence: 0.75 };
+
+function calibration(c, confidence) {
+  const percent = whole(c.progress);
+  text("multiplier", `${whole(c.multiplier)} %`);
   text("progress-text", c.complete ? "calibrated" : `${percent} % calibrated`);
   text("eta", c.complete || c.eta_s === null ? "" : `about ${duration(c.eta_s)} to go`);
+  const arrivals = `${Math.min(c.measured_arrivals, HALF.arrivals)} of ${HALF.arrivals} arrivals measured`;
+  const sure = `κ confidence ${whole(confidence)} of ${whole(HALF.confidence)} %`;
+  text("halves", c.complete ? "" : `${arrivals}, ${sure}`);
   text("calibration-note", [`policy ${words(c.policy)}`, c.note].filter(Boolean).join(" · "));
   byId("hungry").hidden = !c.hungry;
   const bar = byId("progress");
@@ -64,6 +70,8 @@ function calibration(c) {
   text("cost", dollars(c.cost_usd));
 }
 
+const whole = (share) => Math.round(100 * share);
+
 // -- estimates ----------------------------------------------------------------------------------
 
 const interval = (e) => (e ? `${significant(e.value)}  [${significant(e.low)}, ${significant(e.high)}]` : "–");
@@ -73,7 +81,7 @@ function estimates(market) {
   text("arrival", interval(market.arrival));
   const sigma = market.sigma ? `σ ${significant(market.sigma.value)} bps/√s` : "σ –";
   const jumps = market.jump_ratio === null ? "" : `jumps ${number(market.jump_ratio)}×`;
-  text("sigma", [sigma, jumps, `confidence ${Math.round(100 * market.kappa_confidence)} %`].filter(Boolean).join(" · "));
+  text("sigma", [sigma, jumps, `confidence ${whole(market.kappa_confidence)} %`].filter(Boolean).join(" · "));
   forest(market.adverse);
 }
 
@@ -225,7 +233,7 @@ function short(value) {
 
 // -- health -------------------------------------------------------------------------------------
 
-function footer(health, version) {
+function footer(health, version, budget) {
   const feeds = Object.entries(health.feed_age_s).map(([stream, age]) => `${stream} ${duration(age)}`);
   const parts = [
     `mm ${version}`,
@@ -234,6 +242,7 @@ function footer(health, version) {
     `reconnects ${health.reconnects}`,
     `loop lag ${number(1000 * health.loop_lag_s, 1)} ms`,
   ];
+  if (budget !== null && budget !== undefined) parts.push(`actions left ${number(budget, 0)}`);
   parts.push(`times in ${ZONE}`);
   if (health.journal_dropped) parts.push(`journal dropped ${health.journal_dropped}`);
   text("footer", parts.join("  ·  "));
