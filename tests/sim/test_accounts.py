@@ -348,6 +348,15 @@ def test_longs_pay_shorts_each_hour_at_the_oracle_price() -> None:
     assert len(session.exchange.funding_history("BTC", T0 + HOUR + 1)) == 1
 
 
+def test_funding_rounds_half_up_for_the_payer_and_nothing_is_lost() -> None:
+    session = opened()
+    session.place(A, order(BID, "99995", "0.00051"))
+    session.place(B, order(ASK, "99995", "0.00051", Tif.IOC))
+    session.run(T0 + HOUR)  # 51 USD at 0.00125 %: 637.5 micro-USD
+    assert session.exchange.fundings(A)[0].usdc == Decimal("-0.000638")
+    assert session.exchange.fundings(B)[0].usdc == Decimal("0.000637")
+
+
 def test_funding_since_open_starts_again_with_a_new_position() -> None:
     session = opened(options=ExchangeOptions(funding_rate=Decimal("0.0001")))
     session.place(A, order(BID, "100010", "0.5", Tif.IOC))

@@ -411,6 +411,16 @@ def test_a_newer_reduce_only_order_takes_the_room_of_older_ones(long: Session) -
     assert first < second
 
 
+def test_as_many_older_ones_go_as_the_newer_one_needs(long: Session) -> None:
+    for price in ("100100", "100110", "100120"):
+        rest(long, A, order(ASK, price, "0.15", reduce_only=True))
+    newest = rest(long, A, order(ASK, "100130", "0.25", reduce_only=True))
+
+    prices = [int(row.price) for row in long.exchange.open_orders(A)]
+    assert prices == [100_120, 100_130]
+    assert long.exchange.open_orders(A)[-1].oid == newest
+
+
 def test_resting_reduce_only_orders_shrink_and_end_with_the_position(long: Session) -> None:
     rest(long, A, order(ASK, "100100", "0.2", reduce_only=True))
     rest(long, A, order(ASK, "100110", "0.3", reduce_only=True))

@@ -47,6 +47,12 @@ def test_a_print_through_our_price_fills_all_of_it_at_our_price() -> None:
     assert fills_of(sell(1000, 99_985.0, 0.00001)) == [(1000, Decimal("99990.0"), Decimal("0.5"))]
 
 
+def test_a_print_leaves_no_better_background_standing() -> None:
+    exchange = Exchange([calm_market(T0, sell(1000, 99_985.0, 0.5))], T0)
+    exchange.advance(T0 + 1000)
+    assert exchange.book("BTC", 5)[0] == ((99_980.0, 2.0),)
+
+
 def test_a_print_above_our_bid_does_nothing() -> None:
     assert fills_of(sell(1000, 99_995.0, 50.0)) == []
 
@@ -129,6 +135,15 @@ def test_pro_rata_spreads_cancels_over_the_level() -> None:
     assert fills_of(*events, trade, queue=ProRata) == [(1000, Decimal("99990.0"), Decimal("0.2"))]
     assert fills_of(*events, trade) == []
     assert fills_of(half_gone, sell(1000, 99_990.0, 0.5), queue=ProRata) == []
+
+
+def test_pro_rata_pays_for_a_drop_once() -> None:
+    place = ProRata(100)
+    place.shown(80)  # 20 gone: 80 ahead of us at most
+    place.printed(15)
+    assert place.ahead == 80
+    place.printed(15)
+    assert place.ahead == 70
 
 
 @given(
