@@ -46,6 +46,7 @@ RESOLVE_WEIGHT = 100
 FEES_PERIOD_S = 3600.0
 CLEAR_S = 0.5
 SKEW_NOTED_MS = 2000
+POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 
 
@@ -106,6 +107,9 @@ class HyperliquidVenue:
         if abs(boot.skew_ms) > SKEW_NOTED_MS:
             text = "clock differs from the venue's: set it, or orders may expire unsent"
             self.health.note(Severity.WARNING, "link", text, skew_ms=boot.skew_ms)
+        if boot.account_mode in POOLED_MODES:
+            text = "the account's mode pools balances: its perp equity is not all of it"
+            self.health.note(Severity.WARNING, "risk", text, mode=boot.account_mode)
         if not self._remembered:
             self._inbox.remember((), boot.venue_ms, boot.venue_ms)
         return boot
@@ -159,7 +163,7 @@ class HyperliquidVenue:
     async def cancel_all(self) -> int:
         """Cancel all our orders and look again, for up to `cancel_all_s`; how many still rest.
 
-        Fills that were missed meanwhile are told. Raises VenueError where the venue would not even say.
+        Fills that were missed meanwhile are told. VenueError where the venue would not even say.
         """
         if self._boot is None:
             await self.bootstrap()
