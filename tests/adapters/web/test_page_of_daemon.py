@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import Page, async_playwright, expect
 
-from mm.adapters.data_dir import read_runtime
+from mm.adapters.data_dir import read_runtime, read_token
 from tests.adapters.web.test_page import ARGS, CHROMIUM, Visit
 
 pytestmark = [
@@ -37,7 +37,15 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
     assert await asyncio.wait_for(daemon.wait(), 10) == 0
 
 
-async def test_it_shows_a_fill_that_the_exchange_made(url: str) -> None:
+async def command(page: Page, verb: str, token: str) -> None:
+    """As an operator does: click, paste the token the first time, send."""
+    await page.get_by_test_id(verb).click()
+    await page.get_by_test_id("token").fill(token)
+    await page.get_by_test_id("send").click()
+    await expect(page.locator("dialog")).to_be_hidden()
+
+
+async def test_it_shows_a_fill_that_the_exchange_made_and_obeys(url: str, tmp_path: Path) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         visit = Visit(await browser.new_page())
@@ -51,6 +59,16 @@ async def test_it_shows_a_fill_that_the_exchange_made(url: str) -> None:
         await expect(page.get_by_test_id("order-ask-1")).to_be_visible()
         await expect(page.get_by_test_id("fill").first).to_be_visible(timeout=FILL_MS)
         await expect(page.get_by_test_id("pnl-fees")).not_to_have_text("Fees0.00")
+
+        token = read_token(tmp_path)
+        await command(page, "pause", token)
+        await expect(page.get_by_test_id("state")).to_have_text("paused")
+        await expect(page.locator("#order-count")).to_have_text("none")
+        await command(page, "resume", token)
+        await expect(page.get_by_test_id("state")).to_have_text("quoting", timeout=FILL_MS)
+        await command(page, "halt", token)
+        await expect(page.get_by_test_id("state")).to_have_text("halted")
+        await expect(page.locator("#order-count")).to_have_text("none")
 
         assert visit.complaints == []
         assert {address.split("/")[2] for address in visit.urls} == {url.split("/")[2]}
