@@ -34,6 +34,8 @@ READ_TIMEOUT_S = 60.0
 MARK_INTERVAL_NS = 60 * NS_PER_S
 DAY_NS = 86_400 * NS_PER_S
 CHECKPOINTS_KEPT = 3
+ORDERS_KEPT_NS = 7 * DAY_NS
+"""Order commands and transitions are for looking into last week; fills stay for ever."""
 
 FILL = """INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT (instrument, trade_id, venue_ms) DO NOTHING"""
@@ -45,6 +47,7 @@ LATCH = """INSERT INTO latches (ts, instrument, reason) SELECT ?1, ?2, ?3
     WHERE ?3 <> coalesce((SELECT reason FROM latches WHERE instrument = ?2
                           ORDER BY id DESC LIMIT 1), '')"""
 EQUITY = "INSERT INTO equity VALUES (?,?,?,?)"
+OLD_ORDERS = "DELETE FROM orders WHERE ts < ?"
 CHECKPOINT = "INSERT INTO checkpoints (ts, instrument, crc, data) VALUES (?,?,?,?)"
 OLD_CHECKPOINTS = """DELETE FROM checkpoints WHERE instrument = ?1 AND id NOT IN (
     SELECT id FROM checkpoints WHERE instrument = ?1 ORDER BY id DESC LIMIT ?2)"""
@@ -101,12 +104,10 @@ class Ledger:
     def mark(self, ts: Ns, instrument: str, position: Decimal, equity: Decimal) -> None:
         """Equity now; written on a new peak, a new UTC day, and else once a minute."""
         last = self._marks.get(instrument)
-        if (
-            last is None
-            or equity > last.peak
-            or ts // DAY_NS != last.ts // DAY_NS
-            or ts - last.ts >= MARK_INTERVAL_NS
-        ):
+        new_day = last is None or ts // DAY_NS != last.ts // DAY_NS
+        if new_day:
+            self._writer.put(Row(OLD_ORDERS, (ts - ORDERS_KEPT_NS,)))
+        if last is None or new_day or equity > last.peak or ts - last.ts >= MARK_INTERVAL_NS:
             self._marks[instrument] = Mark(ts, equity if last is None else max(last.peak, equity))
             self._writer.put(Row(EQUITY, (ts, instrument, str(position), str(equity))))
 
@@ -128,10 +129,6 @@ class Ledger:
 
     def end_run(self, ts: Ns, run_id: str, outcome: str) -> None:
         self._writer.put(Row(END_RUN, (ts, outcome, run_id)))
-
-    def prune_orders(self, before: Ns) -> None:
-        """Forget order commands and transitions older than `before`; fills stay for ever."""
-        self._writer.put(Row("DELETE FROM orders WHERE ts < ?", (before,)))
 
     def state(self, instrument: str, now: Ns) -> LedgerState:
         """What the ledger knows, all rows so far included; `now` says which UTC day it is."""

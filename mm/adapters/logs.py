@@ -16,7 +16,8 @@ from mm.model.actions import Note
 from mm.model.units import NS_PER_S
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+DIM = "\x1b[2m"
+COLOURS = {"debug": DIM, "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 RESET = "\x1b[0m"
 REPEAT_S = 60.0
 REMEMBERED = 1_000
@@ -84,10 +85,10 @@ class Console:
         clock = datetime.fromtimestamp(line["ts_s"], UTC).strftime("%H:%M:%S.%f")[:-3]
         text = printable(str(line["event"]))
         trace = line.get("exception", "")
-        data = "  ".join(f"{k}={_console_value(v)}" for k, v in line["data"].items())
+        data = "  ".join(f"{printable(k)}={_console_value(v)}" for k, v in line["data"].items())
         shown = f"{clock} {level.upper():<8} {printable(topic):<11} {text}"
         if data:
-            shown += f"  {data}"
+            shown += f"  {DIM}{data}{RESET}" if self._colour and level == "info" else f"  {data}"
         if trace:
             shown += "".join(f"\n    {printable(part)}" for part in trace.splitlines())
         colour = COLOURS.get(level) if self._colour else None
@@ -176,5 +177,7 @@ def _hidden(text: str) -> str:
 def _console_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.8g}"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = printable(str(value))
     return f'"{text}"' if " " in text or not text else text

@@ -165,4 +165,6 @@ def _eta(calibration: dict[str, Any]) -> str:
         return "complete"
     if calibration["eta_s"] is None:
         return str(calibration["note"] or "no ETA yet")
-    return f"about {calibration['eta_s'] / 60:.0f} min to go"
+    seconds = calibration["eta_s"]
+    left = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"about {left} to go"

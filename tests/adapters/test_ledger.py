@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from mm.adapters.ledger import Ledger, LedgerError
+from mm.adapters.ledger_schema import verdict
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
 from mm.model.events import (
     Account,
@@ -266,12 +269,13 @@ def test_orders_commands_and_runs_are_kept_and_market_data_is_not(ledger: Ledger
     assert ledger.state(COIN, NOON).first_ts == NOON
 
 
-def test_old_orders_are_forgotten_fills_never(ledger: Ledger) -> None:
+def test_each_day_orders_of_a_week_ago_are_forgotten_fills_never(ledger: Ledger) -> None:
     ledger.record_event(COIN, fill())
     ledger.record_event(COIN, OrderOpened(NOON, NOON, "0x1", 5))
-    ledger.record_event(COIN, OrderOpened(NOON + 9, NOON, "0x2", 6))
+    ledger.record_event(COIN, OrderOpened(NOON + 2 * DAY, NOON, "0x2", 6))
+    ledger.record_event(COIN, account(NOON, "100"))
 
-    ledger.prune_orders(NOON + 5)
+    ledger.record_event(COIN, account(NOON + 8 * DAY, "100"))
 
     orders = ledger.read(lambda db: db.execute("SELECT cloid FROM orders").fetchall())
     assert orders == [("0x2",)]
@@ -294,6 +298,39 @@ def test_the_latest_whole_checkpoint_is_restored(ledger: Ledger) -> None:
 def test_an_empty_checkpoint_never_replaces_a_good_one(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="empty checkpoint"):
         ledger.checkpoint(NOON, COIN, b"")
+
+
+WRITE_UNTIL_KILLED = """
+import sys
+from decimal import Decimal
+from mm.adapters.ledger import Ledger
+from mm.model.events import Fill
+from mm.model.units import Side
+
+ledger, one = Ledger.open(sys.argv[1]), Decimal(1)
+for number in range(10**9):
+    fill = Fill(1, 10**6, number, None, 1, Side.BID, one, one, one, one, True)
+    ledger.record_event("BTC", fill)
+    if number % 1000 == 999:
+        ledger.state("BTC", 0)
+        print(number + 1, flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_committed_and_leaves_a_sound_file(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    arguments = [sys.executable, "-c", WRITE_UNTIL_KILLED, str(path)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        committed = [int(process.stdout.readline()) for _ in range(5)][-1]
+        process.kill()
+
+    assert verdict(path) == ""
+    ledger = Ledger.open(path, threaded=False)
+    state = ledger.state(COIN, NOON)
+    ledger.close()
+    assert state.fills >= committed
+    assert state.position == state.fills
 
 
 # -- the file -----------------------------------------------------------------------------------
