@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any, TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,8 +19,17 @@ from prometheus_client.registry import Collector
 from mm import __version__
 from mm.adapters.metrics_rows import Row, calibration_rows, health_rows, view_rows
 from mm.adapters.metrics_table import BUCKETS_S, METRICS, Kind, Spec
-from mm.model.actions import Step
-from mm.model.events import Event, Fill, OrderClosed, Rejected, Trades, Unresolved
+from mm.model.actions import Severity, Step
+from mm.model.events import (
+    Event,
+    Fill,
+    OrderClosed,
+    Rejected,
+    RequestKind,
+    Trades,
+    Unresolved,
+)
+from mm.model.units import Side
 from mm.model.view import CalibrationView, HealthView, View
 
 MAX_SERIES = 64
@@ -82,6 +92,7 @@ class Metrics:
             Unresolved: self._count_unresolved,
             OrderClosed: self._count_closed,
         }
+        self._start_counts()
 
     def observe(self, event: Event, step: Step) -> None:
         """Count one turn of the engine."""
@@ -130,6 +141,17 @@ class Metrics:
 
     def histograms(self) -> Iterable[tuple[tuple[str, Labels], Histogram]]:
         return self._histograms.items()
+
+    def _start_counts(self) -> None:
+        """At zero, so that the first of a kind is an increase that an alert can see."""
+        for severity in Severity:
+            self._count("mm_notes_total", severity, by=0)
+        for action, status in product(RequestKind, ("sent", "rejected", "unknown")):
+            self._count("mm_orders_total", action, status, by=0)
+        for side in Side:
+            self._count("mm_fill_volume_usd_total", side.label, by=0)
+            for status in ("quote", "other"):
+                self._count("mm_fills_total", side.label, status, by=0)
 
     def _count(self, name: str, *labels: str, by: float = 1.0) -> None:
         self._counts[name, labels] += by

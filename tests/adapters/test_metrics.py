@@ -270,6 +270,12 @@ def test_an_order_that_is_off_the_book_is_not_counted(full: Metrics, state: str)
     assert value(full, "mm_quote_depth_bps", side="bid", level="2") is None
 
 
+def test_what_alerts_count_starts_at_zero(metrics: Metrics) -> None:
+    assert value(metrics, "mm_notes_total", status="error") == 0
+    assert value(metrics, "mm_orders_total", action="modify", status="unknown") == 0
+    assert value(metrics, "mm_fills_total", side="bid", status="other") == 0
+
+
 def test_before_the_first_view_only_health_is_shown(metrics: Metrics) -> None:
     metrics.update(None, HEALTH)
 
