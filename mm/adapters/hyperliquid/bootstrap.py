@@ -3,14 +3,18 @@
 import difflib
 
 from mm.adapters.hyperliquid import answers, convert
+from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import Bootstrap, VenueError
+from mm.model.actions import Severity
 from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS
 
 PERP_DECIMALS = 6
 """A perp's price has at most 6 - szDecimals decimals (protocol 5)."""
+SKEW_NOTED_MS = 2000
+POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 
 
 async def bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
@@ -48,6 +52,16 @@ async def _bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
         actions_cap=limit.n_requests_cap,
         account_mode=await _account_mode(seat, rest),
     )
+
+
+def remark(boot: Bootstrap, health: Health) -> None:
+    """Note what is odd about the account or our clock, though we can trade with it."""
+    if abs(boot.skew_ms) > SKEW_NOTED_MS:
+        text = "clock differs from the venue's: set it, or orders may expire unsent"
+        health.note(Severity.WARNING, "link", text, skew_ms=boot.skew_ms)
+    if boot.account_mode in POOLED_MODES:
+        text = "the account's mode pools balances: its perp equity is not all of it"
+        health.note(Severity.WARNING, "risk", text, mode=boot.account_mode)
 
 
 def _instrument(meta: answers.Meta, seat: Seat) -> Instrument:

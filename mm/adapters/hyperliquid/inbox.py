@@ -83,7 +83,7 @@ class Inbox:
 
     def fills(self, data: Iterable[wire.WireFill], ts: Ns) -> Iterator[Event]:
         """New ones only, oldest first; snapshots and back-fills may repeat what was told."""
-        for one in sorted(data, key=lambda fill: (fill.time, fill.tid)):
+        for one in sorted(data, key=lambda fill: fill.time):  # of one time: as they came
             key = (one.tid, one.time)
             ours = one.coin == self._coin and convert.usable_fill(one)
             if not ours or one.time < self._fill_floor_ms or key in self._fills:

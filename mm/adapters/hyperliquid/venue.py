@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from contextlib import suppress
 
 from mm.adapters.hyperliquid import encode
-from mm.adapters.hyperliquid.bootstrap import bootstrap
+from mm.adapters.hyperliquid.bootstrap import bootstrap, remark
 from mm.adapters.hyperliquid.budget import AddressBudget, WeightMeter
 from mm.adapters.hyperliquid.dead_man import DeadMan
 from mm.adapters.hyperliquid.health import Health
@@ -45,8 +45,6 @@ SPARE_WEIGHT = 300
 RESOLVE_WEIGHT = 100
 FEES_PERIOD_S = 3600.0
 CLEAR_S = 0.5
-SKEW_NOTED_MS = 2000
-POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 
 
@@ -104,12 +102,7 @@ class HyperliquidVenue:
             boot = await bootstrap(self._seat, self._rest)
         self._boot = boot
         self.budget.sync(boot.actions_used, boot.actions_cap)
-        if abs(boot.skew_ms) > SKEW_NOTED_MS:
-            text = "clock differs from the venue's: set it, or orders may expire unsent"
-            self.health.note(Severity.WARNING, "link", text, skew_ms=boot.skew_ms)
-        if boot.account_mode in POOLED_MODES:
-            text = "the account's mode pools balances: its perp equity is not all of it"
-            self.health.note(Severity.WARNING, "risk", text, mode=boot.account_mode)
+        remark(boot, self.health)
         if not self._remembered:
             self._inbox.remember((), boot.venue_ms, boot.venue_ms)
         return boot

@@ -23,6 +23,7 @@ ME = Signer("0x" + "11" * 32)
 OTHER = "0x" + "b0" * 20
 PREFIX = "6d6d"
 QUICK = Cadence(pump_s=0.005, fast_book_s=0.1, context_s=0.2)
+PATIENT = Limits(connections_per_min=1000, weight_per_min=100_000)
 T = TypeVar("T", bound=Event)
 
 
@@ -35,8 +36,11 @@ def bid(number: int, price: str = "99980", size: str = "0.01") -> Place:
 
 
 class WallClock:
+    def __init__(self, ahead: Ns = 0) -> None:
+        self._ahead = ahead
+
     def now(self) -> Ns:
-        return time.time_ns()
+        return time.time_ns() + self._ahead
 
 
 class Probe:
@@ -78,9 +82,9 @@ class Probe:
 class Stand:
     """One exchange, one server. `faults`: what to do with the next replies (None: lose it)."""
 
-    def __init__(self, cadence: Cadence) -> None:
-        self.clock = WallClock()
-        self._cadence = cadence
+    def __init__(self, cadence: Cadence, limits: Limits, ahead: Ns) -> None:
+        self.clock = WallClock(ahead)
+        self._cadence, self._limits = cadence, limits
         self.faults: deque[float | None] = deque()
         start_ms = self.clock.now() // NS_PER_MS
         self.exchange = Exchange(
@@ -92,8 +96,9 @@ class Stand:
         self.server = self._server(0)
 
     def _server(self, port: int) -> HyperliquidServer:
-        limits = Limits(connections_per_min=1000, weight_per_min=100_000)
-        options = Options(port=port, cadence=self._cadence, limits=limits, on_reply=self._on_reply)
+        options = Options(
+            port=port, cadence=self._cadence, limits=self._limits, on_reply=self._on_reply
+        )
         return HyperliquidServer(self.exchange, self.clock, options)
 
     def _on_reply(self) -> float | None:
@@ -163,8 +168,11 @@ async def until(condition: Callable[[], object], within_s: float = 10.0) -> None
 
 
 @asynccontextmanager
-async def stand(cadence: Cadence = QUICK) -> AsyncIterator[Stand]:
-    found = Stand(cadence)
+async def stand(
+    cadence: Cadence = QUICK, limits: Limits = PATIENT, ahead: Ns = 0
+) -> AsyncIterator[Stand]:
+    """`ahead`: how far the clock of everybody is ahead of this machine's."""
+    found = Stand(cadence, limits, ahead)
     await found.server.start()
     try:
         yield found

@@ -1,17 +1,20 @@
 """The first questions, and the one clear line where they cannot be answered as wished."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 from aiohttp import web
 
+from mm.adapters.hyperliquid.server import Limits
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
-from mm.model.events import Fill, OrderOpened, RejectCode, Rejected
-from mm.model.units import Side
+from mm.app.ports import Venue
+from mm.model.events import Fill, Funding, OrderOpened, RejectCode, Rejected
+from mm.model.units import NS_PER_S, Side
 from tests.adapters.hyperliquid.proxy import proxy
 from tests.adapters.hyperliquid.stand import (
     ME,
@@ -196,6 +199,46 @@ async def test_a_venue_with_strange_meta(universe: list[object], words: str) -> 
             await venue.bootstrap()
     finally:
         await runner.cleanup()
+
+
+async def test_a_spent_request_weight_is_told_and_outlived() -> None:
+    async with stand(limits=Limits(weight_per_min=500)) as at:
+        venue = at.venue(probe := Probe(), audit_s=0.05)
+        async with running(venue):
+            await probe.up()
+            await probe.until(lambda: venue.health.failed_polls > 3)
+            (note,) = [note for note in probe.notes if note.text == "audit failed"]
+            assert "429" in str(note.data["reason"])
+            assert probe.links == [True]
+            venue.send([bid(1)])
+            refused = await probe.first(Rejected)
+            assert refused.code is RejectCode.RATE
+        with pytest.raises(VenueError, match="429"):
+            await venue.bootstrap()
+
+
+async def test_funding_is_told_once() -> None:
+    hour = 3600 * NS_PER_S
+    ahead = hour - time.time_ns() % hour - NS_PER_S  # the hour strikes in a second
+    async with stand(ahead=ahead) as at, live(at) as (venue, probe):
+        venue.send([bid(1, "99995", "0.1")])
+        await probe.first(OrderOpened)
+        at.take(Side.ASK, "99995", "0.1")
+        await probe.first(Fill)
+        paid = await probe.first(Funding)
+        assert paid.venue_ts % hour < NS_PER_S
+        assert paid.rate > 0
+        assert paid.amount < 0
+        at.server.drop_all()
+        await probe.up(times=2)
+        assert probe.of(Funding) == [paid]
+
+
+def test_it_is_a_venue_by_shape() -> None:
+    venue: Venue = HyperliquidVenue(
+        VenueSettings(network="mainnet", coin="BTC"), ME, WallClock(), Probe().emit, PREFIX
+    )
+    assert callable(venue.send)
 
 
 def test_a_client_id_of_ours_is_known_by_its_prefix() -> None:
