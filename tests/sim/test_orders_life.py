@@ -156,6 +156,21 @@ def test_open_order_limit_counts_resting_orders_only() -> None:
     assert isinstance(session.place(A, order(BID, "100010", "0.001", Tif.IOC)), Filled)
 
 
+def test_volume_raises_the_limit_but_not_for_reduce_only() -> None:
+    exchange = Exchange([calm_market(T0)], T0, ExchangeOptions(enforce_budget=False))
+    session = Session(exchange, T0)
+    session.run(T0)
+    session.place(A, order(BID, "100010", "0.01", Tif.IOC))
+    for _ in range(5):
+        session.ask(A, PlaceOrders(tuple([order(BID, "90000", "0.0002")] * 200)))
+    exchange._accounts.by_user[A].volume = 5_000_000 * 10**6
+
+    reducing = session.place(A, order(ASK, "100100", "0.01", reduce_only=True))
+    assert message(reducing) == "Too many open orders. asset=0"
+    rest(session, A, order(BID, "90000", "0.0002"))
+    assert message(session.place(A, order(BID, "90000", "0.0002"))).startswith("Too many open")
+
+
 # -- trading ------------------------------------------------------------------------------------
 
 
