@@ -11,7 +11,11 @@ from mm.cli import app
 from tests.ops.artefacts import ROOT, tracked_files
 
 LOCKS = ("requirements.lock", "requirements-run.lock")
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/architecture.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+]
 HOSTS = re.compile(r"://[^/\s]*(pypi|pythonhosted|npmjs|debian)\.\w+|(?<!\w)files\.pythonhosted")
 HERE = re.compile(r"(?<![\w.~-])/(" + "|".join(("work", "farm", "root")) + r")/")
 
