@@ -27,10 +27,18 @@ async def run(config: Config, duration_s: float | None = None) -> int:
     a failure of any task cancels all own orders, as a signal does, and is the last thing logged.
     """
     clock = WallClock()
-    async with AsyncExitStack() as stack:
+    stack = AsyncExitStack()
+    try:
         wired = await assemble(config, clock, stack)
-        failure = await _until_stopped(config, wired, clock, duration_s)
-        left = await _leave(wired, clock, failure)
+    except BaseException:
+        await stack.aclose()
+        raise
+    failure = await _until_stopped(config, wired, clock, duration_s)
+    left = await _leave(wired, clock, failure)
+    try:
+        await stack.aclose()
+    except LedgerError as error:  # its rows could not be written: that is a failure of the run
+        failure = failure or error
     if left:
         log("error", "order", f"{left} own orders may still rest: cancel them at the venue")
     if failure is not None:
