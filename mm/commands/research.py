@@ -9,23 +9,60 @@ import typer
 from mm.commands.options import Json
 
 bench = typer.Typer(help="Benchmarks: the numbers in the README.", no_args_is_help=True)
+Journal = Annotated[Path, typer.Argument(help="A journal that `mm run` wrote (.mmj).")]
 
 
-def replay(
-    journal: Annotated[Path, typer.Argument(help="A journal that `mm run` wrote (.mmj).")],
-    as_json: Json = False,
-) -> None:
+def replay(journal: Journal, as_json: Json = False) -> None:
     """Run the engine over a journal and compare its actions with those that were taken.
 
     Exit code 0 if all are the same, 1 at the first that differs.
     """
+    stopwatch_ns = import_module("mm.app.clock").stopwatch_ns
+    began = stopwatch_ns()
     done = import_module("mm.app.replay").replay(journal)
+    took_s = (stopwatch_ns() - began) / 1e9
     if as_json:
         typer.echo(import_module("msgspec").json.encode(done).decode())
     else:
-        typer.echo(f"run {done.run_id} of mm {done.version}: {done.events} events replayed")
+        speed = f"{done.events} events in {took_s:.2f} s ({done.events / took_s:,.0f} a second)"
+        typer.echo(f"run {done.run_id} of mm {done.version}: {speed}")
         if done.mismatch is None:
             typer.echo(f"all {done.acting} events that caused actions cause the same ones")
         else:
             typer.echo(f"event {done.mismatch} causes other actions than were taken")
     raise typer.Exit(0 if done.mismatch is None else 1)
+
+
+@bench.command("cold-start")
+def cold_start(
+    scenario: Annotated[str, typer.Option(help="Market preset.")] = "thin",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per case and policy.")] = 10,
+    horizon_h: Annotated[float, typer.Option(min=0.01, help="Market time per run, h.")] = 12.0,
+    interval_s: Annotated[float, typer.Option(min=0.1, help="Quote timer, s.")] = 5.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """How long calibration takes, policy by policy, with a fair prior and one 3x too low.
+
+    Virtual time and the same seeds for each policy: the same command prints the same numbers.
+    """
+    measure = import_module("mm.commands.cold_start")
+    plan = measure.Plan(scenario, seeds, horizon_h, interval_s)
+    rows = measure.rows(plan, workers)
+    if as_json:
+        typer.echo(import_module("msgspec").json.encode(rows).decode())
+        return
+    for line in measure.table(rows):
+        typer.echo(line)
+
+
+@bench.command()
+def latency(journal: Journal, as_json: Json = False) -> None:
+    """What a turn of the engine costs, by kind of event, over a journal's events."""
+    measure = import_module("mm.commands.latency")
+    costs = measure.costs(journal)
+    if as_json:
+        typer.echo(import_module("msgspec").json.encode(costs).decode())
+        return
+    for line in measure.table(costs):
+        typer.echo(line)
