@@ -11,7 +11,7 @@ from mm.adapters.web.server import WebServer
 from mm.app.live import LagWatch, Runner
 from mm.app.ports import Clock
 from mm.model.actions import Note, Step
-from mm.model.events import Command, Event, Fill
+from mm.model.events import Command, Event, Fill, Tick
 from mm.model.units import Ns, seconds
 from mm.model.view import HealthView, View
 
@@ -43,6 +43,20 @@ class MetricsRecorder:
 
     def record(self, event: Event, step: Step) -> None:
         self._metrics.observe(event, step)
+
+
+class Timekeeper:
+    """How long a quote cycle takes, and how old a market event is when its orders are queued."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+
+    def on_turn(self, event: Event, step: Step, took_s: float) -> None:
+        if isinstance(event, Tick):
+            self._metrics.observe_cycle_s(took_s)
+        elif step.actions:
+            self._metrics.observe_tick_to_order_s(seconds(self._clock.now() - event.ts))
 
 
 class Narrator:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -10,7 +10,7 @@ from mm.app.clock import stopwatch_ns
 from mm.app.ports import Clock, Recorder, Venue
 from mm.app.turn import turn
 from mm.core.engine import Engine
-from mm.model.actions import Action
+from mm.model.actions import Action, Step
 from mm.model.events import Event, Tick
 from mm.model.units import NS_PER_S, Ns, nanoseconds
 
@@ -26,15 +26,20 @@ class Runner:
     which ends the daemon: better to stop flat than to quote on a broken state.
     """
 
-    def __init__(self, engine: Engine, recorders: Sequence[Recorder]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        recorders: Sequence[Recorder],
+        on_turn: Callable[[Event, Step, float], None] | None = None,
+    ) -> None:
+        """`on_turn`: told each event, what came of it and the seconds it took, after sending."""
         self.engine = engine
         self._recorders = recorders
+        self._on_turn = on_turn
         self._venue: Venue | None = None
         self._pending: deque[Event] = deque()
         self._busy = False
         self._last: Ns = 0
-        self.cycle_s = 0.0
-        """Wall time of the last quote cycle."""
 
     def attach(self, venue: Venue) -> None:
         self._venue = venue
@@ -59,10 +64,11 @@ class Runner:
         self._last = event.ts
         began = stopwatch_ns()
         step = turn(self.engine, self._recorders, event)
-        if isinstance(event, Tick):
-            self.cycle_s = (stopwatch_ns() - began) / NS_PER_S
+        took_s = (stopwatch_ns() - began) / NS_PER_S
         if step.actions:
             self._send(step.actions)
+        if self._on_turn is not None:
+            self._on_turn(event, step, took_s)
 
     def _send(self, actions: tuple[Action, ...]) -> None:
         if self._venue is None:

@@ -22,7 +22,14 @@ from mm.adapters.web.server import WebOptions, WebServer
 from mm.app.clock import WallClock
 from mm.app.config import Config, ConfigError, engine_settings, private_key
 from mm.app.config_venue import venue_settings
-from mm.app.daemon import Daemon, JournalRecorder, LedgerRecorder, MetricsRecorder, Narrator
+from mm.app.daemon import (
+    Daemon,
+    JournalRecorder,
+    LedgerRecorder,
+    MetricsRecorder,
+    Narrator,
+    Timekeeper,
+)
 from mm.app.exchange import Serving, local_exchange
 from mm.app.live import LagWatch, Runner
 from mm.app.ports import Recorder
@@ -73,7 +80,7 @@ async def assemble(config: Config, clock: WallClock, stack: AsyncExitStack) -> W
         stack.callback(journal.close)
         recorders.append(JournalRecorder(journal))
     engine = Engine(engine_settings(config), found.instrument)
-    runner = Runner(engine, recorders)
+    runner = Runner(engine, recorders, Timekeeper(metrics, clock).on_turn)
     runner.attach(venue)
     lag = LagWatch(clock)
     web = _web(config, directory, Daemon(runner, venue, clock, lag, journal), metrics)
