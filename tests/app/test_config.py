@@ -196,7 +196,9 @@ def test_the_seeds_keys_keep_the_seeds_names_and_defaults() -> None:
 def test_the_shipped_default_is_the_built_in_one_and_documents_every_field() -> None:
     shipped = SHIPPED / "default.toml"
 
-    assert shipped.read_text(encoding="utf-8") == template(), "run: mm config default"
+    assert shipped.read_text(encoding="utf-8") == template(), (
+        "run: mm config default > config/default.toml"
+    )
     assert load([shipped], environ={}).model_dump() == Config().model_dump()
 
 
