@@ -18,7 +18,7 @@ class StrategySettings(Struct, frozen=True, kw_only=True):
     requote_bps: float = 1.0
     hysteresis_sigmas: float = 2.0
     hysteresis_min_bps: float = 0.2
-    action_budget_horizon_h: float = 3.0
+    action_budget_horizon_h: float = 4.0
     """What is left of the venue's action budget is spent at left/horizon."""
     exact_glft: bool = True
     microprice: bool = False
@@ -34,9 +34,9 @@ class IntensitySettings(Struct, frozen=True, kw_only=True):
     kappa_max: float = 5.0
     half_life_h: float = 24.0
     public_weight: float = 0.1
-    arrival_prior_per_s: float = 1.0
-    """Mean of the Gamma(a0=0.5) prior of A. Its upper scale: much smaller A stay likely (as with
-    Jeffreys' prior), much greater ones are ruled out, so it must not lie below the truth."""
+    arrival_prior_per_s: float = 0.1
+    """Mean of the Gamma(a0=0.5) prior of A: its upper scale. Much smaller A stay likely (as with
+    Jeffreys' prior: ln A centres at 0.28 times this), ten times it is all but ruled out."""
     resample_s: float = 600.0
     seed: int = 1
 

@@ -115,8 +115,8 @@ class Posterior:
 
     @property
     def arrival_value(self) -> float:
-        """E[A | κ = kappa_value]: with it a point on the ridge that the data know best."""
-        return self.shape / self.rate_at(self.mean_log)
+        """exp(E[ln A | κ = kappa_value]): with it a point on the ridge that the data know best."""
+        return math.exp(digamma(self.shape)) / self.rate_at(self.mean_log)
 
     def rate_at(self, log_kappa: float) -> float:
         """The Gamma rate at any κ, log-linear between grid points."""
@@ -167,6 +167,16 @@ class Posterior:
                 break
             depth += gap * rate / float(np.add.reduce(self.kappa * terms))
         return depth
+
+
+def digamma(a: float) -> float:
+    """ψ(a), a > 0: recurrence up to 6, then the asymptotic series."""
+    shift = 0.0
+    while a < 6.0:
+        shift += 1.0 / a
+        a += 1.0
+    square = 1.0 / (a * a)
+    return math.log(a) - 0.5 / a - square * (1.0 / 12 - square * (1.0 / 120 - square / 252)) - shift
 
 
 def posterior(

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from mm.core.settings import IntensitySettings, StochasticSettings, StrategySettings
 from mm.core.stochastic.components import StochasticComponents
+from mm.core.stochastic.intensity import digamma
 from mm.model.events import Fill, Trade, Trades
 from mm.model.units import NS_PER_S, Ns, Side
 
@@ -163,8 +165,9 @@ def test_posterior_is_the_likelihood_times_the_prior() -> None:
     reached = np.exp(-3 * kappa) - np.exp(-6 * kappa)
     reached = reached * (np.exp(-6 * kappa) - np.exp(-9 * kappa)) * np.exp(-2 * kappa)
     exposed = 100.0 * (np.exp(-3 * kappa) + np.exp(-2 * kappa))
-    # Gamma(0.5, 0.5) prior of A with the Jacobian of ln A: exponent 0.5
-    log_p = -0.5 * (x - math.log(0.2)) ** 2 + 0.5 * y - 0.5 * arrival
+    # Gamma(0.5, b0) prior of A with the Jacobian of ln A: exponent 0.5
+    b0 = 0.5 / IntensitySettings().arrival_prior_per_s
+    log_p = -0.5 * (x - math.log(0.2)) ** 2 + 0.5 * y - b0 * arrival
     log_p = log_p + np.log(reached) + 3 * y - arrival * exposed
     p = np.exp(log_p - log_p.max())
     p /= p.sum()
@@ -533,3 +536,8 @@ def test_whatever_comes_the_estimates_stay_finite_and_positive(
             assert 0 < estimate.value < math.inf
             assert 0 <= estimate.low <= estimate.high < math.inf
         assert 0.0 <= components.intensity.confidence <= 1.0
+
+
+@pytest.mark.parametrize("a", [0.5, 0.51, 1.0, 2.3, 5.9, 6.0, 7.0, 100.0, 1e5])
+def test_digamma(a: float) -> None:
+    assert digamma(a) == pytest.approx(float(special.digamma(a)), abs=1e-8)
