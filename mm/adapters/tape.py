@@ -9,13 +9,21 @@ import msgspec
 
 from mm.adapters.tape_binance import BinanceDecoder, is_binance
 from mm.adapters.tape_hyperliquid import HyperliquidDecoder, is_hyperliquid
-from mm.adapters.tape_lines import BadLine, TapeError, TapeReport, raw_lines, split_line
+from mm.adapters.tape_lines import (
+    GAP_CHANNEL,
+    BadLine,
+    TapeError,
+    TapeReport,
+    raw_lines,
+    split_line,
+)
 from mm.model.events import Book, Trades
 from mm.model.units import Ns
 
 __all__ = ["Tape", "TapeError", "TapeReport", "open_tape"]
 
 PROBED_LINES = 200
+GAP_MARK = b'{"channel":"%s"' % GAP_CHANNEL.encode()
 EXPECTED = (
     "expected lines of '<receive time, ns> <JSON frame>' from Binance USD-M "
     "(bookTicker, trade, depth) or Hyperliquid (l2Book, bbo, trades), plain, gzip or zstd"
@@ -61,7 +69,7 @@ class Tape:
             try:
                 stamp, frame = split_line(line)
                 ts = report.receive(stamp)
-                record = decoder.decode(ts, frame)
+                record = self._record(decoder, ts, frame)
             except BadLine as bad:
                 report.count_bad(bad.reason)
             except msgspec.ValidationError:
@@ -71,6 +79,12 @@ class Tape:
             else:
                 self.coin = decoder.coin
                 yield record, line
+
+    def _record(self, decoder: Decoder, ts: Ns, frame: bytes) -> Book | Trades | None:
+        if frame.startswith(GAP_MARK):
+            self.report.count_unused(GAP_CHANNEL)
+            return None
+        return decoder.decode(ts, frame)
 
     def _decoder(self, report: TapeReport) -> Decoder:
         if self.venue == "binance":
@@ -98,6 +112,8 @@ def _venue(path: Path) -> str:
     for line in islice(raw_lines(path, report), PROBED_LINES):
         first = first or line
         frame = _frame(line)
+        if frame.get("channel") == GAP_CHANNEL:
+            continue
         if is_hyperliquid(frame):
             return "hyperliquid"
         if is_binance(frame):

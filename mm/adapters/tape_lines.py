@@ -15,6 +15,7 @@ from mm.model.units import NS_PER_S, Ns
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+GAP_CHANNEL = "gap"  # our recorder's mark that frames may be missing
 MAX_LINE = 16 << 20  # bytes; a line beyond this is no frame
 EARLIEST = 1_000_000_000 * NS_PER_S  # 2001: a time stamp in other units than ns lies before it
 LATEST = 4_000_000_000 * NS_PER_S  # 2096

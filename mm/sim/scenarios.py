@@ -38,19 +38,19 @@ _PRESETS = (
     ),
     Scenario(
         name="thin",
-        about="few takers: where a market maker starves in cold start",
-        mid=Mid(sigma_bps=2.0),
+        about="few takers and a wide touch: where a market maker starves in cold start",
+        mid=Mid(sigma_bps=1.0),
         takers=Takers(
-            arrival_per_s=0.03, kappa_per_bps=0.25, informed_share=0.2, informed_move_bps=1.0
+            arrival_per_s=0.02, kappa_per_bps=0.25, informed_share=0.2, informed_move_bps=1.0
         ),
-        depth=Depth(half_spread_bps=8.0, level_size_usd=5_000.0, interval_ms=1_000.0),
+        depth=Depth(half_spread_bps=12.0, level_size_usd=5_000.0, interval_ms=1_000.0),
     ),
     Scenario(
         name="illiquid",
         about="a taker in minutes, far reaches: the seed's formula alone needs hours",
         mid=Mid(sigma_bps=1.5),
         takers=Takers(
-            arrival_per_s=0.004, kappa_per_bps=0.1, informed_share=0.1, informed_move_bps=2.0
+            arrival_per_s=0.003, kappa_per_bps=0.1, informed_share=0.1, informed_move_bps=2.0
         ),
         depth=Depth(
             half_spread_bps=20.0, level_gap_bps=2.5, level_size_usd=2_000.0, interval_ms=1_000.0

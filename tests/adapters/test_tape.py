@@ -327,7 +327,7 @@ class TestBadLines:
         assert tape.report.bad == {"time out of range": 1}
 
     @given(junk=st.binary(max_size=300), at=st.integers(0, 3))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_no_bytes_whatever_do_more_than_be_counted(
         self, tmp_path_factory: pytest.TempPathFactory, junk: bytes, at: int
     ) -> None:
@@ -343,7 +343,7 @@ class TestBadLines:
             assert len(list(tape)) >= 3
 
     @given(data=st.data(), venue=st.sampled_from(sorted(MUTATED)))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     def test_no_mutation_of_a_frame_raises(
         self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, venue: str
     ) -> None:
