@@ -10,10 +10,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mm.adapters.data_dir import DataDir, Runtime
 from mm.commands import control
+from mm.core.engine import Engine
+from mm.core.settings import EngineSettings
+from mm.model.instrument import Instrument
 
 ROOT = Path(__file__).parents[1]
 TAPE = ROOT.parent / "shared" / "data" / "hyperliquid" / "btc_20250126.gz"
@@ -70,6 +74,8 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
         ("run", "--bogus"),
         ("run", "--duration", "-1"),
         ("run", "--seed", "x"),
+        ("run", "--tape", "x", "--scenario", "thin"),
+        ("exchange", "--tape", "x", "--scenario", "thin"),
         ("replay",),
         ("data",),
         ("config", "bogus"),
@@ -261,6 +267,21 @@ def test_a_daemon_that_hangs_is_a_timeout(tmp_path: Path, monkeypatch: pytest.Mo
         directory.close()
 
     assert caught.value.exit_code == 5
+
+
+def test_a_daemon_that_has_seen_nothing_yet_is_told_without_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    btc = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
+    view = msgspec.to_builtins(Engine(EngineSettings(), btc).view())
+    answer = {"ready": False, "reason": "starting", "view": view}
+    monkeypatch.setattr(control, "_call", lambda *_: answer)
+
+    control.status([], [f"daemon.data_dir={tmp_path}"], as_json=False)
+
+    first, market, *_ = capsys.readouterr().out.splitlines()
+    assert first == "BTC EMBEDDED  starting, not ready: starting"
+    assert market.startswith("market       fair ?  σ ? bps/√s  κ ? /bps")
 
 
 # -- recordings ---------------------------------------------------------------------------------
