@@ -3,7 +3,7 @@
 from mm.core.orders import Order, OrderState
 from mm.core.state import Mismatch, State
 from mm.model.actions import Action, Cancel, Note, Severity
-from mm.model.events import Account, OrderClosed, OrderOpened
+from mm.model.events import Account, OrderClosed, OrderOpened, RequestKind, Unresolved
 from mm.model.units import NS_PER_S
 
 GRACE_NS = 2 * NS_PER_S
@@ -72,6 +72,7 @@ def _orders(state: State, event: Account) -> tuple[list[Action], list[Note]]:
             data = {"cloid": cloid, "price": str(row.price)}
             notes.append(Note(event.ts, Severity.WARNING, "order", text, data))
         elif order is not None and _in_doubt(order, event):
+            order.unresolved(Unresolved(event.ts, cloid, RequestKind.CANCEL))
             order.opened(OrderOpened(event.ts, event.venue_ts, cloid, row.oid))
     missing = {o.cloid for o in state.orders if _should_be_listed(o, event)} - listed.keys()
     for cloid in missing & state.missing:
@@ -90,7 +91,10 @@ def _in_doubt(order: Order, event: Account) -> bool:
 
 
 def _should_be_listed(order: Order, event: Account) -> bool:
+    """Or, of an order that waits for its last fills: should its fills not have been told?"""
     age = event.request_ts - order.sent_ts
     if order.state is OrderState.OPEN:
         return age > GRACE_NS
+    if order.state is OrderState.LINGERING:
+        return True
     return order.busy and age > IN_DOUBT_NS

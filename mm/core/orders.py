@@ -3,7 +3,7 @@
 Every pair of state and evidence is handled. A terminal state comes only from the venue's word;
 until then an order counts in the worst case, with its old and its new size while a modify is in
 flight. Client ids stay through a modify, venue ids (oid) change: evidence about a replaced oid is
-history and changes nothing but the position.
+history and changes nothing but the position, and what may still be unseen of its fills.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from mm.model.units import NS_PER_MS, Ns, Side
 
 ZERO = Decimal(0)
 LINGER_NS = 500 * NS_PER_MS
-"""A cancelled order counts in the worst case this long: its last fill may be behind its cancel."""
+"""What is cancelled or replaced counts this long: its last fill may be behind the news of it."""
 
 
 class OrderState(StrEnum):
@@ -44,8 +44,9 @@ class Order:
     """One client id. `size` and `filled` are those of the current venue id."""
 
     __slots__ = (
-        "cloid", "filled", "flatten", "level", "linger_until", "oid", "old_gone", "price",
-        "reduce_only", "replacement", "retired", "sent_ts", "side", "size", "state",
+        "cloid", "filled", "flatten", "late", "late_until", "level", "linger_until", "oid",
+        "old_gone", "price", "reduce_only", "replacement", "retired", "sent_ts", "side", "size",
+        "state",
     )  # fmt: skip
 
     def __init__(self, place: Place, ts: Ns) -> None:
@@ -64,6 +65,9 @@ class Order:
         self.old_gone = False
         self.retired: list[int] = []
         self.linger_until: Ns | None = None
+        self.late = ZERO
+        """What other venue ids than the current one may have traded unseen, until `late_until`."""
+        self.late_until: Ns = 0
 
     @property
     def remaining(self) -> Decimal:
@@ -74,14 +78,19 @@ class Order:
         """The most that may still trade by this client id, whatever the answers say."""
         if self.state is OrderState.CLOSED:
             return ZERO
-        old = ZERO if self.old_gone else self.remaining
-        return old + (self.replacement.size if self.replacement else ZERO)
+        new = self.replacement.size if self.replacement else ZERO
+        return self.remaining + new + self.late
 
     @property
     def live(self) -> bool:
         """Rests at the venue as far as anyone knows: exposed to takers, from open to gone."""
         resting = self.oid is not None and not self.old_gone and self.remaining > 0
-        return resting and self.state not in (OrderState.LINGERING, OrderState.CLOSED)
+        return resting and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Rests no more by the venue's word: nothing brings it back."""
+        return self.state in (OrderState.LINGERING, OrderState.CLOSED)
 
     @property
     def busy(self) -> bool:
@@ -93,15 +102,19 @@ class Order:
         self.replacement, self.state, self.sent_ts = modify, OrderState.MODIFYING, ts
 
     def cancel_sent(self, ts: Ns) -> None:
-        self.state, self.sent_ts = OrderState.CANCELLING, ts
+        """Repeated while halted: only the first starts the clock of doubt."""
+        if not self.ended and self.state is not OrderState.CANCELLING:
+            self.state, self.sent_ts = OrderState.CANCELLING, ts
 
     # -- the venue's word -----------------------------------------------------------------------
 
     def opened(self, event: OrderOpened) -> None:
-        if event.oid in self.retired or self.state in (OrderState.LINGERING, OrderState.CLOSED):
+        if event.oid in self.retired or self.ended:
             return
         if event.oid != self.oid:
-            self._adopt(event.oid)
+            self._adopt(event.oid, event.ts)
+        elif self.old_gone:
+            return  # overtaken by its own end
         elif self.state is OrderState.UNKNOWN:
             self.replacement = None  # resolved: still the old order, so the modify never happened
         if self.state in (OrderState.PENDING, OrderState.UNKNOWN) or (
@@ -109,10 +122,11 @@ class Order:
         ):
             self.state = OrderState.OPEN
 
-    def _adopt(self, oid: int) -> None:
+    def _adopt(self, oid: int, ts: Ns) -> None:
         """A new venue id: the first, or the one that replaces the old."""
         if self.oid is not None:
             self.retired.append(self.oid)
+            self._count_late(self.remaining, ts)
         self.oid = oid
         if self.replacement is not None:
             self.price, self.size = self.replacement.price, self.replacement.size
@@ -122,15 +136,17 @@ class Order:
     def closed(self, event: OrderClosed) -> None:
         if event.oid in self.retired or self.state is OrderState.CLOSED:
             return
-        if event.oid is not None and event.oid != self.oid:
-            self._adopt(event.oid)
+        if event.oid is not None and event.oid != self.oid and not self.ended:
+            self._adopt(event.oid, event.ts)
         elif self.replacement is not None and event.oid is not None:
-            self.old_gone = True  # half of the modify; the answer decides the rest
-            return
+            if event.reason == "canceled":
+                self.old_gone = True  # half of the modify; the answer decides the rest
+                return
+            self.replacement = None  # it ended otherwise: there was nothing left to modify
         self._linger(event.ts, filled=event.reason == "filled")
 
     def rejected(self, event: Rejected) -> None:
-        if self.state in (OrderState.LINGERING, OrderState.CLOSED):
+        if self.ended:
             return
         gone = event.gone or event.code is RejectCode.NOT_OPEN
         if event.kind is RequestKind.MODIFY:
@@ -144,30 +160,49 @@ class Order:
             self.state = OrderState.OPEN
 
     def unresolved(self, event: Unresolved) -> None:
-        if self.busy:
+        overtaken = event.kind is RequestKind.PLACE and self.replacement is not None
+        if self.busy and not overtaken:  # else its modify is under way, whose answer decides
             self.state = OrderState.UNKNOWN
 
     def fill(self, fill: Fill) -> None:
-        """Count a fill of the current venue id; one of a retired id is history."""
-        if fill.oid in self.retired:
-            return
-        if fill.oid != self.oid:
-            self._adopt(fill.oid)
-            if self.state is not OrderState.CANCELLING:
-                self.state = OrderState.OPEN
-        self.filled += fill.size
-        if not self.remaining and self.replacement is None:
-            self.state = OrderState.CLOSED
+        """Count a fill; it may be the first word of a new venue id, but answers no request."""
+        if fill.oid in self.retired or (self.ended and fill.oid != self.oid):
+            self.late = max(ZERO, self.late - fill.size)
+        else:
+            if fill.oid != self.oid:
+                self._adopt(fill.oid, fill.ts)
+            self.filled += fill.size
+            if not self.remaining and self.replacement is None:
+                self.state = OrderState.LINGERING
+        self._close_if_settled()
 
     def _linger(self, ts: Ns, *, filled: bool) -> None:
-        """Gone. If filled, it counts until its fills are seen; else for `LINGER_NS`."""
+        """Gone. If all of it filled, it counts until its fills are seen; else for `LINGER_NS`.
+
+        An immediate-or-cancel order is called filled whatever part of it was.
+        """
+        certain = filled and self.replacement is None and not self.flatten
+        if self.replacement is not None:
+            self._count_late(self.replacement.size, ts)
         self.replacement, self.old_gone = None, False
-        self.state = OrderState.LINGERING if self.remaining else OrderState.CLOSED
-        self.linger_until = None if filled else ts + LINGER_NS
+        self.state = OrderState.LINGERING
+        self.linger_until = None if certain else ts + LINGER_NS
+        self._close_if_settled()
+
+    def _count_late(self, size: Decimal, ts: Ns) -> None:
+        self.late += size
+        self.late_until = ts + LINGER_NS
+
+    def _close_if_settled(self) -> None:
+        if self.state is OrderState.LINGERING and not self.worst_case:
+            self.state = OrderState.CLOSED
 
     def expire(self, ts: Ns) -> None:
+        if ts >= self.late_until:
+            self.late = ZERO
         if self.linger_until is not None and ts >= self.linger_until:
             self.state = OrderState.CLOSED
+        self._close_if_settled()
 
 
 class Orders:

@@ -80,7 +80,7 @@ def review(
 def _innermost(orders: Orders, side: Side) -> Decimal | None:
     best: Decimal | None = None
     for order in orders.side(side):
-        if order.worst_case > 0:
+        if not order.ended:
             best = _inner(side, best, order.price)
             if order.replacement is not None:
                 best = _inner(side, best, order.replacement.price)
