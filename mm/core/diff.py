@@ -16,17 +16,38 @@ SHRINK = Decimal("1.10")
 """...and when it rests this much larger than it should."""
 
 
-class Tolerance(Struct, frozen=True, gc=False):
-    """An order within `price_bps` of its level's price is left alone and keeps its queue place."""
+class Band(Struct, frozen=True, gc=False):
+    """How far an order may lie from its wanted price before it is moved.
 
-    price_bps: float
+    `outward_bps`: further from the market than wanted. `inward_*`: closer to it, where each bp
+    eats into the edge: at most what the wanted depth has over its floor.
+    """
+
+    outward_bps: float
+    inward_bid_bps: float
+    inward_ask_bps: float
+
+
+class Tolerance(Struct, frozen=True, gc=False):
+    """`near` for level 1, which takers meet first; `deep` for those behind it."""
+
+    near: Band
+    deep: Band
+
+
+def even(bps: float) -> Tolerance:
+    """The same for every level and direction."""
+    return Tolerance(Band(bps, bps, bps), Band(bps, bps, bps))
 
 
 def within(order: Order, level: Level, tolerance: Tolerance) -> bool:
     """True where the resting order is close enough to the wanted level to be left alone."""
-    distance = abs(float(order.price - level.price)) / float(level.price) * BPS
+    inward = level.side * float(order.price - level.price) / float(level.price) * BPS
+    band = tolerance.near if level.level == 1 else tolerance.deep
+    limit = band.inward_bid_bps if level.side is Side.BID else band.inward_ask_bps
+    placed = -band.outward_bps <= inward <= limit
     sized = order.remaining * GROW >= level.size and order.remaining <= level.size * SHRINK
-    return distance <= tolerance.price_bps and sized and order.reduce_only == level.reduce_only
+    return placed and sized and order.reduce_only == level.reduce_only
 
 
 def diff(

@@ -4,7 +4,7 @@ import math
 from decimal import Decimal
 
 from mm.core import risk
-from mm.core.diff import Tolerance, diff
+from mm.core.diff import Band, Tolerance, diff, even
 from mm.core.guard import Verdict
 from mm.core.settings import EngineSettings, StrategySettings
 from mm.core.state import State
@@ -12,13 +12,19 @@ from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
 from mm.model.actions import Action, Data, Note, Severity
-from mm.model.events import ActionBudget, Event, Fill, Tick
+from mm.model.events import Event, Fill, Tick
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
 from mm.model.units import BPS, NS_PER_MS, Ns, Side, depth_bps, seconds
 
 TOLERANCE_PER_KAPPA = 0.3
 """Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
+GRANTED_PER_S = 0.1
+"""What the venue allows to an address whose budget is spent."""
+SPENT_OF_EARNED = 0.8
+SPENT_ON_LEVEL_1 = 0.8
+DEEP = 4.0
+"""√((8/0.2)/(2/0.8)): eight deeper orders on a fifth of the actions."""
 STALE_AFTER_S = 1.0
 
 
@@ -30,7 +36,7 @@ class Quoting:
         self.params: MarketParams | NotReady = NotReady("starting")
         self.quote: Quote | None = None
         self.ladder = Ladder()
-        self.tolerance = Tolerance(settings.strategy.hysteresis_min_bps)
+        self.tolerance = even(settings.strategy.hysteresis_min_bps)
         self._decided_ts: Ns | None = None
         self._decided_fair: float | None = None
         self._bindings: dict[Side, str] = {}
@@ -92,8 +98,8 @@ class Quoting:
         )
         ParameterAggregator.record(sources, self.params, self.quote)
         self.ladder = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
-        self.tolerance = self._tolerance(state, self.params)
         self._tick_bps = BPS * float(state.instrument.tick(fair)) / fair
+        self.tolerance = self._tolerance(state, self.params, self.quote)
 
     def _frame(self, state: State, limits: risk.Limits, lot: Decimal) -> ladder.Frame:
         position = state.pnl.position
@@ -109,12 +115,21 @@ class Quoting:
             spacing_per_kappa=self._settings.level_spacing_per_kappa,
         )
 
-    def _tolerance(self, state: State, params: MarketParams) -> Tolerance:
-        """Some σ√dt, a share of 1/κ at the most; wider where the action budget asks for it."""
+    def _tolerance(self, state: State, params: MarketParams, quote: Quote) -> Tolerance:
+        """Some σ√dt, a tick at least (rounding flips it), a share of 1/κ at the most; wider where
+        the action budget asks for it."""
         settings = self._settings
+        least = settings.hysteresis_min_bps
         drift = settings.hysteresis_sigmas * params.sigma * math.sqrt(settings.quote_interval_s)
-        bps = max(settings.hysteresis_min_bps, min(drift, TOLERANCE_PER_KAPPA / params.kappa))
-        return Tolerance(max(bps, affordable_bps(state.budget, params.sigma, settings)))
+        drift = max(drift, 1.01 * self._tick_bps)
+        bps = max(least, min(drift, TOLERANCE_PER_KAPPA / params.kappa))
+        paid = affordable_bps(state, params.sigma, settings)
+        room = [_above_floor(side, params) for side in (quote.bid, quote.ask)]
+        near, deep = max(bps, paid), max(bps, DEEP * paid)
+        return Tolerance(
+            Band(near, *(max(least, min(near, bps_left)) for bps_left in room)),
+            Band(deep, *(max(least, min(deep, bps_left)) for bps_left in room)),
+        )
 
     # -- what we do -----------------------------------------------------------------------------
 
@@ -169,18 +184,28 @@ class Quoting:
         return self.ladder.bids if side is Side.BID else self.ladder.asks
 
 
-def affordable_bps(budget: ActionBudget | None, sigma: float, settings: StrategySettings) -> float:
-    """The hysteresis that the action budget can pay for, on both sides alike.
+def affordable_bps(state: State, sigma: float, settings: StrategySettings) -> float:
+    """The hysteresis of level 1 that the action budget can pay for, on both sides alike.
 
     A random walk leaves a band of ±T after T²/σ² seconds on average, so n quotes kept within T
-    need n·σ²/T² actions/s. Spending what is left at left/horizon (it never runs out, and every
-    dollar traded adds to it) gives T = σ·sqrt(n·horizon/left).
+    need n·σ²/T² actions/s. What can be spent: what is left at left/horizon, what the venue grants
+    even then, and most of what trading earns (an action a dollar). Level 1 gets most of it, and
+    the levels behind it the rest, which widens their band by `DEEP`.
     """
-    if budget is None:
+    if state.budget is None:
         return 0.0
-    left = max(budget.cap - budget.used, 1)
-    orders = 2 * settings.levels
-    return sigma * math.sqrt(orders * settings.action_budget_horizon_h * 3600.0 / left)
+    left = max(state.budget.cap - state.budget.used, 0)
+    rate = left / (settings.action_budget_horizon_h * 3600.0) + GRANTED_PER_S
+    rate += SPENT_OF_EARNED * state.turnover_usd_per_s
+    return sigma * math.sqrt(2.0 / (SPENT_ON_LEVEL_1 * rate))
+
+
+def _above_floor(quote: SideQuote | None, params: MarketParams) -> float:
+    """How far the wanted depth lies above fee + adverse + min_edge, bps."""
+    if quote is None:
+        return 0.0
+    a = params.adverse_bid_bps if quote.side is Side.BID else params.adverse_ask_bps
+    return quote.depth_bps - params.maker_fee_bps - max(a, 0.0) - params.min_edge_bps
 
 
 def _blocked(reason: str) -> Ladder:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm.core.diff import Tolerance, diff
+from mm.core.diff import Band, Tolerance, diff, even
 from mm.core.orders import Order, OrderState
 from mm.model.actions import Action, Cancel, Modify, Place
 from mm.model.events import OrderOpened
 from mm.model.quote import Ladder, Level
 from mm.model.units import Side
 
-TOLERANCE = Tolerance(1.0)
+TOLERANCE = even(1.0)
 
 
 def cloids() -> Iterator[str]:
@@ -53,6 +53,20 @@ def test_an_unchanged_price_leaves_the_order_alone() -> None:
     wanted = level(Side.BID, 1, "100.00")
 
     assert changes(Ladder((level(Side.BID, 1, "100.009"),)), resting(wanted)) == []
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize(("off_bps", "stays"), [(4, True), (-4, False), (6, False), (-1, True)])
+def test_an_order_may_lag_away_from_the_market_more_than_towards_it(
+    side: Side, off_bps: int, stays: bool
+) -> None:
+    order = resting(level(side, 1, str(Decimal(100) - side * Decimal(off_bps) / 100)))
+    wanted = level(side, 1, "100")
+    ladder = Ladder((wanted,)) if side is Side.BID else Ladder((), (wanted,))
+
+    actions = diff(ladder, [order], Tolerance(Band(5.0, 1.5, 1.5), Band(0.0, 0.0, 0.0)), cloids())
+
+    assert (actions == []) is stays
 
 
 def test_a_moved_price_modifies_in_place() -> None:
@@ -133,7 +147,7 @@ def test_applying_the_difference_gives_what_was_wanted(
         for n, wanted in enumerate((*before.bids, *before.asks))
     }
 
-    for action in diff(after, list(orders.values()), Tolerance(0.0), cloids()):
+    for action in diff(after, list(orders.values()), even(0.0), cloids()):
         match action:
             case Place():
                 orders[action.cloid] = Order(action, 0)
@@ -144,4 +158,4 @@ def test_applying_the_difference_gives_what_was_wanted(
 
     rest = {(o.side, o.level, o.price) for o in orders.values()}
     assert rest == {(w.side, w.level, w.price) for w in (*after.bids, *after.asks)}
-    assert diff(after, list(orders.values()), Tolerance(0.0), cloids()) == []
+    assert diff(after, list(orders.values()), even(0.0), cloids()) == []

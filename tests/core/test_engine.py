@@ -170,7 +170,7 @@ def test_paused_it_still_works_its_way_out_of_a_position(stage: Stage, side: Sid
 
     orders = list(stage.engine.state.orders.side(side.opposite))
     assert stage.prices(side) == []
-    assert sum(o.size for o in orders if o.live) == held
+    assert 0.8 * float(held) <= sum(float(o.size) for o in orders if o.live) <= held
     assert all(o.reduce_only for o in orders if o.live)
     assert stage.engine.view().safety.state == "paused"
 
@@ -410,15 +410,16 @@ def test_a_checkpoint_brings_quotes_back_and_rubbish_does_not(stage: Stage, fres
 
 
 def test_a_low_action_budget_makes_edits_rarer_on_both_sides(stage: Stage) -> None:
-    stage.happen(ActionBudget(stage.ts, 9_999, 10_000))
-    orders = {order.cloid: order.price for order in stage.engine.state.orders}
-    sizes = {order.cloid: order.size for order in stage.engine.state.orders}
+    stage.happen(ActionBudget(stage.ts, 10_000, 10_000))
+    stage.tick()
+    poor = stage.engine.quoting.tolerance
+    stage.happen(ActionBudget(stage.ts, 0, 1_000_000))
+    stage.tick()
+    rich = stage.engine.quoting.tolerance
 
-    stage.tick(100.03)
-
-    assert stage.engine.quoting.tolerance.price_bps > 10.0
-    for order in stage.engine.state.orders:  # only what is resized goes to its new price too
-        assert order.price == orders[order.cloid] or order.size != sizes[order.cloid]
+    assert poor.near.outward_bps > 1.2 * rich.near.outward_bps
+    assert poor.deep.outward_bps > 3.0 * rich.deep.outward_bps
+    assert poor.near.inward_bid_bps >= rich.near.inward_bid_bps
     assert len(stage.prices(Side.BID)) == len(stage.prices(Side.ASK)) == 5
 
 
