@@ -386,6 +386,22 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
         Ledger.open(path)
 
 
+def test_a_verdict_changes_nothing(tmp_path: Path) -> None:
+    sound, foreign, garbage = (tmp_path / name for name in ("sound", "foreign", "garbage"))
+    Ledger.open(sound, threaded=False).close()
+    database = sqlite3.connect(foreign)
+    database.execute("CREATE TABLE recipes (name TEXT)")
+    database.close()
+    garbage.write_bytes(b"garbage" * 1000)
+    before = {path: path.read_bytes() for path in (sound, foreign, garbage)}
+
+    assert verdict(sound) == ""
+    assert "not a ledger of mm" in verdict(foreign)
+    assert "is damaged" in verdict(garbage)
+    assert "cannot write" in verdict(tmp_path / "missing")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"not a database at all, but long enough to be read as a header" * 20)
