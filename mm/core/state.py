@@ -1,5 +1,6 @@
 """All that the engine knows, besides estimates: a fold over events."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
@@ -28,11 +29,12 @@ from mm.model.events import (
     Unresolved,
 )
 from mm.model.instrument import Instrument
-from mm.model.units import NS_PER_S, Ns, exact, nanoseconds
+from mm.model.units import NS_PER_S, Ns, exact, nanoseconds, seconds
 
 REMEMBERED_FILLS = 20_000
 DEFAULT_MAKER_FEE_BPS = 1.5
 CLOSED_MEMORY_NS = 30 * NS_PER_S
+TURNOVER_S = 900.0
 LOT_DRIFT = 0.1
 """The lot is re-derived when the price has moved by this share since it was."""
 
@@ -72,6 +74,7 @@ class State:
         self._run_id = "00000000"
         self.cloids = self._new_cloids()
         self._closed: dict[str, Ns] = {}
+        self._turnover_usd = 0.0
         self._seen: set[tuple[int, Ns]] = set()
         self._seen_order: deque[tuple[int, Ns]] = deque()
 
@@ -101,7 +104,7 @@ class State:
         self._seen_order.append(key)
         if len(self._seen_order) > REMEMBERED_FILLS:
             self._seen.discard(self._seen_order.popleft())
-        self.last_fill_ts = fill.ts
+        self._turnover(fill)
         self.pnl.fill(fill, self.book.fair_before(fill.venue_ts))
         if self.mismatch is not None and self.mismatch.venue == self.pnl.position:
             self.mismatch = None  # the fill was only later than the snapshot
@@ -132,6 +135,19 @@ class State:
             self.budget = ActionBudget(event.ts, cap, cap)
         elif event.code is not RejectCode.NOT_OPEN:
             self.kill.rejected(event.ts)
+
+    def _turnover(self, fill: Fill) -> None:
+        """Dollars traded per second, forgotten over `TURNOVER_S`."""
+        if self.last_fill_ts is not None:
+            age_s = seconds(fill.ts - self.last_fill_ts)
+            self._turnover_usd *= math.exp(-age_s / TURNOVER_S)
+        self._turnover_usd += float(fill.price * fill.size)
+        self.last_fill_ts = fill.ts
+
+    @property
+    def turnover_usd_per_s(self) -> float:
+        """As of the last fill."""
+        return self._turnover_usd / TURNOVER_S
 
     def recently_closed(self, cloid: str) -> bool:
         """An order of this run that closed a moment ago: a snapshot may still list it."""
