@@ -25,7 +25,7 @@ from mm.model.instrument import Instrument
 T = TypeVar("T")
 FORMAT = 1
 LENGTH = struct.Struct("<I")
-MAX_PENDING = 200_000  # a minute and more of the busiest market
+MAX_PENDING = 20_000  # minutes of a busy market, at most some 100 MB
 READ_BYTES = 1 << 18
 
 

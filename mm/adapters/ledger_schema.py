@@ -49,6 +49,7 @@ MIGRATIONS = (
     """,
 )
 VERSION = len(MIGRATIONS)
+LOCK_TIMEOUT_S = 20.0  # someone looks into the file with a tool of their own
 
 
 class LedgerError(Exception):
@@ -61,7 +62,9 @@ def open_database(path: Path | str) -> sqlite3.Connection:
     Manual transactions; usable from a thread other than the caller's. ":memory:" for simulation.
     """
     try:
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        database = sqlite3.connect(
+            path, LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
     except sqlite3.Error as error:
         raise LedgerError(f"cannot open ledger {path}: {error}; check daemon.data_dir") from None
     try:

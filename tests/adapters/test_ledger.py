@@ -1,6 +1,7 @@
 """The ledger: exact sums, nothing twice, nothing silently lost."""
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -444,12 +445,12 @@ def test_a_full_disk_surfaces_in_the_next_calls_and_loses_nothing_silently(
     ledger.read(fill_up)
     complaint = r"cannot write ledger .*full; free space"
 
-    with pytest.raises(LedgerError, match=complaint):
-        fill_many(ledger, 200_000)
-    with pytest.raises(LedgerError, match=complaint):
-        ledger.record_event(COIN, fill(1))
+    with contextlib.suppress(LedgerError):  # whether it is noticed within these is up to threads
+        fill_many(ledger, 50_000)
     with pytest.raises(LedgerError, match=complaint):
         ledger.state(COIN, NOON)
+    with pytest.raises(LedgerError, match=complaint):
+        ledger.record_event(COIN, fill(1))
     with pytest.raises(LedgerError, match=complaint):
         ledger.close()
 
@@ -480,15 +481,27 @@ def test_a_writer_that_falls_behind_is_an_error(
     monkeypatch.setattr("mm.adapters.ledger_writer.QUEUE_ROWS", 10)
     ledger = Ledger.open(tmp_path / "ledger.db")
     other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")  # holds the file for longer than the writer waits
+    other.execute("BEGIN IMMEDIATE")  # a tool that holds the file; the writer waits for it
 
-    with pytest.raises(LedgerError, match=r"rows behind|locked"):
+    with pytest.raises(LedgerError, match=r"is \d+ rows behind: the disk is too slow"):
         fill_many(ledger, 1000)
 
     other.execute("ROLLBACK")
     other.close()
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError, match="rows behind"):
         ledger.close()
+
+
+def test_a_short_lock_by_another_tool_is_waited_for(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    fill_many(ledger, 1000)
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert ledger.state(COIN, NOON).fills == 1000
+    ledger.close()
 
 
 def test_closing_commits_what_was_put(tmp_path: Path) -> None:
