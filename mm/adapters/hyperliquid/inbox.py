@@ -117,7 +117,7 @@ class Inbox:
         venue_ts = status_ms * NS_PER_MS
         if status == "open":
             yield from self._own.updated(cloid, oid, ts, venue_ts)
-        elif status.lower().endswith("rejected"):
+        elif never_rested(status):
             yield from self._rejected(cloid, status, ts)
         elif ends_order(status):
             yield from self._own.closed(cloid, oid, status, ts, venue_ts)
@@ -132,6 +132,10 @@ class Inbox:
             code = rejects.classify_status(status)
             self._health.rejects[code] += 1
             yield Rejected(ts=ts, cloid=cloid, kind=doubt.kind, code=code, message=status)
+
+
+def never_rested(status: str) -> bool:
+    return status.lower().endswith("rejected")
 
 
 def ends_order(status: str) -> bool:

@@ -99,16 +99,16 @@ class OwnOrders:
 
     def closed(self, cloid: str, oid: int | None, reason: str, ts: Ns, venue_ts: Ns) -> list[News]:
         """The venue says that `oid`, or whatever rests under `cloid`, rests no more."""
-        known = self.open.get(cloid)
-        self._close_settles(cloid, oid, reason)
         if oid is None:
             self.gone(cloid, reason)
         else:
+            self._close_settles(cloid, oid)
+            known = self.open.get(cloid)
+            if known is not None and known.oid <= oid:
+                del self.open[cloid]  # ids only grow: an earlier one was replaced unheard
             if oid in self._closed:
                 return []
             self._closed[oid] = reason
-            if known is not None and known.oid == oid:
-                del self.open[cloid]
         return [OrderClosed(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid, reason=reason)]
 
     def gone(self, cloid: str, reason: str) -> None:
@@ -140,11 +140,8 @@ class OwnOrders:
         if doubt.kind is RequestKind.PLACE or doubt.oid != oid:
             del self.doubts[cloid]
 
-    def _close_settles(self, cloid: str, oid: int | None, reason: str) -> None:
-        """A modify closes the old id as `canceled`: alone that says nothing of the new one."""
+    def _close_settles(self, cloid: str, oid: int) -> None:
+        """A modify closes the old id: that says nothing of the new one."""
         doubt = self.doubts.get(cloid)
-        if doubt is None:
-            return
-        half_a_modify = doubt.kind is RequestKind.MODIFY and oid == doubt.oid is not None
-        if not (half_a_modify and reason == "canceled"):
+        if doubt is not None and doubt.oid != oid:
             del self.doubts[cloid]

@@ -6,7 +6,7 @@ from typing import Final
 from mm.adapters.hyperliquid import convert
 from mm.adapters.hyperliquid.answers import FoundOrder
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import OVERLAP_MS, Inbox, ends_order
+from mm.adapters.hyperliquid.inbox import OVERLAP_MS, Inbox, ends_order, never_rested
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.rest import Rest
@@ -123,10 +123,10 @@ class Reconciler:
         what shows that it was counts; after its expiry the order is as the venue says."""
         if self._own.in_flight(cloid):
             return  # a later request is under way: its answer may tell
+        expired = self._seat.now() > doubt.expires  # before asking: the answer is then as final
         found = (await self._rest.order_status(self._seat.account, cloid)).order
         if self._own.doubts.get(cloid) is not doubt:
             return  # settled by the stream meanwhile
-        expired = self._seat.now() > doubt.expires
         if found is None:
             if expired:
                 await self._unknown(cloid, doubt)
@@ -142,7 +142,8 @@ class Reconciler:
             if resting is not None:
                 self._opened(cloid, resting)
                 return
-        if doubt.kind is RequestKind.PLACE:
+        replaced = _executed(doubt, found.order.oid) and not never_rested(found.status)
+        if replaced or doubt.kind is RequestKind.PLACE:
             self._tell(cloid, found)
         else:
             self._close(cloid, found.status)
@@ -178,7 +179,7 @@ class Reconciler:
 
 
 def _executed(doubt: Doubt, oid: int) -> bool:
-    """Does an order open under `oid` prove that the doubtful request was executed?"""
+    """Does an order of the id `oid` prove that the doubtful request was executed?"""
     if doubt.kind is RequestKind.PLACE:
         return True
     return doubt.kind is RequestKind.MODIFY and oid != doubt.oid

@@ -70,7 +70,7 @@ def test_what_an_open_order_says_about_a_doubt(
         (RequestKind.PLACE, None, 5, "filled", True),
         (RequestKind.CANCEL, None, 5, "canceled", True),
         (RequestKind.MODIFY, 5, 5, "canceled", False),
-        (RequestKind.MODIFY, 5, 5, "filled", True),
+        (RequestKind.MODIFY, 5, 5, "filled", False),
         (RequestKind.MODIFY, 5, 6, "canceled", True),
         (RequestKind.MODIFY, 5, None, "canceled", True),
     ],
@@ -83,6 +83,13 @@ def test_what_an_end_says_about_a_doubt(
     orders.doubts[ONE] = Doubt(kind=kind, since=0, expires=9, oid=oid)
     orders.closed(ONE, closed, reason, 0, 0)
     assert (ONE not in orders.doubts) is settled
+
+
+def test_an_end_under_a_later_id_ends_the_order_whose_replacement_was_unheard() -> None:
+    orders = own()
+    orders.opened(ONE, 5, 0, 0)
+    assert shown(orders.closed(ONE, 6, "filled", 0, 0)) == [("OrderClosed", 6)]
+    assert orders.open == {}
 
 
 def test_missing_is_what_was_open_before_the_question_and_is_under_no_request() -> None:

@@ -2,55 +2,90 @@
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 import pytest
 
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
-from mm.model.actions import Action, Cancel, Modify, Place
-from mm.model.events import Account, Fill, OrderClosed, OrderOpened, Rejected
+from mm.core.orders import Order, Orders
+from mm.model.actions import Cancel, Modify, Place
+from mm.model.events import (
+    Account,
+    Book,
+    Event,
+    Fill,
+    OrderClosed,
+    OrderOpened,
+    Rejected,
+    Unresolved,
+)
 from mm.model.units import Side
-from tests.adapters.hyperliquid.stand import ME, Probe, Stand, cloid, live, stand
+from tests.adapters.hyperliquid.stand import ME, Probe, Stand, WallClock, cloid, live, stand
 
 STEPS = 120
 
 
 class Tracker:
-    """A consumer that believes the events: which of its orders rest, under which id."""
+    """The core's own belief about its orders, fed with what the adapter tells."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Probe, clock: WallClock) -> None:
+        self.orders = Orders()
         self._probe = probe
+        self._clock = clock
         self._read = 0
-        self.open: dict[str, int] = {}
-        self.retired: set[int] = set()
+
+    def sent(self, action: Place | Modify | Cancel) -> None:
+        now = self._clock.now()
+        if isinstance(action, Place):
+            self.orders.add(Order(action, now))
+            return
+        order = self.orders.get(action.cloid)
+        assert order is not None
+        if isinstance(action, Modify):
+            order.modify_sent(action, now)
+        else:
+            order.cancel_sent(now)
 
     def catch_up(self) -> None:
         fresh, self._read = self._probe.events[self._read :], len(self._probe.events)
         for event in fresh:
-            match event:
-                case OrderOpened(cloid=name, oid=oid) if oid not in self.retired:
-                    self.open[name] = oid
-                case OrderClosed(cloid=name, oid=None):
-                    self.retired.add(self.open.pop(name, -1))
-                case OrderClosed(cloid=name, oid=int(oid)):
-                    self.retired.add(oid)
-                    if self.open.get(name) == oid:
-                        del self.open[name]
-                case Rejected(cloid=name, gone=True):
-                    self.retired.add(self.open.pop(name, -1))
+            order = self.orders.get(getattr(event, "cloid", None))
+            if order is not None:
+                hear(order, event)
+        self.orders.expire(self._clock.now())
+
+    def idle(self) -> dict[str, int]:
+        """Orders that rest and wait for nothing: client id -> venue id."""
+        resting = (one for one in self.orders if one.live and not one.busy)
+        return {one.cloid: one.oid for one in resting if one.oid is not None}
 
 
-def next_action(random: Random, tracker: Tracker, number: int) -> Action:
+def hear(order: Order, event: Event) -> None:
+    match event:
+        case Fill():
+            order.fill(event)
+        case OrderOpened():
+            order.opened(event)
+        case OrderClosed():
+            order.closed(event)
+        case Rejected():
+            order.rejected(event)
+        case Unresolved():
+            order.unresolved(event)
+
+
+def next_action(random: Random, idle: dict[str, int], number: int) -> Place | Modify | Cancel:
     side = random.choice([Side.BID, Side.ASK])
     price = Decimal(100_000) - side * (5 + random.randrange(5))
     size = Decimal(random.randrange(1, 5)) / 1000
-    names = sorted(tracker.open)
+    names = sorted(idle)
     choice = random.random()
     if not names or choice < 0.4:
         return Place(cloid(number), side, 1, price, size)
     name = random.choice(names)
     if choice < 0.7:
-        return Modify(name, tracker.open[name], side, 1, price, size)
+        return Modify(name, idle[name], side, 1, price, size)
     return Cancel(name)
 
 
@@ -76,21 +111,25 @@ async def test_after_the_storm_everything_agrees(seed: int) -> None:
     random = Random(seed)
     changes = {"request_timeout_s": 0.5, "expires_after_s": 0.5, "reconnect_max_s": 0.1}
     async with stand() as at, live(at, **changes) as (venue, probe):
-        tracker = Tracker(probe)
+        tracker = Tracker(probe, at.clock)
         venue.meter.limit = 100_000  # a storm of an hour in seconds: the minute's limit is not it
         for number in range(1, STEPS):
             tracker.catch_up()
-            venue.send([next_action(random, tracker, number)])
+            action = next_action(random, tracker.idle(), number)
+            tracker.sent(action)
+            venue.send([action])
             await disturb(random, at)
             await asyncio.sleep(0.005)
         at.faults.clear()
-        await quiet(venue, probe)
-        tracker.catch_up()
+        await quiet(venue, probe, tracker)
 
-        resting = {row.cloid: row.oid for row in at.exchange.open_orders(ME.address)}
-        assert len(probe.of(Fill)) > 5, "a calm storm proves nothing"
+        rows = at.exchange.open_orders(ME.address)
+        resting = {row.cloid: row.oid for row in rows}
+        assert probe.of(Fill), "a calm storm proves nothing"
         assert venue.health.reconnects > 1
-        assert tracker.open == resting
+        assert tracker.idle() == resting
+        believed = {one.cloid: (one.price, one.remaining) for one in tracker.orders if one.live}
+        assert believed == {row.cloid: (row.price, row.remaining) for row in rows}
         assert {name: one.oid for name, one in venue.own.open.items()} == resting
         told = sorted((fill.trade_id, fill.size) for fill in probe.of(Fill))
         truth = sorted((f.trade.trade_id, f.trade.size) for f in at.exchange.fills(ME.address))
@@ -104,12 +143,19 @@ async def test_after_the_storm_everything_agrees(seed: int) -> None:
         assert at.resting() == {}
 
 
-async def quiet(venue: HyperliquidVenue, probe: Probe) -> None:
-    """Up, nothing in flight, no doubt, and the venue has told all it had to."""
-    await probe.until(
-        lambda: probe.links[-1] and not venue.own.any_in_flight and not venue.own.doubts, 20
-    )
-    await asyncio.sleep(0.3)
-    await probe.until(
-        lambda: probe.links[-1] and not venue.own.any_in_flight and not venue.own.doubts, 20
-    )
+def heard(probe: Probe, books: int) -> bool:
+    return len(probe.of(Book)) >= books
+
+
+async def quiet(venue: HyperliquidVenue, probe: Probe, tracker: Tracker) -> None:
+    """Up, nothing in flight, no doubt on either side, and for a while no news."""
+
+    def still() -> bool:
+        tracker.catch_up()
+        waiting = venue.own.any_in_flight or venue.own.doubts
+        return probe.links[-1] and not waiting and all(one.live for one in tracker.orders)
+
+    for _ in range(3):
+        await probe.until(still, 20)
+        later = len(probe.of(Book)) + 1
+        await probe.until(partial(heard, probe, later))
