@@ -32,6 +32,7 @@ class LedgerRecorder:
 class JournalRecorder:
     def __init__(self, journal: JournalWriter) -> None:
         self._journal = journal
+        self._seen: tuple[int, View] | None = None
 
     def record(self, event: Event, step: Step) -> None:
         self._journal.append(event, step)
@@ -99,9 +100,13 @@ class Daemon:
         self._lag = lag
         self._started: Ns = clock.now()
         self._journal = journal
+        self._seen: tuple[int, View] | None = None
 
-    def view(self) -> View | None:
-        return self._runner.engine.view()
+    def view(self) -> View:
+        """The view after the last turn, built once however many ask."""
+        if self._seen is None or self._seen[0] != self._runner.turns:
+            self._seen = (self._runner.turns, self._runner.engine.view())
+        return self._seen[1]
 
     def health(self) -> HealthView:
         pulse = self._venue.health
@@ -114,7 +119,7 @@ class Daemon:
         )
 
     def ready(self) -> tuple[bool, str]:
-        safety = self._runner.engine.view().safety
+        safety = self.view().safety
         if safety.ready:
             return True, ""
         return False, "; ".join(safety.reasons) or safety.halt_reason or safety.state

@@ -40,6 +40,7 @@ class Runner:
         self._pending: deque[Event] = deque()
         self._busy = False
         self._last: Ns = 0
+        self.turns = 0
 
     def attach(self, venue: Venue) -> None:
         self._venue = venue
@@ -62,6 +63,7 @@ class Runner:
         if event.ts < self._last:  # it waited in a buffer while others went ahead
             event = structs.replace(event, ts=self._last)
         self._last = event.ts
+        self.turns += 1
         began = stopwatch_ns()
         step = turn(self.engine, self._recorders, event)
         took_s = (stopwatch_ns() - began) / NS_PER_S
