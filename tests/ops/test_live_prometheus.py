@@ -21,7 +21,7 @@ from tests.ops.artefacts import ROOT, RULES, alerts, filled_in, queries
 pytestmark = pytest.mark.prometheus
 
 T = TypeVar("T")
-FILLED = "min(count_over_time(mm_fills_total[1m])) >= 8"
+FILLED = 'min(mm_fills_total{status="quote"} offset 10s) > 0'
 MAY_BE_EMPTY = (
     "alert:",  # a healthy daemon raises none
     "calibration: Alert",
@@ -35,13 +35,19 @@ MAY_BE_EMPTY = (
 
 
 class Prometheus:
-    def __init__(self, port: int) -> None:
+    """One server's HTTP interface; `errors` are those in the log of the daemon that it scrapes."""
+
+    def __init__(self, port: int, log: Path) -> None:
+        self._log = log
         self._base = f"http://127.0.0.1:{port}"
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON of any shape
         url = f"{self._base}{path}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return json.load(answer)["data"]
+
+    def errors(self) -> list[str]:
+        return [line for line in self._log.read_text().splitlines() if '"error"' in line]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.get("/api/v1/query", query=expression)["result"]
@@ -124,7 +130,7 @@ def scraped_daemon(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Prom
             f"--web.listen-address=127.0.0.1:{port}",
         ]
         with process(watch, folder / "prometheus.log"):
-            server = Prometheus(port)
+            server = Prometheus(port, folder / "mm.log")
             wait_for("scrape", lambda: server.value('up{job="mm"}'))
             yield daemon, server
 
@@ -161,7 +167,7 @@ def test_the_rules_are_loaded_and_well_and_a_healthy_daemon_calls_nobody(
     rules = wait_for("evaluation", evaluated)
     assert {rule["name"] for rule in rules} == {alert["alert"] for alert in alerts()}
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
-    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == [], prometheus.errors()
 
 
 def test_what_is_scraped_agrees_with_itself(prometheus: Prometheus) -> None:
