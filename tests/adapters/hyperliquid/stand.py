@@ -23,7 +23,9 @@ ME = Signer("0x" + "11" * 32)
 OTHER = "0x" + "b0" * 20
 PREFIX = "6d6d"
 QUICK = Cadence(pump_s=0.005, fast_book_s=0.1, context_s=0.2)
-PATIENT = Limits(connections_per_min=1000, weight_per_min=100_000)
+PATIENT = Limits(
+    connections_per_min=100_000, weight_per_min=10_000_000, messages_per_min=1_000_000
+)
 T = TypeVar("T", bound=Event)
 
 
