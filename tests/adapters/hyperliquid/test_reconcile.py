@@ -1,0 +1,274 @@
+"""Conclusions from a venue that forgets, lags and pages: its answers are written down here,
+because the local exchange does not do these things."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.own import Doubt, OwnOrders
+from mm.adapters.hyperliquid.reconcile import NEVER_PLACED, Reconciler
+from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
+from mm.model.events import Account, Event, Fill, OrderClosed, OrderOpened, Rejected, RequestKind
+from tests.adapters.hyperliquid.stand import ME, WallClock, cloid, until
+
+Json = dict[str, Any]
+ONE = cloid(1)
+LONG_AGO, NEVER = 0, 2**62
+
+
+class Venue:
+    """What it lists, remembers and pays out; set by each test."""
+
+    def __init__(self) -> None:
+        self.orders: list[Json] = []
+        self.statuses: dict[str, Json] = {}
+        self.fills: list[Json] = []
+        self.asked: list[str] = []
+
+    def answer(self, body: Json) -> object:
+        self.asked.append(body["type"])
+        match body["type"]:
+            case "frontendOpenOrders":
+                return self.orders
+            case "orderStatus":
+                return self.statuses.get(body["oid"], {"status": "unknownOid"})
+            case "userFillsByTime":
+                rest = [fill for fill in self.fills if fill["time"] >= body["startTime"]]
+                return rest[:2000]
+            case _:
+                summary = {"accountValue": "1000.0"}
+                position = {"position": {"coin": "BTC", "szi": "0.5"}}
+                return {"assetPositions": [position], "marginSummary": summary, "time": 7}
+
+    def knows(self, name: str, oid: int, status: str) -> None:
+        found = {"order": order(name, oid), "status": status, "statusTimestamp": 9}
+        self.statuses[name] = {"status": "order", "order": found}
+
+
+def order(name: str, oid: int) -> Json:
+    row = {"coin": "BTC", "side": "B", "limitPx": "100.0", "sz": "0.1", "oid": oid}
+    return row | {"cloid": name, "reduceOnly": False, "timestamp": 1}
+
+
+def fill(tid: int, time_ms: int, name: str | None = None) -> Json:
+    row = {"coin": "BTC", "px": "100", "sz": "0.1", "side": "B", "time": time_ms, "oid": tid}
+    more = {"startPosition": "0", "crossed": False, "fee": "0.1", "tid": tid, "cloid": name}
+    return row | more
+
+
+class Bench:
+    def __init__(self, url: str, venue: Venue) -> None:
+        clock, self.venue, self.events = WallClock(), venue, list[Event]()
+        settings = VenueSettings(network="local", coin="BTC", base_url=url)
+        health = Health(clock, NO_HOOKS)
+        self.own = OwnOrders("6d6d")
+        self.inbox = Inbox(ME.address, "BTC", self.own, health)
+        self.inbox.remember((), 1000, 1000)
+        self.rest = Rest(url, 3.0, WeightMeter(clock.now))
+        self.outlet = Outlet(self.events.append)
+        seat = Seat(settings, ME, clock)
+        self.reconciler = Reconciler(seat, self.rest, self.own, self.inbox, self.outlet, health)
+
+    def doubt(self, kind: RequestKind, oid: int | None = None, expires: int = LONG_AGO) -> None:
+        self.own.doubts[ONE] = Doubt(kind=kind, since=0, expires=expires, oid=oid)
+
+    async def resolve(self) -> list[Event]:
+        await self.reconciler.resolve()
+        return self.told()
+
+    def told(self) -> list[Event]:
+        self.outlet.flush()
+        told, self.events[:] = list(self.events), []
+        return told
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    venue = Venue()
+
+    async def info(request: web.Request) -> web.Response:
+        return web.json_response(venue.answer(await request.json()))
+
+    app = web.Application()
+    app.router.add_post("/info", info)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found = Bench(f"http://127.0.0.1:{runner.addresses[0][1]}", venue)
+    try:
+        async with found.rest:
+            yield found
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_forgotten_order_with_a_fill_was_filled() -> None:
+    async with bench() as b:
+        b.doubt(RequestKind.PLACE)
+        b.venue.fills = [fill(5, 2000, ONE)]
+        told = await b.resolve()
+        assert [type(event) for event in told] == [Fill, OrderClosed]
+        assert isinstance(told[1], OrderClosed)
+        assert told[1].reason == "filled"
+
+
+async def test_a_place_unknown_after_its_expiry_was_never_placed() -> None:
+    async with bench() as b:
+        b.doubt(RequestKind.PLACE, expires=NEVER)
+        assert await b.resolve() == [], "it may still arrive"
+        b.doubt(RequestKind.PLACE)
+        (told,) = await b.resolve()
+        assert isinstance(told, Rejected)
+        assert told.message == NEVER_PLACED
+        assert not b.own.doubts
+
+
+async def test_a_place_unknown_to_status_but_listed_rests() -> None:
+    async with bench() as b:
+        b.doubt(RequestKind.PLACE)
+        b.venue.orders = [order(ONE, 5)]
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderOpened)
+        assert told.oid == 5
+
+
+async def test_a_cancel_unknown_after_its_expiry_has_nothing_left_to_cancel() -> None:
+    async with bench() as b:
+        b.doubt(RequestKind.CANCEL)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert (told.oid, told.reason) == (None, "unlisted")
+
+
+async def test_a_cancel_that_did_not_happen_leaves_the_order_open_after_expiry_only() -> None:
+    async with bench() as b:
+        b.venue.knows(ONE, 5, "open")
+        b.doubt(RequestKind.CANCEL, expires=NEVER)
+        assert await b.resolve() == []
+        b.doubt(RequestKind.CANCEL)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderOpened)
+
+
+async def test_a_modify_is_found_under_its_new_id_by_status_or_listing() -> None:
+    async with bench() as b:
+        b.own.opened(ONE, 5, 0, 0)
+        b.venue.knows(ONE, 6, "open")
+        b.doubt(RequestKind.MODIFY, oid=5, expires=NEVER)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderOpened)
+        assert told.oid == 6
+        b.venue.knows(ONE, 6, "canceled")  # the venue answers with the old half
+        b.venue.orders = [order(ONE, 7)]
+        b.doubt(RequestKind.MODIFY, oid=6, expires=NEVER)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderOpened)
+        assert told.oid == 7
+
+
+async def test_a_modify_whose_new_order_filled_ends_under_the_new_id() -> None:
+    async with bench() as b:
+        b.own.opened(ONE, 5, 0, 0)
+        b.venue.knows(ONE, 6, "filled")
+        b.doubt(RequestKind.MODIFY, oid=5)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert (told.oid, told.reason) == (6, "filled")
+        assert b.own.open == {}
+
+
+async def test_a_modify_of_what_was_filled_meanwhile_ends_whatever_its_id() -> None:
+    async with bench() as b:
+        b.own.opened(ONE, 5, 0, 0)
+        b.own.closed(ONE, 5, "filled", 0, 0)
+        b.venue.knows(ONE, 5, "filled")
+        b.doubt(RequestKind.MODIFY, oid=5)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert (told.oid, told.reason) == (None, "filled")
+
+
+async def test_a_modify_whose_new_order_was_refused_ends_whatever_its_id() -> None:
+    async with bench() as b:
+        b.venue.knows(ONE, 6, "badAloPxRejected")
+        b.doubt(RequestKind.MODIFY, oid=5)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert told.oid is None
+        assert not b.own.doubts
+
+
+async def test_many_doubts_cost_one_listing_and_no_question_each() -> None:
+    async with bench() as b:
+        names = [cloid(number) for number in range(40)]
+        b.venue.orders = [order(name, 100 + at) for at, name in enumerate(names)]
+        for name in names:
+            b.own.doubts[name] = Doubt(kind=RequestKind.PLACE, since=0, expires=NEVER)
+        assert len(await b.resolve()) == 40
+        assert b.venue.asked == ["frontendOpenOrders"]
+
+
+async def test_an_unknown_status_is_asked_for() -> None:
+    async with bench() as b:
+        b.own.opened(ONE, 5, 0, 0)
+        b.own.queries.add(ONE)
+        b.venue.knows(ONE, 5, "delistedCanceled")
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert told.reason == "delistedCanceled"
+        b.own.queries.add(cloid(2))
+        assert await b.resolve() == []
+
+
+async def test_an_audit_ends_what_is_not_listed_and_opens_what_is() -> None:
+    async with bench() as b:
+        for number, oid in ((1, 11), (2, 12), (3, 13)):
+            b.own.opened(cloid(number), oid, 0, 0)
+        b.own.filled[cloid(2)] = None
+        b.venue.knows(cloid(1), 11, "scheduledCancel")
+        b.venue.orders = [order(cloid(4), 14), order("0x" + "f" * 32, 15), order(cloid(3), 23)]
+        await b.reconciler.audit()
+        told = b.told()
+        ended = {event.cloid: event.reason for event in told if isinstance(event, OrderClosed)}
+        assert ended == {cloid(1): "scheduledCancel", cloid(2): "filled"}
+        opened = {event.cloid: event.oid for event in told if isinstance(event, OrderOpened)}
+        assert opened == {cloid(4): 14, cloid(3): 23}
+        account = told[-1]
+        assert isinstance(account, Account)
+        assert [one.oid for one in account.orders or ()] == [14, 23]
+        assert (account.position, account.equity) == (Decimal("0.5"), Decimal(1000))
+        assert b.reconciler.foreign_open == 1
+
+
+async def test_an_audit_does_not_revive_what_closed_while_it_was_asking() -> None:
+    async with bench() as b:
+        b.own.opened(ONE, 11, 0, 0)
+        b.venue.orders = [order(ONE, 11)]
+        audit = asyncio.create_task(b.reconciler.audit())
+        await until(lambda: "frontendOpenOrders" in b.venue.asked)
+        b.own.closed(ONE, 11, "filled", 0, 0)
+        await audit
+        account = b.told()[-1]
+        assert isinstance(account, Account)
+        assert account.orders == ()
+        assert b.own.open == {}
+
+
+async def test_more_fills_than_a_page_are_all_fetched() -> None:
+    async with bench() as b:
+        b.venue.fills = [fill(number, 1001 + number // 3) for number in range(4500)]
+        await b.reconciler.back_fill()
+        told = b.told()
+        assert len({event.trade_id for event in told if isinstance(event, Fill)}) == 4500
+        assert len(told) == 4500
+        assert b.venue.asked.count("userFillsByTime") <= 4
