@@ -1,8 +1,7 @@
 """Conclusions from a venue that forgets, lags and pages: its answers are written down here,
 because the local exchange does not do these things."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -19,7 +18,7 @@ from mm.adapters.hyperliquid.rest import Rest
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
 from mm.model.events import Account, Event, Fill, OrderClosed, OrderOpened, Rejected, RequestKind
-from tests.adapters.hyperliquid.stand import ME, WallClock, cloid, until
+from tests.adapters.hyperliquid.stand import ME, WallClock, cloid
 
 Json = dict[str, Any]
 ONE = cloid(1)
@@ -34,11 +33,13 @@ class Venue:
         self.statuses: dict[str, Json] = {}
         self.fills: list[Json] = []
         self.asked: list[str] = []
+        self.while_listing: Callable[[], object] = lambda: None
 
     def answer(self, body: Json) -> object:
         self.asked.append(body["type"])
         match body["type"]:
             case "frontendOpenOrders":
+                self.while_listing()
                 return self.orders
             case "orderStatus":
                 return self.statuses.get(body["oid"], {"status": "unknownOid"})
@@ -254,10 +255,8 @@ async def test_an_audit_does_not_revive_what_closed_while_it_was_asking() -> Non
     async with bench() as b:
         b.own.opened(ONE, 11, 0, 0)
         b.venue.orders = [order(ONE, 11)]
-        audit = asyncio.create_task(b.reconciler.audit())
-        await until(lambda: "frontendOpenOrders" in b.venue.asked)
-        b.own.closed(ONE, 11, "filled", 0, 0)
-        await audit
+        b.venue.while_listing = lambda: b.own.closed(ONE, 11, "filled", 0, 0)
+        await b.reconciler.audit()
         account = b.told()[-1]
         assert isinstance(account, Account)
         assert account.orders == ()
