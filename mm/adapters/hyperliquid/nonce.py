@@ -1,7 +1,5 @@
 """Nonces: one allocator per signer, strictly increasing whatever the clock does."""
 
-from collections.abc import Callable
-
 
 class NonceAllocator:
     """`max(last + 1, now)` in milliseconds.
@@ -10,12 +8,19 @@ class NonceAllocator:
     smallest kept: two actions of one millisecond, or a clock that steps back, must not repeat.
     """
 
-    __slots__ = ("_last", "_now_ms")
+    __slots__ = ("_last",)
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        self._now_ms = now_ms
+    def __init__(self) -> None:
         self._last = 0
 
-    def next(self) -> int:
-        self._last = max(self._last + 1, self._now_ms())
+    def next(self, now_ms: int) -> int:
+        self._last = max(self._last + 1, now_ms)
         return self._last
+
+
+_of_signer: dict[str, NonceAllocator] = {}
+
+
+def allocator_of(address: str) -> NonceAllocator:
+    """This process's only allocator for the signer: several venues may share a key."""
+    return _of_signer.setdefault(address.lower(), NonceAllocator())

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from mm.adapters.hyperliquid.encode import WireAction
-from mm.adapters.hyperliquid.nonce import NonceAllocator
+from mm.adapters.hyperliquid.nonce import allocator_of
 from mm.adapters.hyperliquid.settings import Clock, Signer, VenueSettings
 from mm.model.units import NS_PER_MS, Ns, nanoseconds
 
@@ -21,7 +21,7 @@ class Seat:
         self.skew_ms = 0
         self._signer = signer
         self._clock = clock
-        self._nonces = NonceAllocator(lambda: clock.now() // NS_PER_MS)
+        self._nonces = allocator_of(signer.address)
 
     @property
     def signer_address(self) -> str:
@@ -44,7 +44,7 @@ class Seat:
     def envelope(self, action: WireAction) -> dict[str, Any]:
         """The signed body of an /exchange request, with a nonce and an expiry of its own."""
         settings = self.settings
-        nonce = self._nonces.next()
+        nonce = self._nonces.next(self.now() // NS_PER_MS)
         expires = self.venue_ms() + int(settings.expires_after_s * 1000)
         vault = settings.vault.lower() if settings.vault else None
         signature = self._signer.sign(action, nonce, vault, expires, settings.network == "mainnet")

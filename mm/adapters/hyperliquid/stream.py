@@ -132,7 +132,7 @@ class Stream:
                 open_timeout=self._settings.request_timeout_s,
                 close_timeout=CLOSE_S,
                 max_size=2**24,
-                proxy=None if self._settings.network == "local" else True,
+                proxy=None,
             ) as socket:
                 self._listener.on_lost(await self._live(socket))
         except (WebSocketException, OSError, TimeoutError) as error:

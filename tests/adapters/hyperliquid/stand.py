@@ -23,9 +23,8 @@ ME = Signer("0x" + "11" * 32)
 OTHER = "0x" + "b0" * 20
 PREFIX = "6d6d"
 QUICK = Cadence(pump_s=0.005, fast_book_s=0.1, context_s=0.2)
-PATIENT = Limits(
-    connections_per_min=100_000, weight_per_min=10_000_000, messages_per_min=1_000_000
-)
+PATIENT = Limits(connections_per_min=100_000, weight_per_min=10_000_000, messages_per_min=1_000_000)
+RULES = ExchangeOptions(block_ms=20, schedule_cancel_volume=None)
 T = TypeVar("T", bound=Event)
 
 
@@ -84,7 +83,7 @@ class Probe:
 class Stand:
     """One exchange, one server. `faults`: what to do with the next replies (None: lose it)."""
 
-    def __init__(self, cadence: Cadence, limits: Limits, ahead: Ns) -> None:
+    def __init__(self, cadence: Cadence, limits: Limits, ahead: Ns, rules: ExchangeOptions) -> None:
         self.clock = WallClock(ahead)
         self._cadence, self._limits = cadence, limits
         self.faults: deque[float | None] = deque()
@@ -92,7 +91,7 @@ class Stand:
         self.exchange = Exchange(
             [calm_market(start_ms)],
             start_ms,
-            ExchangeOptions(block_ms=20, schedule_cancel_volume=None),
+            rules,
         )
         self._nonce = start_ms
         self.server = self._server(0)
@@ -171,10 +170,13 @@ async def until(condition: Callable[[], object], within_s: float = 10.0) -> None
 
 @asynccontextmanager
 async def stand(
-    cadence: Cadence = QUICK, limits: Limits = PATIENT, ahead: Ns = 0
+    cadence: Cadence = QUICK,
+    limits: Limits = PATIENT,
+    ahead: Ns = 0,
+    rules: ExchangeOptions = RULES,
 ) -> AsyncIterator[Stand]:
     """`ahead`: how far the clock of everybody is ahead of this machine's."""
-    found = Stand(cadence, limits, ahead)
+    found = Stand(cadence, limits, ahead, rules)
     await found.server.start()
     try:
         yield found

@@ -13,8 +13,9 @@ from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.app.ports import Venue
-from mm.model.events import Fill, Funding, OrderOpened, RejectCode, Rejected
+from mm.model.events import Book, Fill, Funding, OrderOpened, RejectCode, Rejected
 from mm.model.units import NS_PER_S, Side
+from mm.sim.exchange import ExchangeOptions
 from tests.adapters.hyperliquid.proxy import proxy
 from tests.adapters.hyperliquid.stand import (
     ME,
@@ -167,6 +168,15 @@ async def test_the_dead_man_stays_away_from_foreign_orders() -> None:
             assert not venue.dead_man.armed
             at.cancel(ME.address, "0x" + "f" * 32)
             await probe.until(lambda: venue.dead_man.armed)
+
+
+async def test_a_refused_dead_man_is_noted_once() -> None:
+    rules = ExchangeOptions(block_ms=20, schedule_cancel_volume=Decimal(1_000_000))
+    async with stand(rules=rules) as at, live(at, dead_man_s=0.3) as (venue, probe):
+        await probe.until(lambda: venue.dead_man.refused)
+        await probe.until(lambda: len(probe.of(Book)) > 5)
+        assert [note.text for note in probe.notes] == ["no dead-man switch for this account"]
+        assert not venue.dead_man.armed
 
 
 async def canned(answer: Callable[[str], object]) -> tuple[web.AppRunner, str]:
