@@ -39,7 +39,7 @@ _PRESETS = (
     Scenario(
         name="thin",
         about="few takers and a wide touch: where a market maker starves in cold start",
-        mid=Mid(sigma_bps=1.0),
+        mid=Mid(sigma_bps=2.5),
         takers=Takers(
             arrival_per_s=0.02, kappa_per_bps=0.25, informed_share=0.2, informed_move_bps=1.0
         ),
