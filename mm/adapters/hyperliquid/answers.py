@@ -169,7 +169,6 @@ class RateLimit(Struct, rename="camel"):
 
 class _RoleData(Struct):
     user: str | None = None
-    master: str | None = None
 
 
 class UserRole(Struct):

@@ -1,16 +1,17 @@
 """Two budgets of the venue: cumulative actions of an address, request weight of an IP."""
 
 from collections.abc import Callable
-from typing import Final
 
 from mm.model.events import ActionBudget
 from mm.model.units import NS_PER_S, Ns
 
-CANCEL_HEADROOM: Final = 100_000
-
 
 class AddressBudget:
-    """Actions sent against 10,000 + 1 per USDC traded; the venue's own count overrides ours."""
+    """Actions sent against 10,000 + 1 per USDC traded; the venue's own count overrides ours.
+
+    We only count: past the cap the venue still takes cancels (up to twice as many), and the core
+    decides how fast to quote.
+    """
 
     __slots__ = ("_told", "cap", "used")
 
@@ -18,11 +19,6 @@ class AddressBudget:
         self.used = 0
         self.cap = 10_000
         self._told: tuple[int, int] | None = None
-
-    @property
-    def cancel_cap(self) -> int:
-        """Cancels are affordable beyond `cap`, so that positions can always be unwound."""
-        return min(self.cap + CANCEL_HEADROOM, 2 * self.cap)
 
     def spend(self, items: int) -> None:
         """A batch of n items counts n, failed ones included."""
@@ -42,19 +38,17 @@ class AddressBudget:
 class WeightMeter:
     """REST weight spent in the present minute. It only counts: callers decide what may wait."""
 
-    __slots__ = ("_minute", "_now", "_spent", "limit", "total")
+    __slots__ = ("_minute", "_now", "_spent", "limit")
 
     def __init__(self, now: Callable[[], Ns], limit: int = 1200) -> None:
         self._now = now
         self.limit = limit
-        self.total = 0
         self._minute = 0
         self._spent = 0
 
     def spend(self, weight: int) -> None:
         self._roll()
         self._spent += weight
-        self.total += weight
 
     @property
     def spare(self) -> int:

@@ -33,7 +33,6 @@ class Doubt(Struct, frozen=True, gc=False):
     """
 
     kind: RequestKind
-    since: Ns
     expires: Ns
     oid: int | None = None
 

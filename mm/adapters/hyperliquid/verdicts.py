@@ -11,7 +11,7 @@ from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.wire import PostResponse
-from mm.model.actions import Cancel, Modify, Place
+from mm.model.actions import Cancel, Modify, Place, Severity
 from mm.model.events import RejectCode, Rejected, RequestKind, Unresolved
 from mm.model.exchange import Done, Filled, Item, Refused, Resting
 from mm.model.units import Ns, seconds
@@ -94,8 +94,11 @@ class Verdicts:
 
     def lost(self, ticket: Ticket, reason: str) -> None:
         """It may or may not have been executed: doubt, to be resolved by client id."""
-        del reason
         self._own.answered(ticket.cloids)
+        kind, count = ticket.kind.value, len(ticket.requests)
+        self._health.note(
+            Severity.INFO, "order", "Outcome unknown", action=kind, count=count, reason=reason
+        )
         for request in ticket.requests:
             if not self._known_done(ticket.kind, request):
                 self._doubt(ticket, request)
@@ -153,9 +156,7 @@ class Verdicts:
     def _doubt(self, ticket: Ticket, request: Request) -> None:
         now = self._now()
         oid = request.oid if isinstance(request, Modify) else None
-        self._own.doubts[request.cloid] = Doubt(
-            kind=ticket.kind, since=now, expires=ticket.expires, oid=oid
-        )
+        self._own.doubts[request.cloid] = Doubt(kind=ticket.kind, expires=ticket.expires, oid=oid)
         self._health.unresolved += 1
         self._outlet.put(Unresolved(ts=now, cloid=request.cloid, kind=ticket.kind))
         self.wake()

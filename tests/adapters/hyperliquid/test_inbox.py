@@ -139,7 +139,7 @@ def test_a_refusal_by_update_counts_only_where_the_answer_is_lost() -> None:
     own = OwnOrders("6d6d")
     box = Inbox(ME, "BTC", own, Health(WallClock(), NO_HOOKS))
     assert not list(box.orders([update(1, 11, "badAloPxRejected")], 0))
-    own.doubts[cloid(1)] = Doubt(kind=RequestKind.PLACE, since=0, expires=1)
+    own.doubts[cloid(1)] = Doubt(kind=RequestKind.PLACE, expires=1)
     (event,) = box.orders([update(1, 11, "badAloPxRejected")], 0)
     assert isinstance(event, Rejected)
     assert event.code is RejectCode.POST_ONLY

@@ -59,7 +59,7 @@ def test_what_an_open_order_says_about_a_doubt(
     kind: RequestKind, oid: int | None, opened: int, settled: bool
 ) -> None:
     orders = own()
-    orders.doubts[ONE] = Doubt(kind=kind, since=0, expires=9, oid=oid)
+    orders.doubts[ONE] = Doubt(kind=kind, expires=9, oid=oid)
     orders.opened(ONE, opened, 0, 0)
     assert (ONE not in orders.doubts) is settled
 
@@ -80,7 +80,7 @@ def test_what_an_end_says_about_a_doubt(
 ) -> None:
     orders = own()
     orders.opened(ONE, 5, 0, 0)
-    orders.doubts[ONE] = Doubt(kind=kind, since=0, expires=9, oid=oid)
+    orders.doubts[ONE] = Doubt(kind=kind, expires=9, oid=oid)
     orders.closed(ONE, closed, reason, 0, 0)
     assert (ONE not in orders.doubts) is settled
 
@@ -97,7 +97,7 @@ def test_missing_is_what_was_open_before_the_question_and_is_under_no_request() 
     for number in range(1, 6):
         orders.opened(cloid(number), number, ts=number, venue_ts=0)
     orders.sent([cloid(2)])
-    orders.doubts[cloid(3)] = Doubt(kind=RequestKind.CANCEL, since=0, expires=9)
+    orders.doubts[cloid(3)] = Doubt(kind=RequestKind.CANCEL, expires=9)
     assert orders.missing([cloid(4)], asked=5) == [cloid(1)]
     orders.answered([cloid(2)])
     assert orders.missing([cloid(4)], asked=6) == [cloid(1), cloid(2), cloid(5)]

@@ -81,7 +81,7 @@ class Bench:
         self.reconciler = Reconciler(seat, self.rest, self.own, self.inbox, self.outlet, health)
 
     def doubt(self, kind: RequestKind, oid: int | None = None, expires: int = LONG_AGO) -> None:
-        self.own.doubts[ONE] = Doubt(kind=kind, since=0, expires=expires, oid=oid)
+        self.own.doubts[ONE] = Doubt(kind=kind, expires=expires, oid=oid)
 
     async def resolve(self) -> list[Event]:
         await self.reconciler.resolve()
@@ -214,7 +214,7 @@ async def test_many_doubts_cost_one_listing_and_no_question_each() -> None:
         names = [cloid(number) for number in range(40)]
         b.venue.orders = [order(name, 100 + at) for at, name in enumerate(names)]
         for name in names:
-            b.own.doubts[name] = Doubt(kind=RequestKind.PLACE, since=0, expires=NEVER)
+            b.own.doubts[name] = Doubt(kind=RequestKind.PLACE, expires=NEVER)
         assert len(await b.resolve()) == 40
         assert b.venue.asked == ["frontendOpenOrders"]
 
