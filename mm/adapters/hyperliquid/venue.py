@@ -131,7 +131,7 @@ class HyperliquidVenue:
             except BaseExceptionGroup as group_error:
                 raise first_leaf(group_error) from None
             finally:
-                self._lost("stopped")
+                self.on_lost("stopped")
                 self.outlet.flush()
 
     def _jobs(self) -> Iterator[Coroutine[None, None, None]]:
@@ -194,10 +194,6 @@ class HyperliquidVenue:
         self.router.on_frame(text, ts)
 
     def on_lost(self, reason: str) -> None:
-        self.health.note(Severity.WARNING, "link", "connection lost", reason=reason)
-        self._lost(reason)
-
-    def _lost(self, reason: str) -> None:
         self._up = False
         self.router.drop_held()
         self._sender.posts.lose_all(reason)

@@ -97,7 +97,7 @@ class Verdicts:
         self._own.answered(ticket.cloids)
         kind, count = ticket.kind.value, len(ticket.requests)
         self._health.note(
-            Severity.INFO, "order", "Outcome unknown", action=kind, count=count, reason=reason
+            Severity.DEBUG, "order", "Outcome unknown", action=kind, count=count, reason=reason
         )
         for request in ticket.requests:
             if not self._known_done(ticket.kind, request):
