@@ -36,10 +36,16 @@ check: install ## linters, formatting, types, spelling, packaging metadata
 test: install ## every test, and the coverage of the pure packages
 	@scripts/system-packages chromium:chromium prometheus:prometheus || \
 		echo "the tests that need them, marked browser and prometheus, will be skipped"
-	$(BIN)/pytest --cov --cov-report= $(ARGS)
+	$(BIN)/pytest --cov --cov-report= --durations=10 $(ARGS)
 	@for package in $(PURE); do \
 		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
 	done
+
+bench: install ## cold start in virtual time, then the cost of a turn over a minute's journal
+	$(BIN)/mm bench cold-start
+	@data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
+	$(BIN)/mm run --port 0 --duration 60 --set daemon.data_dir="$$data" 2>"$$data/log"; \
+	$(BIN)/mm bench latency "$$data"/journal/*.mmj
 
 up: secrets/web_token secrets/grafana_password ## daemon, Prometheus and Grafana in Docker
 	docker compose up --build --detach
