@@ -101,7 +101,7 @@ class CalibrationController:
         self._orders[order] = max(at, self._orders.pop(order, at))
         notional = float(fill.price * fill.size)
         if not self.is_calibrated():
-            self._cost_usd += self._effect.effect_bps * notional / BPS
+            self._cost_usd += max(self._effect.effect_bps, 0.0) * notional / BPS
             self._loss_usd += self._effect.loss_bps * notional / BPS
 
     def update_calibration_status(

@@ -154,6 +154,10 @@ def node(ratios: tuple[float, ...], q: int, base: float, kappa: float) -> Shape:
     return Shape(0.5 * (bid + ask), 0.5 * (bid - ask))
 
 
+def shape(params: MarketParams, inventory: float, exact: bool = True) -> Shape:
+    return exact_shape(params, inventory) if exact else closed_form(params, inventory)
+
+
 # -- the quote ----------------------------------------------------------------------------------
 
 
@@ -162,31 +166,31 @@ def quote(params: MarketParams, inventory_lots: float, exact: bool = True) -> Qu
 
     A side is None, with its reason, at the inventory bound or where a depth is not finite.
     """
-    shape = (exact_shape if exact else closed_form)(params, inventory_lots)
+    found = shape(params, inventory_lots, exact)
     bound = params.max_inventory_lots
-    if not (math.isfinite(shape.half_spread) and math.isfinite(shape.skew)):
+    if not (math.isfinite(found.half_spread) and math.isfinite(found.skew)):
         reason = "depth not finite"
         return Quote(None, None, 0.0, 0.0, reason, reason)
     full_long, full_short = inventory_lots >= bound, inventory_lots <= -bound
     return Quote(
-        None if full_long else side_quote(params, Side.BID, shape, inventory_lots),
-        None if full_short else side_quote(params, Side.ASK, shape, inventory_lots),
-        shape.half_spread,
-        shape.skew,
+        None if full_long else side_quote(params, Side.BID, found, inventory_lots),
+        None if full_short else side_quote(params, Side.ASK, found, inventory_lots),
+        found.half_spread,
+        found.skew,
         "inventory at its bound" if full_long else "",
         "inventory at its bound" if full_short else "",
     )
 
 
-def side_quote(params: MarketParams, side: Side, shape: Shape, inventory: float) -> SideQuote:
+def side_quote(params: MarketParams, side: Side, found: Shape, inventory: float) -> SideQuote:
     """fee + max(a,0) + m·h ± skew + premia, at least the floor; a reducing side has neither."""
     a = params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps
     adverse = max(a, 0.0)
     terms = [
         Term("fee", params.maker_fee_bps),
         Term("adverse", adverse),
-        Term("half_spread", params.calibration_gamma_mult * shape.half_spread),
-        Term("skew", side * shape.skew + 0.0),
+        Term("half_spread", params.calibration_gamma_mult * found.half_spread),
+        Term("skew", side * found.skew + 0.0),
     ]
     binding = Binding.GLFT
     if side * inventory >= 0.0:

@@ -5,18 +5,19 @@ import math
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mm.core.settings import StrategySettings
+from mm.core.settings import CalibrationSettings, StrategySettings
 from mm.core.stochastic.calibration_controller import QuoteEffect
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Quote
-from mm.model.units import Ns, Side
+from mm.model.units import NS_PER_S, Ns, Side
 
 SIGMA_BOUNDS = (1e-4, 1e3)
 KAPPA_BOUNDS = (1e-4, 1e2)
 ARRIVAL_BOUNDS = (1e-7, 1e4)
 GAMMA_BOUNDS = (1e-9, 1e3)
+DITHER_NS = 600 * NS_PER_S
 
 
 class ParameterSources(Struct, frozen=True, kw_only=True):
@@ -73,13 +74,23 @@ class ParameterAggregator:
         half_spread = quote.half_spread_bps
         multiplier = params.calibration_gamma_mult
         effect = (1.0 - multiplier) * half_spread
-        if calibration.settings.lever == "gamma":
+        if moves_gamma(calibration.settings):
             multiplier = calibration.gamma_multiplier()
             full = replace(params, gamma=effective_gamma(sources))
-            effect = glft.exact_shape(full, sources.inventory_lots).half_spread - half_spread
+            effect = full_half_spread(sources, full) - half_spread
         loss = max(0.0, -multiplier) * half_spread
         depths = tuple(s.depth_bps for s in (quote.bid, quote.ask) if s is not None)
         calibration.record_quote(QuoteEffect(depths, multiplier, half_spread, effect, loss))
+
+
+def moves_gamma(settings: CalibrationSettings) -> bool:
+    """Whether the multiplier acts on γ, as the seed writes it, and not on the width."""
+    return settings.lever == "gamma" and settings.policy != "target_rate"
+
+
+def full_half_spread(sources: ParameterSources, params: MarketParams) -> float:
+    exact = sources.strategy.exact_glft
+    return glft.shape(params, sources.inventory_lots, exact).half_spread
 
 
 def effective_gamma(sources: ParameterSources) -> float:
@@ -100,7 +111,7 @@ def uncalibrated(sources: ParameterSources, numbers: dict[str, float]) -> Market
         adverse_ask_bps=numbers["adverse_ask_bps"],
         min_edge_bps=sources.strategy.min_edge_bps,
         max_inventory_lots=max(sources.max_inventory_lots, 1),
-        premia=bounded_premia(sources.premia, sources.strategy.max_premia_bps),
+        premia=sources.premia,
     )
 
 
@@ -115,12 +126,14 @@ def calibrated(sources: ParameterSources, params: MarketParams) -> MarketParams:
         width = target_rate_multiplier(sources, params, multiplier)
         if calibration.may_lose:
             min_edge = -max(params.maker_fee_bps + adverse_high(params), 0.0)
-    elif calibration.settings.lever == "gamma":
+    elif moves_gamma(calibration.settings):
         gamma, width = gamma * multiplier, 1.0
+    premia = (*params.premia, *dither(sources, params.kappa))
     return replace(
         params,
         gamma=gamma,
         min_edge_bps=min_edge,
+        premia=bounded_premia(premia, sources.strategy.max_premia_bps),
         calibration_gamma_mult=width,
         calibration_progress=calibration.calibration_progress(),
         calibration_complete=calibration.is_calibrated(),
@@ -134,12 +147,26 @@ def target_rate_multiplier(sources: ParameterSources, params: MarketParams, seed
     if known is None:
         return seed
     depth = known.depth_for_rate(settings.target_fill_rate_per_hour / 3600.0 / 2.0)
-    premia = 0.5 * math.fsum(p.bid_bps + p.ask_bps for p in params.premia)
-    half_spread = glft.exact_shape(params, sources.inventory_lots).half_spread
+    bounded = bounded_premia(params.premia, sources.strategy.max_premia_bps)
+    premia = 0.5 * math.fsum(p.bid_bps + p.ask_bps for p in bounded)
+    half_spread = full_half_spread(sources, params)
     floor = settings.target_rate_floor
     if sources.components.calibration.may_lose:
         floor = min(floor, -(params.maker_fee_bps + adverse_low(params)) / half_spread)
     return min(max((depth - glft.cost_bps(params) - premia) / half_spread, floor), seed)
+
+
+def dither(sources: ParameterSources, kappa: float) -> tuple[Premium, ...]:
+    """One level alone cannot tell κ: while hungry it takes turns at three depths, half 1/κ apart.
+
+    The turn changes with each own arrival and every ten minutes, never per cycle.
+    """
+    components = sources.components
+    if sources.strategy.levels > 1 or not components.calibration.hungry:
+        return ()
+    turn = components.intensity.total + sources.ts // DITHER_NS
+    bps = (turn % 3) * 0.5 / kappa
+    return (Premium("dither", bps, bps),)
 
 
 def adverse_high(params: MarketParams) -> float:

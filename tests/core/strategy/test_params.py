@@ -219,6 +219,30 @@ def test_only_a_loss_budget_lets_depths_below_the_costs_and_never_beyond_fair() 
     assert build(components).calibration_gamma_mult >= 0.05
 
 
+def test_one_level_takes_turns_at_three_depths_until_calibrated() -> None:
+    single, ten_minutes = StrategySettings(levels=1), 600 * NS_PER_S
+    components = bundle()
+    seen = []
+    for turn in range(6):
+        p = build(components, strategy=single, ts=WARM + turn * ten_minutes)
+        assert p == build(components, strategy=single, ts=WARM + turn * ten_minutes)
+        seen.append(p.premia[0].bid_bps * p.kappa)
+    assert sorted(seen) == pytest.approx([0.0, 0.0, 0.5, 0.5, 1.0, 1.0])
+    assert build(components).premia == ()
+    components.calibration.update_calibration_status(WARM, 20, 0.75)
+    assert build(components, strategy=single).premia == ()
+
+
+def test_the_closed_form_is_hungry_by_its_own_width() -> None:
+    closed = StrategySettings(exact_glft=False)
+    components = bundle(policy="target_rate", target_fill_rate_per_hour=170.0)
+    p = build(components, strategy=closed)
+    quote, known = glft.quote(p, 0.0, exact=False), components.intensity.posterior
+    assert known is not None
+    assert quote.bid is not None
+    assert 7200.0 * known.expected_rate(quote.bid.depth_bps) == pytest.approx(170.0, rel=1e-6)
+
+
 def test_a_spent_edge_budget_restores_the_full_width() -> None:
     components = bundle(edge_budget_usd=0.0)
     assert build(components).calibration_gamma_mult == 1.0
@@ -243,7 +267,8 @@ def test_premia_are_each_and_together_bounded_and_the_excess_is_itemised() -> No
     assert math.fsum(p.bid_bps for p in bounded) == pytest.approx(20.0)
     assert math.fsum(p.ask_bps for p in bounded) == pytest.approx(1.0)
     assert bounded_premia(premia[:1], 20.0) == premia[:1]
-    p = build(bundle(), premia=premia)
+    p = build(bundle(), premia=premia, inventory_lots=0.0)
+    assert p.premia == bounded
     quote = glft.quote(p, 0.0)
     assert quote.bid is not None
     assert math.fsum(t.bps for t in quote.bid.terms) == pytest.approx(quote.bid.depth_bps)
