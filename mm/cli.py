@@ -16,6 +16,7 @@ from mm.commands import config, data, research
 from mm.commands.options import MARKET, Files, Given, Json, Reason, Sets, Shorthand, shorthands
 
 WEB_PORT = Shorthand("web.port", int, "Port of page, metrics and control; 0 takes a free one.")
+FAULTS = Shorthand("exchange.faults", str, "Bad days by name: drops, lost-replies, storm, ...")
 EXCHANGE_PORT = Shorthand("exchange.port", int, "TCP port; 0 takes a free one. [default: 3001]")
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ def run(
 
 
 @app.command()
-@shorthands({**MARKET, "port": EXCHANGE_PORT})
+@shorthands({**MARKET, "port": EXCHANGE_PORT, "faults": FAULTS})
 def exchange(
     given: Given,
     files: Files = None,

@@ -135,6 +135,13 @@ def test_an_unknown_scenario_names_the_nearest(tmp_path: Path) -> None:
     assert "liquid" in line
 
 
+def test_unknown_faults_name_the_known_ones(tmp_path: Path) -> None:
+    line = refused(mm("exchange", "--port", "0", "--faults", "strom", cwd=tmp_path), 4)
+
+    assert "exchange.faults: no faults named 'strom': one of none, drops," in line
+    assert "storm" in line
+
+
 def test_show_tells_values_and_sources_and_masks_secrets(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text("[strategy]\nlevels = 3\n")
     arguments = ("config", "show", "-c", "my.toml", "--set", "web.port=9000")

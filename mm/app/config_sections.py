@@ -222,6 +222,10 @@ class ExchangeConfig(Section):
     faucet_usd: float = Field(
         default=100_000.0, gt=0, le=1e9, description="What the faucet gives, test USDC."
     )
+    faults: str = Field(
+        default="none",
+        description="Bad days: none drops half-open lost-replies lost-updates errors storm.",
+    )
 
     @property
     def market_speed(self) -> float:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from mm.adapters.hyperliquid.server import HyperliquidServer
-from mm.adapters.hyperliquid.server.options import Cadence, Options
+from mm.adapters.hyperliquid.server.options import Cadence, Faults, Options, faults_named
 from mm.adapters.tape import Tape, TapeError, open_tape
 from mm.app.config import ConfigError
 from mm.app.config_sections import ExchangeConfig
@@ -39,6 +39,14 @@ def scenario_of(config: ExchangeConfig) -> Scenario:
         raise ConfigError(f"exchange.scenario: {error}") from None
     except OSError as error:
         raise ConfigError(f"exchange.scenario {name}: {error.strerror}") from None
+
+
+def faults_of(config: ExchangeConfig) -> Faults:
+    """The misbehaviour of that name. Raises ConfigError."""
+    try:
+        return faults_named(config.faults)
+    except ValueError as error:
+        raise ConfigError(f"exchange.faults: {error}") from None
 
 
 class Serving:
@@ -89,7 +97,13 @@ async def local_exchange(config: ExchangeConfig, clock: Clock) -> AsyncIterator[
         faucet=config.faucet, faucet_usdc=Decimal(str(config.faucet_usd)), seed=config.seed
     )
     exchange = Exchange([market], now_ms, options)
-    served = Options(host=config.host, port=config.port, seed=config.seed, cadence=LOCAL_CADENCE)
+    served = Options(
+        host=config.host,
+        port=config.port,
+        seed=config.seed,
+        cadence=LOCAL_CADENCE,
+        faults=faults_of(config),
+    )
     server = HyperliquidServer(exchange, clock, served)
     try:
         await server.start()
