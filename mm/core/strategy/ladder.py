@@ -58,59 +58,71 @@ def _side(
     if total <= 0:
         return Rungs(blocked="risk limit" if room < frame.lot_size else "lot below one size step")
     try:
-        prices = rung_prices(side_quote, params, frame)
+        rungs = rung_prices(side_quote, params, frame)
     except ValueError as error:
         return Rungs(blocked=str(error))
-    return _fill(prices, total, params, frame, side)
+    return _fill(rungs, total, params, frame, side)
 
 
-def rung_prices(side_quote: SideQuote, params: MarketParams, frame: Frame) -> list[Decimal]:
-    """Valid, post-only, strictly outward prices; ValueError where there is none."""
+def rung_prices(
+    side_quote: SideQuote, params: MarketParams, frame: Frame
+) -> list[tuple[Decimal, float]]:
+    """Valid, post-only, strictly outward prices; ValueError where there is none.
+
+    With each the depth that it stands for: before rounding to the tick, so that the sizes that
+    follow from it do not dance with every move of S.
+    """
     side, instrument = side_quote.side, frame.instrument
     opposite = frame.best_ask if side is Side.BID else frame.best_bid
     clamp = None if opposite is None else instrument.behind(opposite, side)
     tick_bps = 1e4 * float(instrument.tick(params.fair)) / params.fair
     spacing = max(tick_bps, frame.spacing_per_kappa / params.kappa)
-    prices: list[Decimal] = []
+    rungs: list[tuple[Decimal, float]] = []
     for index in range(frame.levels):
-        target = price_at(side, side_quote.depth_bps + index * spacing, params.fair)
-        if prices and not target > 0.0:
+        depth = side_quote.depth_bps + index * spacing
+        target = price_at(side, depth, params.fair)
+        if rungs and not target > 0.0:
             break
-        price = instrument.round_price(target, side)
+        wanted = price = instrument.round_price(target, side)
         if clamp is not None and side * (price - clamp) > 0:
             price = clamp
-        if prices and side * (price - prices[-1]) >= 0:
-            last = prices[-1]
+        if rungs and side * (price - rungs[-1][0]) >= 0:
+            last = rungs[-1][0]
             price = last - side * instrument.tick(float(last))
-        prices.append(price)
-    return prices
+        if price != wanted:
+            depth = depth_bps(side, float(price), params.fair)
+        rungs.append((price, depth))
+    return rungs
 
 
 def _fill(
-    prices: list[Decimal], total: Decimal, params: MarketParams, frame: Frame, side: Side
+    rungs: list[tuple[Decimal, float]],
+    total: Decimal,
+    params: MarketParams,
+    frame: Frame,
+    side: Side,
 ) -> Rungs:
     """The most levels that the minimum notional allows."""
     instrument = frame.instrument
     step = instrument.size_step
     steps = int(total / step)
-    minimum = [max(int(instrument.min_size(p) / step), 1) for p in prices]
-    for count in range(len(prices), 0, -1):
+    minimum = [max(int(instrument.min_size(price) / step), 1) for price, _ in rungs]
+    for count in range(len(rungs), 0, -1):
         if sum(minimum[:count]) > steps:
             continue
-        utilities = [_utility(params, side, float(p)) for p in prices[:count]]
+        utilities = [_utility(params, side, depth) for _, depth in rungs[:count]]
         wanted = shares(utilities, frame.entropy_ratio)
         sizes = allocate(wanted, steps, minimum[:count], frame.entropy_ratio)
         levels = tuple(
             Level(side, index + 1, price, size * step)
-            for index, (price, size) in enumerate(zip(prices, sizes, strict=False))
+            for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False))
         )
         return Rungs(levels, entropy(sizes))
     return Rungs(blocked="below the venue's minimum notional")
 
 
-def _utility(params: MarketParams, side: Side, price: float) -> float:
-    """u = λ(δ)·(δ - fee - a): expected edge per second at this price, A left out (it scales)."""
-    depth = depth_bps(side, price, params.fair)
+def _utility(params: MarketParams, side: Side, depth: float) -> float:
+    """u = λ(δ)·(δ - fee - a): expected edge per second at this depth, A left out (it scales)."""
     a = params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps
     edge = depth - params.maker_fee_bps - max(a, 0.0)
     return math.exp(-params.kappa * max(depth, 0.0)) * edge

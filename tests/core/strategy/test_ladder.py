@@ -203,6 +203,16 @@ def test_the_better_level_gets_more() -> None:
     assert sizes[0] > 2 * sizes[-1]
 
 
+def test_sizes_do_not_dance_with_every_move_of_the_fair_price() -> None:
+    """Sizes follow from the parameters alone, not from how far each price was rounded."""
+    quote, seen = at(3.0, 3.0), set()
+    for n in range(40):
+        p = replace(PARAMS, fair=60_000.0 + 0.37 * n)
+        built = ladder.build(quote, p, frame())
+        seen.add(tuple(level.size for level in built.bids))
+    assert len(seen) == 1
+
+
 def test_entropy_is_that_of_the_sizes_that_are_sent() -> None:
     built = ladder.build(glft.quote(PARAMS, 2.0), PARAMS, frame(lot_size=Decimal("0.0013")))
     p = [float(level.size) / float(total(built.asks)) for level in built.asks]
