@@ -123,8 +123,8 @@ class KappaEstimator:
         alone = exposure_integral(self._kappa, *leading)
         fold(self._kappa, self._own, shared + alone, taken)
         if self._public_seen:
-            seen = exposure_integral(self._kappa, *touches) - shared
-            fold(self._kappa, self._public, seen, swept)
+            missed = exposure_integral(self._kappa, *touches) - shared
+            fold(self._kappa, self._public, missed, swept)
         self._public_seen = self._public_seen or bool(swept)
         if taken:
             self.total += len(taken)

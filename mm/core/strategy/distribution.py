@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 
 TOLERANCE = 1e-8
+SOLVED = 1e-6
+"""Nats: closer than any allocation in whole steps can follow."""
 
 
 def entropy(sizes: Sequence[float]) -> float:
@@ -35,7 +37,7 @@ def shares(utilities: Sequence[float], ratio: float) -> list[float]:
     below, above = 0.0, math.inf
     for _ in range(80):
         p, gap, slope = _at(scaled, beta, target)
-        if abs(gap) <= TOLERANCE or beta > 1e6:
+        if abs(gap) <= SOLVED or beta > 1e6:
             return p
         below, above = (beta, above) if gap > 0 else (below, beta)
         step = beta - gap / slope if slope < 0 else math.inf

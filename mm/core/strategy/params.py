@@ -59,8 +59,8 @@ class ParameterAggregator:
             "arrival": point[1],
             "maker_fee_bps": sources.maker_fee_bps,
             "inventory_lots": sources.inventory_lots,
-            "adverse_bid_bps": components.adverse_bps(Side.BID, ts),
-            "adverse_ask_bps": components.adverse_bps(Side.ASK, ts),
+            "adverse_bid_bps": components.adverse.adverse_bps(Side.BID, sigma.value),
+            "adverse_ask_bps": components.adverse.adverse_bps(Side.ASK, sigma.value),
         }
         bad = next((name for name, value in numbers.items() if not math.isfinite(value)), None)
         if bad is not None or sources.fair <= 0:

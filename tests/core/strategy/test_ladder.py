@@ -279,9 +279,9 @@ def test_shares_have_the_entropy_asked_for_and_the_order_of_utility(
     target = ratio * math.log(len(p))
     best = max(utilities) - sorted(utilities)[-2]
     if best > 1e-3 * (max(utilities) - min(utilities)):  # near-ties at the top keep H above
-        assert entropy(p) == pytest.approx(target, abs=1e-6)
+        assert entropy(p) == pytest.approx(target, abs=2e-6)
     else:
-        assert entropy(p) >= target - 1e-6
+        assert entropy(p) >= target - 2e-6
 
 
 def test_equal_utilities_and_single_levels_share_equally() -> None:
