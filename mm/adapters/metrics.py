@@ -170,7 +170,7 @@ class Metrics:
         self._count("mm_order_rejects_total", event.kind, event.code)
 
     def _count_unresolved(self, event: Unresolved) -> None:
-        self._count("mm_orders_total", event.kind, "unknown")
+        self._count("mm_orders_total", event.kind, "overtaken" if event.overtaken else "unknown")
 
     def _count_closed(self, event: OrderClosed) -> None:
         self._count("mm_orders_closed_total", event.reason)

@@ -150,7 +150,8 @@ class Engine:
         self.state.order(event)
         data = {"cloid": event.cloid, "kind": event.kind.value}
         text = "Outcome of a request unknown: resolving by client id"
-        return [], [Note(event.ts, Severity.WARNING, "order", text, data)]
+        severity = Severity.DEBUG if event.overtaken else Severity.WARNING
+        return [], [Note(event.ts, severity, "order", text, data)]
 
     def _fees(self, event: Fees) -> Outcome:
         self.state.maker_fee_bps = event.maker_bps

@@ -148,10 +148,13 @@ class Unresolved(Stamped, frozen=True, tag=True, gc=False):
     """A request whose outcome is unknown (timeout, lost socket); it is never blindly sent again.
 
     The venue port resolves it by client id and reports OrderOpened, OrderClosed or Rejected.
+    `overtaken`: no answer was lost; the venue says that the target rests no more (a fill, most
+    often), and whether it was replaced before is to be asked.
     """
 
     cloid: str
     kind: RequestKind
+    overtaken: bool = False
 
 
 class OpenOrder(Struct, frozen=True, gc=False):

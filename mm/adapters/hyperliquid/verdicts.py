@@ -131,7 +131,7 @@ class Verdicts:
         code = rejects.classify(message)
         if code is RejectCode.NOT_OPEN and self._may_live_on(kind, cloid):
             self._health.rejects[code] += 1
-            self._doubt(ticket, request)
+            self._doubt(ticket, request, overtaken=True)
             return
         gone = rejects.order_gone(message) or code is RejectCode.NOT_OPEN
         if gone and kind is not RequestKind.PLACE:
@@ -153,10 +153,12 @@ class Verdicts:
             Rejected(ts=self._now(), cloid=cloid, kind=kind, code=code, message=words, gone=gone)
         )
 
-    def _doubt(self, ticket: Ticket, request: Request) -> None:
+    def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
         now = self._now()
         oid = request.oid if isinstance(request, Modify) else None
         self._own.doubts[request.cloid] = Doubt(kind=ticket.kind, expires=ticket.expires, oid=oid)
-        self._health.unresolved += 1
-        self._outlet.put(Unresolved(ts=now, cloid=request.cloid, kind=ticket.kind))
+        self._health.unresolved += not overtaken
+        self._outlet.put(
+            Unresolved(ts=now, cloid=request.cloid, kind=ticket.kind, overtaken=overtaken)
+        )
         self.wake()
