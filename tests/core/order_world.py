@@ -1,0 +1,291 @@
+"""Core, venue port and model venue together, without sockets or a clock of their own.
+
+The venue's answers, order updates, fills and REST words reach the real `OwnOrders`, `Verdicts`,
+`Inbox` and `Reconciler`; what these tell reaches the real `State`, and its actions the venue.
+
+What is assumed while the link is up: a fill is told within `LINGER_NS` of its execution, an answer
+within the request's timeout (else it is lost), an order update within two seconds; and once a
+request of an order is given up, no answer to an earlier one of it comes.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+from mm.adapters.hyperliquid.budget import AddressBudget
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.own import OwnOrders
+from mm.adapters.hyperliquid.reconcile import Reconciler
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.sender import KINDS, Queue
+from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
+from mm.adapters.hyperliquid.sweep import Sweeper
+from mm.adapters.hyperliquid.verdicts import Ticket, Verdicts
+from mm.core.audit import audit
+from mm.core.diff import diff, even
+from mm.core.orders import LINGER_NS, Order
+from mm.core.risk import Limits, review
+from mm.core.settings import EngineSettings
+from mm.core.state import State
+from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
+from mm.model.events import Account, Event, Fill, Link
+from mm.model.quote import Ladder
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns, Side
+from tests.core.model_venue import COIN, Clock, ModelRest, ModelVenue, Task
+from tests.core.stage import INSTRUMENT
+
+ZERO = Decimal(0)
+LIMITS = Limits(max_position=Decimal(6), max_order_usd=Decimal(10**6), fair=Decimal(100))
+FILL_LAG = LINGER_NS - 50 * NS_PER_MS
+UPDATE_LAG = 2 * NS_PER_S
+TIMEOUT = 3 * NS_PER_S
+VENUE_EXPIRY = 5 * NS_PER_S
+
+
+class Told(Outlet):
+    """Hands each event over at once: there is no event loop here."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        super().__init__(emit)
+        self._now_emit = emit
+
+    def put(self, event: Event) -> None:
+        self._now_emit(event)
+
+
+class Signature:
+    address = "0x" + "ab" * 20
+
+    def sign(self, *_: object) -> dict[str, str | int]:
+        return {}
+
+
+class Flight:
+    """A signed action under way."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+        self.answer: bytes | None = None
+        self.awaited = True
+
+    def may_execute(self, ts: Ns) -> bool:
+        return self.answer is None and ts - self.ticket.sent <= VENUE_EXPIRY
+
+
+class World:
+    """Core, port and venue, and the words between them."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(1_000_000 * NS_PER_S)
+        self.venue = ModelVenue(self.clock)
+        self.state = State(EngineSettings(), INSTRUMENT)
+        self.delivered: dict[int, Decimal] = {}
+        self.flights: list[Flight] = []
+        self.tasks: list[Task] = []
+        self.held: list[Callable[[], None]] | None = None
+        self.levels: dict[str, int] = {}
+        address = VenueSettings(network="local", coin=COIN, base_url="http://127.0.0.1")
+        self.seat = Seat(address, Signature(), self.clock)
+        self.seat.asset = 0
+        health = Health(self.clock, NO_HOOKS)
+        outlet = Told(self.emit)
+        self.own = OwnOrders("6d6d")
+        self.inbox = Inbox(self.seat.account, COIN, self.own, health)
+        self.inbox.remember((), self.clock.ms - 1, self.clock.ms - 1)
+        self.verdicts = Verdicts(self.own, outlet, health, self.clock.now)
+        rest = ModelRest(self.venue)
+        self.reconciler = Reconciler(self.seat, rest, self.own, self.inbox, outlet, health)
+        self.sweeper = Sweeper(self.seat, rest, self.own, AddressBudget(), outlet)
+        self.outlet = outlet
+        self.emit(Link(self.clock.ts, True, "connected"))
+        self.emit(Account(self.clock.ts, 0, self.clock.ts, ZERO, Decimal(10_000), ()))
+
+    # -- core -----------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        match event:
+            case Account():
+                actions, _ = audit(self.state, event)
+                self.act(actions)
+            case Link():
+                self.state.link_up = event.up
+            case Fill():
+                self.delivered[event.trade_id] = event.side * event.size
+                self.state.fill(event)
+            case _:
+                self.state.order(event)  # type: ignore[arg-type]  # nothing else is told here
+
+    def quote(self, wanted: Ladder) -> None:
+        """One cycle, as the engine does it at a tick."""
+        self.state.expire(self.clock.ts)
+        mismatch = self.state.mismatch
+        if not self.state.link_up or (mismatch is not None and mismatch.audits >= 2):
+            return
+        actions = diff(wanted, self.state.orders, even(0.0), self.state.cloids)
+        reviewed = review(actions, self.state.orders, self.state.pnl.position, LIMITS)
+        self.act(reviewed.approved)
+
+    def act(self, actions: list[Action]) -> None:
+        self.state.record(actions, self.clock.ts)
+        queue = Queue()
+        for action in actions:
+            if isinstance(action, Place):
+                self.levels[action.cloid] = action.level
+            if isinstance(action, Place | Modify | Cancel):
+                queue.add(action)
+        for requests in queue.requests():
+            now = self.clock.ts
+            ticket = Ticket(KINDS[type(requests[0])], requests, now, self.seat.expiry())
+            self.verdicts.sent(ticket)
+            self.flights.append(Flight(ticket))
+
+    def cancel_all(self) -> None:
+        self.state.record([CancelAll("test")], self.clock.ts)
+        self.tasks.append(Task("sweep", self.sweeper._round(self.reconciler), self.clock.ts))
+
+    # -- words ----------------------------------------------------------------------------------
+
+    def hear(self, word: Callable[[], None]) -> None:
+        if self.held is None:
+            word()
+        else:
+            self.held.append(word)
+
+    def next_update(self) -> None:
+        _, words = self.venue.updates.popleft()
+        self.hear(lambda: self.outlet.put_all(self.inbox.orders(words, self.clock.ts)))
+
+    def next_fill(self, *, again: bool = False) -> None:
+        _, fill = self.venue.fill_words[0]
+        if not again:
+            self.venue.fill_words.popleft()
+        self.hear(lambda: self.outlet.put_all(self.inbox.fills([fill], self.clock.ts)))
+
+    def execute(self, flight: Flight, fate: str) -> None:
+        expired = b'{"status":"err","response":"Action already expired"}'
+        late = not flight.may_execute(self.clock.ts)
+        flight.answer = expired if late else self.venue.execute(flight.ticket.requests, fate)
+
+    def answer(self, flight: Flight) -> None:
+        if flight.awaited and flight.answer is not None:
+            flight.awaited = False
+            self.verdicts.answer(flight.ticket, flight.answer)
+
+    def lose(self, flight: Flight) -> None:
+        """And what was sent before it for the same orders: timeouts keep the order of sending."""
+        earlier = self.flights[: self.flights.index(flight)]
+        same = [f for f in earlier if {*f.ticket.cloids} & {*flight.ticket.cloids}]
+        for one in [*same, flight]:
+            if one.awaited:
+                one.awaited = False
+                self.verdicts.lost(one.ticket, "lost")
+
+    def start(self, name: str) -> None:
+        if any(task.name == name for task in self.tasks):
+            return
+        works = {"audit": self.reconciler.audit, "resolve": self.reconciler.resolve}
+        self.tasks.append(Task(name, works[name](), self.clock.ts))
+
+    def step(self, task: Task, *, fail: bool = False) -> None:
+        if task.step(self.clock.ts, fail=fail):
+            self.tasks.remove(task)
+
+    def wait(self, elapsed: Ns) -> None:
+        """Time passes, and no word is later than is assumed."""
+        until = self.clock.ts + elapsed
+        while self.clock.ts < until:
+            self.clock.ts = min(until, self.clock.ts + 50 * NS_PER_MS)
+            now = self.clock.ts
+            while self.venue.fill_words and now - self.venue.fill_words[0][0] >= FILL_LAG:
+                self.next_fill()
+            while self.venue.updates and now - self.venue.updates[0][0] >= UPDATE_LAG:
+                self.next_update()
+            for flight in self.flights:
+                if now - flight.ticket.sent >= TIMEOUT:
+                    self.lose(flight)
+            self.flights = [f for f in self.flights if f.awaited or f.may_execute(now)]
+            for task in [one for one in self.tasks if now - one.ts >= TIMEOUT]:
+                self.step(task, fail=True)
+
+    # -- the link -------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        self.venue.disconnect()
+        self.held = None
+        for flight in self.flights:
+            self.lose(flight)
+        self.emit(Link(self.clock.ts, False, "lost"))
+
+    async def reconnect(self) -> None:
+        """As the port does it: user words held back, an audit, then what was held back."""
+        self.held = []
+        self.venue.subscribe()
+        await self.reconciler.audit()
+        held, self.held = self.held or [], None
+        for word in held:
+            word()
+        self.emit(Link(self.clock.ts, True, "connected"))
+
+    def begin_reconnect(self) -> None:
+        if any(task.name == "reconnect" for task in self.tasks):
+            return
+        self.tasks.append(Task("reconnect", self.reconnect(), self.clock.ts))
+
+    # -- truth ----------------------------------------------------------------------------------
+
+    def exposure(self, side: Side) -> Decimal:
+        """What this side holds at the venue if all that can still trade there does."""
+        total = side * self.venue.position
+        total += sum((one.remaining for one in self.venue.resting if one.side is side), ZERO)
+        for flight in self.flights:
+            if flight.may_execute(self.clock.ts):
+                total += sum((self._adds(one, side) for one in flight.ticket.requests), ZERO)
+        return total
+
+    def _adds(self, request: Place | Modify | Cancel, side: Side) -> Decimal:
+        if isinstance(request, Cancel) or request.side is not side:
+            return ZERO
+        if isinstance(request, Modify) and self.venue.orders[request.oid].status != "open":
+            return ZERO
+        return request.size
+
+    def live_orders(self) -> set[tuple[str, int | None, Decimal, Decimal]]:
+        ours: Iterable[Order] = self.state.orders
+        return {(o.cloid, o.oid, o.price, o.remaining) for o in ours if not o.ended}
+
+    def venue_ids(self) -> dict[str, int]:
+        return {one.cloid: one.oid for one in self.venue.resting}
+
+    def settle(self) -> None:
+        """All that is on its way arrives; all doubts end; three audits."""
+        if not self.state.link_up:
+            self.begin_reconnect()
+        for _ in range(8):
+            self.drain()
+            self.wait(NS_PER_S)
+        for _ in range(3):
+            self.start("audit")
+            self.drain()
+            self.wait(20 * NS_PER_S)
+            self.drain()
+            self.state.expire(self.clock.ts)
+        self.wait(NS_PER_S)
+        self.state.expire(self.clock.ts)
+
+    def drain(self) -> None:
+        """Every word and every task, until there is nothing left to do now."""
+        for flight in list(self.flights):
+            if flight.answer is None:
+                self.execute(flight, "done")
+            self.answer(flight)
+        self.flights.clear()
+        if self.own.doubts or self.own.queries:
+            self.start("resolve")
+        while self.tasks or self.venue.updates or self.venue.fill_words:
+            for task in list(self.tasks):
+                self.step(task)
+            if self.venue.updates:
+                self.next_update()
+            if self.venue.fill_words:
+                self.next_fill()
