@@ -122,7 +122,12 @@ SAFETY = (
 FLOW = (
     _counter("mm_fills_total", "Own fills; status quote or other.", "side", "status"),
     _counter("mm_fill_volume_usd_total", "Notional of own fills.", "side"),
-    _counter("mm_orders_total", "Order requests: sent, rejected, unknown, overtaken by a fill.", "action", "status"),
+    _counter(
+        "mm_orders_total",
+        "Order requests: sent, rejected, unknown, overtaken by a fill.",
+        "action",
+        "status",
+    ),
     _counter("mm_order_rejects_total", "Requests that the venue refused.", "action", "reason"),
     _counter("mm_orders_closed_total", "Orders that left the book, by venue status.", "reason"),
     _counter("mm_events_total", "Events given to the engine, by type.", "stream"),
