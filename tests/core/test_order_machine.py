@@ -5,7 +5,9 @@ ones: MM_ORDER_STEPS.
 """
 
 import os
+from collections.abc import Callable
 from decimal import Decimal
+from random import Random
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -146,6 +148,44 @@ class OrderLife(RuleBasedStateMachine):
     def reconnect(self) -> None:
         self.world.begin_reconnect()
 
+    @rule(seed=st.integers(0, 2**32))
+    def storm(self, seed: int) -> None:
+        """Many things at once, weighted by how often they happen: dense where rules are sparse."""
+        random = Random(seed)
+        for _ in range(30):
+            self._gust(random)
+            self.position_is_the_sum_of_fills_told()
+            self.nothing_that_may_trade_is_forgotten()
+            self.the_limit_holds_whatever_fills()
+            self.no_level_has_two_orders_at_the_venue()
+
+    def _gust(self, random: Random) -> None:
+        world, at = self.world, random.randrange(8)
+        venue = world.venue
+        size = Decimal(random.randint(1, 4))
+        rows = [[(size, Decimal(random.randrange(5)))] * random.randrange(3) for _ in Side]
+        waiting = any(f.answer is None for f in world.flights)
+        ready = any(f.awaited and f.answer for f in world.flights)
+        awaited = any(f.awaited for f in world.flights)
+        chances: list[tuple[object, int, Callable[[], None]]] = [
+            (True, 20, lambda: self.quote(*rows)),
+            (waiting, 25, lambda: self.execute(at, random.choice(FATES))),
+            (ready, 20, lambda: self.answer(at)),
+            (awaited, 5, lambda: self.lose(at)),
+            (venue.updates, 15, world.next_update),
+            (venue.fill_words, 10, lambda: self.fill(again=at == 0)),
+            (venue.resting, 15, lambda: self.take(at, size)),
+            (venue.resting, 4, lambda: self.end(at, random.choice(ENDS))),
+            (True, 12, lambda: self.wait(random.choice((60, 60, 300, 600, 2500)))),
+            (True, 1, world.cancel_all),
+            (world.state.link_up, 1, world.disconnect),
+            (not world.state.link_up, 4, world.begin_reconnect),
+            (True, 6, lambda: self.start(random.choice(("audit", "resolve")))),
+            (world.tasks, 20, lambda: self.step(at, random.randint(1, 6), fail=at == 0)),
+        ]
+        able = [(weight, act) for can, weight, act in chances if can]
+        random.choices([act for _, act in able], [weight for weight, _ in able])[0]()
+
     # -- what must always hold ------------------------------------------------------------------
 
     @invariant()
@@ -191,7 +231,7 @@ class OrderLife(RuleBasedStateMachine):
 
 TestOrderLife = OrderLife.TestCase
 TestOrderLife.settings = settings(
-    max_examples=int(os.environ.get("MM_ORDER_RUNS", "150")),
+    max_examples=int(os.environ.get("MM_ORDER_RUNS", "200")),
     stateful_step_count=int(os.environ.get("MM_ORDER_STEPS", "60")),
     suppress_health_check=list(HealthCheck),
 )
