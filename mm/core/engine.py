@@ -164,6 +164,8 @@ class Engine:
     def _link(self, event: Link) -> Outcome:
         changed = event.up != self.state.link_up
         self.state.link_up, self.state.link_reason = event.up, event.reason
+        if not event.up:
+            self.learning.forget_fair(self.state, event.ts)
         calm = event.up or event.reason == "stopped"
         severity = Severity.INFO if calm else Severity.WARNING
         text = "Link up" if event.up else "Link down"

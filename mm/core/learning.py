@@ -33,6 +33,10 @@ class Learning:
         if book.fair is not None and half_spread is not None:
             self.components.learn_fair(event.ts, event.venue_ts, book.fair, half_spread)
 
+    def forget_fair(self, state: State, ts: Ns) -> None:
+        """The link is down: from here on S is unknown, and nothing is exposed to it."""
+        self.components.learn_fair(ts, state.book.touch_ts, None, 0.0)
+
     def learn_trades(self, state: State, event: Trades) -> None:
         self.components.learn_trades(event, state.book.bids, state.book.asks)
 

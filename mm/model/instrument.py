@@ -8,6 +8,7 @@ from msgspec import Struct
 from mm.model.units import Side, exact
 
 SLACK = 1e-9  # relative; a float within this of a tick is on it
+POWERS = {exponent: Decimal(1).scaleb(exponent) for exponent in range(-18, 19)}
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
@@ -23,17 +24,17 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     @property
     def size_step(self) -> Decimal:
-        return Decimal(1).scaleb(-self.size_decimals)
+        return POWERS[-self.size_decimals]
 
     def tick_exponent(self, price: float) -> int:
         """Power of ten of the tick at `price`; it changes where price crosses a power of ten."""
         if not (math.isfinite(price) and price > 0):
             raise ValueError(f"no tick at price {price}")
-        exponent = exact(price).adjusted() - self.significant_figures + 1
+        exponent = math.floor(math.log10(price)) - self.significant_figures + 1
         return min(0, max(exponent, -self.price_decimals))
 
     def tick(self, price: float) -> Decimal:
-        return Decimal(1).scaleb(self.tick_exponent(price))
+        return POWERS[self.tick_exponent(price)]
 
     def round_price(self, price: float, side: Side) -> Decimal:
         """The nearest valid price not closer to the market: bids floor, asks ceil.
