@@ -21,38 +21,67 @@ class Stop(Exception):  # noqa: N818 - an end, not an error
 
 
 async def run(config: Config, duration_s: float | None = None) -> int:
-    """Run until SIGTERM, SIGINT, `duration_s` or a failure; returns the exit code.
+    """Run until SIGTERM, SIGINT, SIGHUP, `duration_s` or a failure; returns the exit code.
 
     Raises what keeps it from starting (ConfigError, VenueError, LedgerError, ...). After the start
     a failure of any task cancels all own orders, as a signal does, and is the last thing logged.
     """
-    clock = WallClock()
-    stack = AsyncExitStack()
+    clock, stack, stop = WallClock(), AsyncExitStack(), _asked_to_stop()
     try:
-        wired = await assemble(config, clock, stack)
+        wired = await _assembled(config, clock, stack, stop)
     except BaseException:
         await stack.aclose()
         raise
-    failure = await _until_stopped(config, wired, clock, duration_s)
+    if wired is None:
+        await stack.aclose()
+        log("info", "daemon", "Stopped by a signal before the start was complete: nothing was sent")
+        return 0
+    failure = await _until_stopped(config, wired, clock, stop, duration_s)
     left = await _leave(wired, clock, failure)
     try:
         await stack.aclose()
     except LedgerError as error:  # its rows could not be written: that is a failure of the run
         failure = failure or error
     if left:
-        log("error", "order", f"{left} own orders may still rest: cancel them at the venue")
+        text = f"Up to {left} own orders may still rest: start again, or cancel them at the venue"
+        log("error", "order", text)
     if failure is not None:
         log("error", "daemon", f"Stopped by {type(failure).__name__}: {failure}", failure)
     return 1 if failure is not None or left else 0
 
 
+def _asked_to_stop() -> asyncio.Event:
+    """Set by SIGTERM, Ctrl-C and a terminal that closes (unless `nohup` had it ignored)."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _assembled(
+    config: Config, clock: WallClock, stack: AsyncExitStack, stop: asyncio.Event
+) -> Wired | None:
+    """None where it was asked to stop first: a venue may keep a start waiting for long."""
+    assembling = asyncio.create_task(assemble(config, clock, stack))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((assembling, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return await assembling if assembling.done() else None
+    finally:
+        for task in (assembling, stopping):
+            task.cancel()
+        await asyncio.gather(assembling, stopping, return_exceptions=True)
+
+
 async def _until_stopped(
-    config: Config, wired: Wired, clock: WallClock, duration_s: float | None
+    config: Config,
+    wired: Wired,
+    clock: WallClock,
+    stop: asyncio.Event,
+    duration_s: float | None,
 ) -> Exception | None:
     """Run all tasks until one ends; None where that was asked for, else what ended it."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     period_s = config.strategy.quote_interval_s
     failure: Exception | None = None
     try:
@@ -118,8 +147,8 @@ async def _leave(wired: Wired, clock: WallClock, failure: Exception | None) -> i
     try:
         left = await wired.venue.cancel_all()
     except VenueError as error:
-        log("error", "order", f"Could not verify that no order rests: {error}")
-        left = 1
+        log("error", "order", f"Leaving: {error}")
+        left = max(1, len(wired.runner.engine.state.orders))
     try:
         _checkpoint(wired, clock)
         outcome = "stopped" if failure is None else f"failed: {failure}"

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -145,17 +146,40 @@ def test_kill_9_in_the_middle_of_quoting(tmp_path: Path, exchange: Exchange) -> 
     assert second.matches("Position differs") == []
 
 
-def test_a_signal_leaves_nothing_resting_within_5_s(tmp_path: Path, exchange: Exchange) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_leaves_nothing_resting_within_5_s(
+    tmp_path: Path, exchange: Exchange, number: int
+) -> None:
+    """Ctrl-C, and a terminal that closes."""
     running = daemon(tmp_path, exchange)
     until(lambda: running.matches('"Fill"'), "the first fill")
 
     began = time.monotonic()
-    code = running.stop(signal.SIGINT)
+    code = running.stop(number)
 
     assert code == 0
     assert time.monotonic() - began < 5.0
     assert exchange.orders() == []
     assert same_fills(tmp_path, exchange)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_start_that_the_venue_keeps_waiting(tmp_path: Path, number: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"venue.base_url=http://127.0.0.1:{silent.getsockname()[1]}"
+        running = Process(
+            tmp_path / "daemon.log",
+            *("run", "--port", "0", "--set", "venue.network=local", "--set", address),
+            MM_VENUE__PRIVATE_KEY=KEY,
+        )
+        silent.settimeout(LIMIT_S)
+        asked, _ = silent.accept()
+        with asked:
+            code = running.stop(number)
+
+    assert code == 0
+    assert running.matches("Stopped by a signal before the start was complete")
+    assert not running.matches("Traceback")
 
 
 def test_a_crash_cancels_all_and_names_its_cause_last(tmp_path: Path, exchange: Exchange) -> None:
