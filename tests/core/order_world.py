@@ -173,13 +173,10 @@ class World:
             self.verdicts.answer(flight.ticket, flight.answer)
 
     def lose(self, flight: Flight) -> None:
-        """And what was sent before it for the same orders: timeouts keep the order of sending."""
-        earlier = self.flights[: self.flights.index(flight)]
-        same = [f for f in earlier if {*f.ticket.cloids} & {*flight.ticket.cloids}]
-        for one in [*same, flight]:
-            if one.awaited:
-                one.awaited = False
-                self.verdicts.lost(one.ticket, "lost")
+        """Alone: the answer to an earlier request of the same order may still come."""
+        if flight.awaited:
+            flight.awaited = False
+            self.verdicts.lost(flight.ticket, "lost")
 
     def start(self, name: str) -> None:
         if any(task.name == name for task in self.tasks):

@@ -73,9 +73,16 @@ class OwnOrders:
     # -- news -----------------------------------------------------------------------------------
 
     def opened(self, cloid: str, oid: int, ts: Ns, venue_ts: Ns) -> list[News]:
-        """The venue says that `oid` rests."""
+        """The venue says that `oid` rests.
+
+        Of the target of a doubtful modify that is no news: the answer may be that of an earlier
+        request, come late, and says nothing of the modify.
+        """
         news: list[News] = [OrderOpened(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid)]
         self._open_settles(cloid, oid)
+        doubt = self.doubts.get(cloid)
+        if doubt is not None and doubt.kind is RequestKind.MODIFY and doubt.oid == oid:
+            return []
         reason = self._closed.get(oid)
         if reason is None:
             known = self.open.get(cloid)
