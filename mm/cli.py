@@ -78,7 +78,7 @@ def status(files: Files = None, sets: Sets = None, as_json: Json = False) -> Non
 
 @app.command()
 def pause(files: Files = None, sets: Sets = None, reason: Reason = "") -> None:
-    """Stop quoting and cancel orders until `mm resume`."""
+    """Take no new risk until `mm resume`; orders that reduce the position stay."""
     _command("pause", files, sets, {"reason": reason})
 
 
@@ -112,6 +112,7 @@ def _command(verb: str, files: Files, sets: Sets, body: dict[str, object]) -> No
 
 def main() -> None:
     """Entry point: one clear line on an error, a traceback only with MM_DEBUG=1."""
+    _open_standard_streams()
     try:
         app()
     except KeyboardInterrupt:
@@ -126,6 +127,13 @@ def main() -> None:
         for line in _explained(cause).splitlines():
             typer.echo(f"mm: {line}", err=True)
         sys.exit(getattr(cause, "exit_code", 1))
+
+
+def _open_standard_streams() -> None:
+    """Whatever started us may have closed them: no socket or ledger may take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # opening takes the lowest number that is free: its own
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for life
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -63,7 +63,7 @@ async def test_it_shows_a_fill_that_the_exchange_made_and_obeys(url: str, tmp_pa
         token = read_token(tmp_path)
         await command(page, "pause", token)
         await expect(page.get_by_test_id("state")).to_have_text("paused")
-        await expect(page.locator("#order-count")).to_have_text("none")
+        await expect(page.get_by_test_id("side-status")).to_contain_text("paused")
         await command(page, "resume", token)
         await expect(page.get_by_test_id("state")).to_have_text("quoting", timeout=FILL_MS)
         await command(page, "halt", token)

@@ -4,7 +4,7 @@ import { byId, text } from "./dom.js";
 
 const KEY = "mm-token";
 const WORDS = {
-  pause: "Cancel all quotes and wait. Nothing is sold or bought.",
+  pause: "Take no new risk. Only orders that reduce the position stay.",
   resume: "Start quoting again, also after a halt.",
   halt: "Cancel all quotes and latch: stays halted, also after a restart, until you resume.",
 };
