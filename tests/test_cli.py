@@ -90,6 +90,21 @@ def test_a_wrong_usage_is_exit_2(tmp_path: Path, arguments: tuple[str, ...]) -> 
     assert "Traceback" not in done.stderr
 
 
+def test_closed_standard_streams_do_no_harm(tmp_path: Path) -> None:
+    """A ledger or socket in the place of standard error would be written over by log lines."""
+    command = [sys.executable, "-m", "mm", "run", "--port", "0", "--duration", "0"]
+    inner = f"import os; os.closerange(0, 3); os.execv({sys.executable!r}, {command})"
+    done = subprocess.run(
+        [sys.executable, "-c", inner],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+    assert done.returncode == 0
+
+
 # -- configuration ------------------------------------------------------------------------------
 
 

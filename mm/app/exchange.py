@@ -1,6 +1,7 @@
 """The local exchange as the configuration describes it: its market, its matching, its server."""
 
 import asyncio
+import os
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -109,8 +110,10 @@ async def local_exchange(config: ExchangeConfig, clock: Clock) -> AsyncIterator[
         await server.start()
     except OSError as error:
         where = f"{config.host}:{config.port}"
+        number = error.errno or 0  # negative: a name that does not resolve
+        why = os.strerror(number).lower() if number > 0 else error.strerror
         raise ExchangeError(
-            f"cannot listen on {where} ({error.strerror}): set exchange.port or exchange.host"
+            f"cannot listen on {where}, {why}: set exchange.port or exchange.host"
         ) from None
     try:
         yield Serving(server, exchange, tape)
