@@ -78,7 +78,7 @@ class Quoting:
         self, state: State, components: StochasticComponents, limits: risk.Limits, ts: Ns
     ) -> None:
         fair = float(limits.fair)
-        lot = state.lot_size(fair)
+        lot = state.keep_lot(fair)
         sources = ParameterSources(
             ts=ts,
             fair=fair,

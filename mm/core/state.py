@@ -195,10 +195,17 @@ class State:
 
     def lot_size(self, fair: float) -> Decimal:
         """One lot in base units: what `lot_usd` buys, kept while the price stays near."""
-        if self._lot is None or abs(fair / self._lot[0] - 1.0) > LOT_DRIFT:
-            size = self.instrument.round_size(self.settings.strategy.lot_usd / fair)
-            self._lot = (fair, max(size, self.instrument.min_size(exact(fair))))
-        return self._lot[1]
+        if self._lot is not None and abs(fair / self._lot[0] - 1.0) <= LOT_DRIFT:
+            return self._lot[1]
+        size = self.instrument.round_size(self.settings.strategy.lot_usd / fair)
+        return max(size, self.instrument.min_size(exact(fair)))
+
+    def keep_lot(self, fair: float) -> Decimal:
+        """As `lot_size`, which quotes from now on keep: a decision, where that only looks."""
+        lot = self.lot_size(fair)
+        if self._lot is None or self._lot[1] != lot:
+            self._lot = (fair, lot)
+        return lot
 
     @property
     def equity(self) -> Decimal | None:

@@ -76,6 +76,17 @@ def test_another_seed_is_another_day() -> None:
     assert virtual(seed=4)[1].encoded() != virtual(seed=5)[1].encoded()
 
 
+def test_watching_changes_nothing() -> None:
+    """A page that is open or a checkpoint that is taken must not show in any action."""
+    engine, kept = virtual()
+    watched = Engine(engine.settings, engine.state.instrument)
+
+    for event, taken in kept.turns:
+        assert watched.step(event).actions == taken.actions
+        watched.view()
+        watched.checkpoint()
+
+
 def test_the_live_driver_sends_what_virtual_time_did() -> None:
     engine, kept = virtual()
     venue, live = Outbox(), Kept()

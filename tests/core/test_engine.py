@@ -40,6 +40,18 @@ def test_the_sizes_of_a_side_total_one_lot(stage: Stage) -> None:
         assert sum(level.size for level in stage.engine.quoting.levels(side)) == lot
 
 
+def test_looking_before_the_first_quote_does_not_fix_the_lot(fresh: Stage) -> None:
+    fresh.start()
+    fresh.book(100.0)
+    fresh.engine.view()
+
+    fresh.mid = 103.0
+    fresh.warm()
+
+    sizes = [level.size for level in fresh.engine.quoting.levels(Side.BID)]
+    assert sum(sizes) == pytest.approx(Decimal(1000) / 103, rel=Decimal("0.001"))
+
+
 def test_an_unchanged_market_leaves_orders_alone(stage: Stage) -> None:
     stage.warm(120)
     before = len(stage.actions)
