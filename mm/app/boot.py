@@ -46,7 +46,10 @@ async def run(config: Config, duration_s: float | None = None) -> int:
         text = f"Up to {left} own orders may still rest: start again, or cancel them at the venue"
         log("error", "order", text)
     if failure is not None:
-        log("error", "daemon", f"Stopped by {type(failure).__name__}: {failure}", failure)
+        trace = (
+            None if isinstance(failure, LedgerError | VenueError) else failure
+        )  # they say it all
+        log("error", "daemon", f"Stopped by {type(failure).__name__}: {failure}", trace)
     return 1 if failure is not None or left else 0
 
 

@@ -3,6 +3,8 @@
 import math
 from decimal import Decimal
 
+from msgspec import structs
+
 from mm.core import risk
 from mm.core.diff import Band, Tolerance, diff, even
 from mm.core.guard import Verdict
@@ -97,7 +99,8 @@ class Quoting:
             self.params, sources.inventory_lots, exact=self._settings.exact_glft
         )
         ParameterAggregator.record(sources, self.params, self.quote)
-        self.ladder = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
+        built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
+        self.ladder = _with_numbers(built, limits)
         self._tick_bps = BPS * float(state.instrument.tick(fair)) / fair
         self.tolerance = self._tolerance(state, self.params, self.quote)
 
@@ -206,6 +209,16 @@ def _above_floor(quote: SideQuote | None, params: MarketParams) -> float:
         return 0.0
     a = params.adverse_bid_bps if quote.side is Side.BID else params.adverse_ask_bps
     return quote.depth_bps - params.maker_fee_bps - max(a, 0.0) - params.min_edge_bps
+
+
+def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
+    """`risk limit` says how much it allows: equity may bind long before the configured limit."""
+    allowed = f"risk limit: {limits.max_position * limits.fair:.0f} USD allowed"
+    bid, ask = (
+        allowed if reason == "risk limit" else reason
+        for reason in (ladder.blocked_bid, ladder.blocked_ask)
+    )
+    return structs.replace(ladder, blocked_bid=bid, blocked_ask=ask)
 
 
 def _blocked(reason: str) -> Ladder:

@@ -120,13 +120,14 @@ def _pnl(state: State) -> PnlView:
 def _safety(state: State, quoting: Quoting, ts: Ns) -> SafetyView:
     verdict = judge(state, ts)
     reasons = tuple(dict.fromkeys(r for r in state.presence.reason.values() if r))
+    one_side = not all(state.presence.reason.values())  # a side may be out of room: that is normal
     budget = state.budget
     return SafetyView(
         state=_state_name(state, quoting, verdict.reason),
         reasons=reasons or ((verdict.reason,) if verdict.reason else ()),
         halt_reason=verdict.halt,
         link_up=state.link_up,
-        ready=not verdict.reason and isinstance(quoting.params, MarketParams) and not reasons,
+        ready=not verdict.reason and isinstance(quoting.params, MarketParams) and one_side,
         action_budget_left=None if budget is None else budget.cap - budget.used,
     )
 

@@ -20,7 +20,7 @@ from mm.model.events import (
     Unresolved,
 )
 from mm.model.units import NS_PER_S, Side
-from tests.core.stage import Stage
+from tests.core.stage import INSTRUMENT, Stage, settings
 
 
 def test_it_quotes_five_levels_on_both_sides(stage: Stage) -> None:
@@ -162,6 +162,27 @@ def test_a_lost_link_sends_nothing_and_says_so(stage: Stage) -> None:
     assert len(stage.actions) == before
     assert stage.engine.view().ask.blocked == "link down: socket closed"
     assert stage.said("Link down") == 1
+
+
+def test_an_empty_account_says_how_little_is_allowed(fresh: Stage) -> None:
+    fresh.start(equity="0")
+    fresh.warm()
+
+    view = fresh.engine.view()
+    assert view.bid.blocked == view.ask.blocked == "risk limit: 0 USD allowed"
+    assert not view.safety.ready
+    assert set(view.bid.blocked_s) >= {"risk limit"}
+
+
+def test_one_side_out_of_room_is_no_failure() -> None:
+    fresh = Stage(Engine(settings(max_position_usd=1_000.0), INSTRUMENT))
+    fresh.start(position=Decimal("10.05"))
+    fresh.warm()
+
+    view = fresh.engine.view()
+    assert view.bid.blocked.startswith("risk limit: ")
+    assert view.ask.blocked == ""
+    assert view.safety.ready
 
 
 def test_far_from_the_oracle_it_does_not_quote(stage: Stage) -> None:
