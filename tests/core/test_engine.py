@@ -180,7 +180,7 @@ def test_one_side_out_of_room_is_no_failure() -> None:
     fresh.warm()
 
     view = fresh.engine.view()
-    assert view.bid.blocked.startswith("risk limit: ")
+    assert view.bid.blocked == "inventory at its bound"
     assert view.ask.blocked == ""
     assert view.safety.ready
 
