@@ -187,6 +187,11 @@ class KappaEstimator:
         return self._own.arrivals
 
     @property
+    def memory_s(self) -> float:
+        """Mean age at which evidence is forgotten."""
+        return 3600.0 * self._settings.half_life_h / math.log(2.0)
+
+    @property
     def confidence(self) -> float:
         """clip(1 - sd_post/sd_prior, 0, 1)·min(1, n_own/10): 0 without own fills."""
         known = self.posterior

@@ -4,7 +4,11 @@ import math
 
 from msgspec import Struct
 
-from mm.core.stochastic.calibration_controller import CONFIDENT, MEASURED_ARRIVALS
+from mm.core.stochastic.calibration_controller import (
+    COMPLETE_AT,
+    CONFIDENT,
+    MEASURED_ARRIVALS,
+)
 from mm.core.stochastic.components import SIDES, StochasticComponents
 from mm.core.stochastic.volatility import Z90
 from mm.model.estimate import Estimate
@@ -94,14 +98,25 @@ def outlook(components: StochasticComponents) -> tuple[float | None, str]:
     if at_floor * 86_400.0 < TOO_THIN_PER_DAY:
         return None, spent or "market too thin"
     rate = math.fsum(known.expected_rate(d) for d in effect.depths_bps)
-    return arrivals_missing(components, known.sd_log) / max(rate, 1e-12), spent
+    eta_s = seconds_missing(components, known.sd_log, max(rate, 1e-12))
+    return eta_s, spent or ("" if eta_s is not None else "evidence fades faster than it comes")
 
 
-def arrivals_missing(components: StochasticComponents, sd_log: float) -> float:
-    """Own arrivals until progress is 1, from what each has told so far about κ."""
-    measured = MEASURED_ARRIVALS - components.adverse.measured
-    own = components.intensity.own_arrivals
+def seconds_missing(components: StochasticComponents, sd_log: float, rate: float) -> float | None:
+    """Until 20 arrivals are measured and κ is known well enough for progress to be `COMPLETE_AT`,
+    from what each arrival has told so far about κ. None where that is never.
+
+    Own arrivals n fade by dn/dt = rate - n/memory, so more than rate·memory are never held.
+    """
+    counted = max(MEASURED_ARRIVALS - components.adverse.measured, 0) / rate
+    own, memory_s = components.intensity.own_arrivals, components.intensity.memory_s
     gained = max(sd_log**-2 - 1.0, 0.0)
     each = gained / own if own >= 3.0 and gained > 0.0 else INFORMATION_PER_ARRIVAL
-    wanted = (1.0 - CONFIDENT) ** -2
-    return max(float(measured), (wanted - sd_log**-2) / each, 0.0)
+    confident = (2.0 * COMPLETE_AT - 1.0) * CONFIDENT
+    missing = ((1.0 - confident) ** -2 - sd_log**-2) / each
+    if missing <= 0.0:
+        return counted
+    room = rate * memory_s - own
+    if missing >= room:
+        return None
+    return max(counted, -memory_s * math.log1p(-missing / room))

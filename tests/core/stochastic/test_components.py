@@ -19,7 +19,7 @@ from mm.core.settings import (
 from mm.core.stochastic.calibration_controller import QuoteEffect
 from mm.core.stochastic.checkpoint import seal
 from mm.core.stochastic.components import StochasticComponents
-from mm.core.stochastic.views import calibration_view, market_estimates
+from mm.core.stochastic.views import calibration_view, market_estimates, seconds_missing
 from mm.model.estimate import Source
 from mm.model.events import Fill
 from mm.model.units import NS_PER_S, Ns, Side
@@ -300,6 +300,43 @@ def test_a_market_too_thin_says_so_instead_of_an_eta() -> None:
     view = calibration_view(components)
     assert view.eta_s is None
     assert view.note == "market too thin"
+
+
+def test_the_eta_is_that_of_calibration_complete_not_of_certainty() -> None:
+    """At the point where progress would be 0.95 exactly there is nothing left to wait for."""
+    components = bundle()
+    traded(components, 25)
+    rate, at_complete = 0.1, 1.0 - 0.9 * 0.75
+    assert seconds_missing(components, at_complete, rate) == pytest.approx(0.0)
+    own = components.intensity.own_arrivals
+    half_known = math.sqrt(1.0 / (1.0 + 0.5 * (at_complete**-2 - 1.0)))
+    wait = seconds_missing(components, half_known, rate)
+    assert wait == pytest.approx(own / rate, rel=0.01)  # as many again
+
+
+def test_what_fades_faster_than_it_comes_has_no_eta() -> None:
+    """25 arrivals a day keep 36 in a memory of 24 h half-life: fewer than are wanted."""
+    components = bundle()
+    traded(components, 25)
+    assert seconds_missing(components, 0.55, 25 / 86_400) is None
+    slow = seconds_missing(components, 0.55, 60 / 3600)
+    assert slow is not None
+    assert slow < 2 * 3600.0
+
+
+def test_the_view_says_when_evidence_fades_faster_than_it_comes() -> None:
+    forgetful = StochasticSettings(
+        intensity=IntensitySettings(kappa_prior=0.3, half_life_h=1.0),
+        calibration=CalibrationSettings(policy="off"),
+    )
+    components = StochasticComponents(forgetful, StrategySettings())
+    traded(components, 5)
+    known = components.intensity.posterior
+    assert known is not None
+    depth = known.depth_for_rate(15.0 / 86_400.0)
+    components.calibration.record_quote(QuoteEffect((depth, depth), 1.0, depth, 0.0))
+    view = calibration_view(components)
+    assert (view.eta_s, view.note) == (None, "evidence fades faster than it comes")
 
 
 def test_view_when_calibrated_disabled_or_out_of_budget() -> None:
