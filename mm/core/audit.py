@@ -49,12 +49,11 @@ def _position(state: State, event: Account) -> list[Note]:
         state.pnl.adopt(theirs)
         text = "Position differs from the ledger at start: the venue's is taken"
         return [Note(event.ts, Severity.WARNING, "position", text, data)]
-    if state.last_fill_ts is not None and event.request_ts - state.last_fill_ts < GRACE_NS:
-        return []  # the snapshot and the fill may have crossed on the wire
-    before = state.mismatch
-    state.mismatch = Mismatch(
-        before.since if before else event.ts, theirs, before.audits + 1 if before else 1
-    )
+    gap, before = theirs - ours, state.mismatch
+    if before is None or before.gap != gap:  # a snapshot and a fill may have crossed on the wire
+        state.mismatch = Mismatch(event.ts, gap, 1)
+        return []
+    state.mismatch = Mismatch(before.since, gap, before.audits + 1)
     text = "Position differs from the venue's"
     return [Note(event.ts, Severity.WARNING, "position", text, data)]
 

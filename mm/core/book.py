@@ -8,6 +8,7 @@ from mm.model.events import Bbo, Book, Levels
 from mm.model.units import BPS, NS_PER_S, Ns, Side
 
 HISTORY_NS = 60 * NS_PER_S
+DRIFT = 1e-3
 OWN_LINGER_NS = 2 * NS_PER_S
 """A snapshot may show an order of ours for this long after we learned that it is gone."""
 
@@ -39,6 +40,25 @@ class OwnDepth:
         return sizes
 
 
+class Lag:
+    """How much later than usual news arrives: a backlog of old frames is not a fresh feed.
+
+    Clocks differ by a constant that nobody knows and drift slowly: the least lag seen counts as
+    none, and may rise by `DRIFT` of the time that passes.
+    """
+
+    def __init__(self) -> None:
+        self._least: Ns | None = None
+        self._at: Ns = 0
+
+    def excess(self, ts: Ns, lag: Ns) -> Ns:
+        if self._least is None:
+            self._least, self._at = lag, ts
+        self._least = min(lag, self._least + int(DRIFT * (ts - self._at)))
+        self._at = ts
+        return lag - self._least
+
+
 def foreign(levels: Levels, own: Mapping[float, float], step: float) -> Levels:
     """The levels that stand without our size; half a size step is nobody's order."""
     if not own:
@@ -61,6 +81,7 @@ class MarketBook:
         self._microprice = microprice
         self._max_oracle_bps = max_oracle_bps
         self._own = OwnDepth()
+        self._lag = Lag()
         self.bids: Levels = ()
         self.asks: Levels = ()
         self.touch_ts: Ns = 0
@@ -74,7 +95,8 @@ class MarketBook:
 
         One that is older than what we hold, by the venue's clock, says nothing new.
         """
-        self.seen_ts = event.ts
+        fresh_as_of = event.ts - self._lag.excess(event.ts, event.ts - event.venue_ts)
+        self.seen_ts = max(self.seen_ts or fresh_as_of, fresh_as_of)
         if event.venue_ts < self.touch_ts:
             return
         self.touch_ts = event.venue_ts

@@ -37,6 +37,6 @@ def _resume(state: State) -> list[Action]:
         return []
     state.kill.resume(state.pnl.total)
     if state.mismatch is not None:
-        state.pnl.adopt(state.mismatch.venue)
+        state.pnl.adopt(state.pnl.position + state.mismatch.gap)
         state.mismatch = None
     return [Halt("")]

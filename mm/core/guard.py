@@ -42,9 +42,9 @@ def broken_limit(state: State, ts: Ns) -> str:
     settings = state.settings.risk
     mismatch = state.mismatch
     if mismatch is not None and mismatch.audits >= 2:
-        ours, theirs = state.pnl.position, mismatch.venue
+        ours = state.pnl.position
         if ts - mismatch.since > nanoseconds(settings.max_mismatch_s):
-            return f"position mismatch: ours {ours}, venue's {theirs}"
+            return f"position mismatch: ours {ours}, venue's {ours + mismatch.gap}"
     if state.book.fair is not None:
         notional = abs(float(state.pnl.position)) * state.book.fair
         if notional > BREACH * settings.max_position_usd:

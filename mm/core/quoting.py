@@ -13,7 +13,7 @@ from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
-from mm.model.actions import Action, Data, Note, Severity
+from mm.model.actions import Action, Data, Note, Place, Severity
 from mm.model.events import Event, Fill, Tick
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
@@ -69,10 +69,9 @@ class Quoting:
             self._price(state, components, limits, ts)
             if verdict.reduce_only:
                 self.ladder = _only_reducing(self.ladder, state.pnl.position, verdict.reduce_only)
-        notes = [*self._say(state, ts), *components.calibration.take_notes()]
-        if not state.link_up:
-            return [], notes
-        return self._act(state, ts, notes), notes
+        actions, refused = self._act(state) if state.link_up else ([], [])
+        notes = self._say(state, actions, refused, ts)
+        return actions, [*notes, *components.calibration.take_notes()]
 
     # -- what we want ---------------------------------------------------------------------------
 
@@ -136,28 +135,25 @@ class Quoting:
 
     # -- what we do -----------------------------------------------------------------------------
 
-    def _act(self, state: State, ts: Ns, notes: list[Note]) -> list[Action]:
+    def _act(self, state: State) -> tuple[list[Action], list[risk.Refusal]]:
         actions = diff(self.ladder, state.orders, self.tolerance, state.cloids)
         if not actions or state.book.fair is None:
-            return actions
+            return actions, []
         limits = risk.Limits.at(state.settings.risk, state.book.fair, state.equity)
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
-        for refusal in reviewed.refused:
-            data: Data = {
-                "side": refusal.side.label,
-                "level": refusal.level,
-                "reason": refusal.reason,
-            }
-            notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
-        return reviewed.approved
+        return reviewed.approved, reviewed.refused
 
-    def _say(self, state: State, ts: Ns) -> list[Note]:
-        """Charge presence, and note each change of a side's reason or binding term."""
+    def _say(
+        self, state: State, actions: list[Action], refused: list[risk.Refusal], ts: Ns
+    ) -> list[Note]:
+        """Charge presence; note refusals and each change of a side's reason or binding term."""
         notes: list[Note] = []
-        for side, blocked in (
-            (Side.BID, self.ladder.blocked_bid),
-            (Side.ASK, self.ladder.blocked_ask),
-        ):
+        for refusal in refused:
+            data: Data = {"side": refusal.side.label, "level": refusal.level}
+            data = {**data, "reason": refusal.reason}
+            notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
+        for side in Side:
+            blocked = self._blocked(side) or _nothing_rests(state, side, actions, refused)
             if state.presence.judge(ts, side, blocked):
                 text = f"Not quoting {side.label}" if blocked else f"Quoting {side.label}"
                 data = {"reason": blocked} if blocked else {}
@@ -168,6 +164,9 @@ class Quoting:
                 notes.append(Note(ts, Severity.DEBUG, "quote", "Binding term changed", data))
                 self._bindings[side] = binding
         return notes
+
+    def _blocked(self, side: Side) -> str:
+        return self.ladder.blocked_bid if side is Side.BID else self.ladder.blocked_ask
 
     def binding(self, side: Side) -> str:
         """The rule that set the price of a side's first level; "" while it has none."""
@@ -219,6 +218,17 @@ def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
         for reason in (ladder.blocked_bid, ladder.blocked_ask)
     )
     return structs.replace(ladder, blocked_bid=bid, blocked_ask=ask)
+
+
+def _nothing_rests(
+    state: State, side: Side, actions: list[Action], refused: list[risk.Refusal]
+) -> str:
+    """Why a side that is wanted has no order at the venue and none on its way, or ""."""
+    coming = any(isinstance(action, Place) and action.side is side for action in actions)
+    if coming or not state.link_up or any(not order.ended for order in state.orders.side(side)):
+        return ""
+    reasons = (refusal.reason for refusal in refused if refusal.side is side)
+    return f"no order: {next(reasons, 'waiting for the last to be gone')}"
 
 
 def _blocked(reason: str) -> Ladder:

@@ -40,10 +40,13 @@ LOT_DRIFT = 0.1
 
 
 class Mismatch(Struct, frozen=True, gc=False):
-    """The venue's position where it differs from ours: since when, and in how many audits."""
+    """The venue's position less ours: since when, and in how many audits in a row the same.
+
+    Once may be a fill that crossed the snapshot on the wire; the same gap twice is not.
+    """
 
     since: Ns
-    venue: Decimal
+    gap: Decimal
     audits: int
 
 
@@ -106,8 +109,6 @@ class State:
             self._seen.discard(self._seen_order.popleft())
         self._turnover(fill)
         self.pnl.fill(fill, self.book.fair_before(fill.venue_ts))
-        if self.mismatch is not None and self.mismatch.venue == self.pnl.position:
-            self.mismatch = None  # the fill was only later than the snapshot
         order = self.orders.get(fill.cloid)
         if order is not None:
             order.fill(fill)

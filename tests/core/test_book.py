@@ -101,7 +101,23 @@ def test_an_older_snapshot_says_nothing_new() -> None:
 
     assert market.fair == 100.0
     assert (market.bid, market.ask) == (99.5, 100.5)
-    assert market.seen_ts == 6 * NS_PER_S
+    assert market.seen_ts == 5 * NS_PER_S
+
+
+def test_a_backlog_of_old_frames_is_not_fresh() -> None:
+    market = book()
+    skew = 3 * NS_PER_S  # the venue's clock is behind ours, always
+    market.apply(Book(10 * NS_PER_S, 10 * NS_PER_S - skew, BIDS, ASKS), ())
+    assert market.seen_ts == 10 * NS_PER_S
+
+    market.apply(Book(40 * NS_PER_S, 20 * NS_PER_S - skew, BIDS, ASKS), ())
+
+    assert market.seen_ts is not None
+    assert 20 * NS_PER_S <= market.seen_ts < 20.1 * NS_PER_S
+
+    for second in range(41, 2041):  # a clock that was set back looks old, and is believed in time
+        market.apply(Book(second * NS_PER_S, (second - 1) * NS_PER_S - skew, BIDS, ASKS), ())
+    assert market.seen_ts > 2039.9 * NS_PER_S
 
 
 def test_a_crossed_book_is_no_price() -> None:

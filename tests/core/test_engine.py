@@ -347,8 +347,20 @@ def test_a_fill_that_is_only_late_is_no_mismatch(stage: Stage) -> None:
     assert stage.engine.state.mismatch is not None
 
     stage.fill(Side.BID, 2)
+    stage.audit()
 
     assert stage.engine.state.mismatch is None
+    assert stage.said("Position differs") == 0
+
+
+def test_a_wrong_position_is_noticed_however_often_we_are_filled(stage: Stage) -> None:
+    stage.audit(position=str(stage.engine.state.pnl.position + 3))
+    stage.fill(Side.ASK)
+    stage.tick()
+    stage.audit(position=str(stage.engine.state.pnl.position + 3))
+    stage.tick()
+
+    assert stage.engine.view().bid.blocked.startswith("position mismatch")
 
 
 def row(cloid: str, oid: int | None = 99) -> OpenOrder:

@@ -1,5 +1,6 @@
 """First questions to the venue: the instrument, the account, its rights, clocks and budgets."""
 
+import asyncio
 import difflib
 
 from mm.adapters.hyperliquid import answers, convert
@@ -14,16 +15,31 @@ from mm.model.units import NS_PER_MS
 PERP_DECIMALS = 6
 """A perp's price has at most 6 - szDecimals decimals (protocol 5)."""
 SKEW_NOTED_MS = 2000
+PAUSES_S = (0.25, 0.5, 1.0, 2.0)
 POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 
 
 async def bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
-    """Sets the seat's asset and clock skew. VenueError says in one line what to change."""
+    """Sets the seat's asset and clock skew. VenueError says in one line what to change.
+
+    A venue that is only busy (429, 5xx) is asked again for a few seconds.
+    """
+    for pause_s in PAUSES_S:
+        try:
+            return await _bootstrap(seat, rest)
+        except RestError as error:
+            if not error.busy:
+                raise _unusable(error) from None
+        await asyncio.sleep(pause_s)
     try:
         return await _bootstrap(seat, rest)
     except RestError as error:
-        hint = "check venue.network and venue.base_url, and that the venue is up"
-        raise VenueError(f"{error}; {hint}") from None
+        raise _unusable(error) from None
+
+
+def _unusable(error: RestError) -> VenueError:
+    hint = "check venue.network and venue.base_url, and that the venue is up"
+    return VenueError(f"{error}; {hint}")
 
 
 async def _bootstrap(seat: Seat, rest: Rest) -> Bootstrap:

@@ -26,6 +26,11 @@ class RestError(Exception):
     def refused(self) -> bool:
         return self.status is not None and 400 <= self.status < 500
 
+    @property
+    def busy(self) -> bool:
+        """The venue is there and asks us to come again."""
+        return self.status is not None and (self.status == 429 or self.status >= 500)
+
 
 class Rest:
     """One keep-alive HTTP session, open while anyone is inside `async with`."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -258,3 +259,37 @@ def test_a_client_id_of_ours_is_known_by_its_prefix() -> None:
     assert venue.own.is_own(cloid(1))
     assert not venue.own.is_own("0x" + "f" * 32)
     assert not venue.own.is_own(None)
+
+
+async def test_a_busy_venue_is_asked_again() -> None:
+    """The first answers are 502s; the start waits for the first good one."""
+    async with stand() as at:
+        refused = 2
+
+        async def busy(request: web.Request) -> web.StreamResponse:
+            nonlocal refused
+            if refused:
+                refused -= 1
+                return web.Response(status=502, text="bad gateway")
+            async with aiohttp.ClientSession() as session:
+                body = await request.read()
+                headers = {"Content-Type": "application/json"}
+                async with session.post(
+                    f"{at.server.url}/info", data=body, headers=headers
+                ) as answer:
+                    return web.Response(body=await answer.read(), content_type="application/json")
+
+        app = web.Application()
+        app.router.add_post("/info", busy)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        try:
+            boot = await at.venue(Probe(), base_url=f"http://127.0.0.1:{port}").bootstrap()
+        finally:
+            await runner.cleanup()
+
+    assert refused == 0
+    assert boot.instrument.name == "BTC"
