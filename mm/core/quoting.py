@@ -12,6 +12,7 @@ from mm.core.settings import EngineSettings, StrategySettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
+from mm.core.strategy.distribution import entropy
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
 from mm.model.actions import Action, Data, Note, Place, Severity
 from mm.model.events import Event, Fill, Tick
@@ -253,11 +254,16 @@ def _only_reducing(wanted: Ladder, position: Decimal, reason: str) -> Ladder:
     return Ladder(
         bids=bids if position < 0 else (),
         asks=asks if position > 0 else (),
-        entropy_bid=wanted.entropy_bid if position < 0 else 0.0,
-        entropy_ask=wanted.entropy_ask if position > 0 else 0.0,
+        entropy_bid=_entropy(bids) if position < 0 else 0.0,
+        entropy_ask=_entropy(asks) if position > 0 else 0.0,
         blocked_bid=wanted.blocked_bid if position < 0 else reason,
         blocked_ask=wanted.blocked_ask if position > 0 else reason,
     )
+
+
+def _entropy(levels: tuple[Level, ...]) -> float:
+    """Of the sizes that are left after all filters."""
+    return entropy([float(level.size) for level in levels])
 
 
 def _within(levels: tuple[Level, ...], size: Decimal) -> tuple[Level, ...]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from mm.core.engine import Engine
+from mm.core.strategy.distribution import entropy
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
 from mm.model.events import (
     ActionBudget,
@@ -212,6 +213,17 @@ def test_paused_it_still_works_its_way_out_of_a_position(stage: Stage, side: Sid
     stage.tick()
     stage.tick()
     assert len(stage.prices(side)) == 5
+
+
+def test_the_entropy_shown_while_reducing_is_that_of_what_is_left(stage: Stage) -> None:
+    stage.fill(Side.BID, 2)
+    stage.command("pause")
+    stage.tick()
+
+    left = [float(level.size) for level in stage.engine.quoting.ladder.asks]
+    assert 0 < len(left) < 5
+    assert stage.engine.view().ask.entropy_nats == pytest.approx(entropy(left))
+    assert stage.engine.view().bid.entropy_nats == 0.0
 
 
 def test_paused_and_flat_nothing_rests(stage: Stage) -> None:
