@@ -16,6 +16,7 @@ from mm.core.strategy.distribution import entropy
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
 from mm.model.actions import Action, Data, Note, Place, Severity
 from mm.model.events import Event, Fill, Tick
+from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
 from mm.model.units import BPS, NS_PER_MS, Ns, Side, depth_bps, seconds
@@ -69,7 +70,7 @@ class Quoting:
             limits = risk.Limits.at(state.settings.risk, fair, state.equity)
             self._price(state, components, limits, ts)
             if verdict.reduce_only:
-                self.ladder = _only_reducing(self.ladder, state.pnl.position, verdict.reduce_only)
+                self.ladder = _only_reducing(self.ladder, state, verdict.reduce_only)
         actions, refused = self._act(state) if state.link_up else ([], [])
         notes = self._say(state, actions, refused, ts)
         return actions, [*notes, *components.calibration.take_notes()]
@@ -248,9 +249,11 @@ def _premia(state: State, components: StochasticComponents, ts: Ns) -> tuple[Pre
     return (Premium("stale_data", bps, bps),)
 
 
-def _only_reducing(wanted: Ladder, position: Decimal, reason: str) -> Ladder:
+def _only_reducing(wanted: Ladder, state: State, reason: str) -> Ladder:
     """Keep the side that brings the position to zero, no larger than the position."""
-    bids, asks = (_within(levels, abs(position)) for levels in (wanted.bids, wanted.asks))
+    position = state.pnl.position
+    bids = _within(wanted.bids, abs(position), state.instrument)
+    asks = _within(wanted.asks, abs(position), state.instrument)
     return Ladder(
         bids=bids if position < 0 else (),
         asks=asks if position > 0 else (),
@@ -266,13 +269,19 @@ def _entropy(levels: tuple[Level, ...]) -> float:
     return entropy([float(level.size) for level in levels])
 
 
-def _within(levels: tuple[Level, ...], size: Decimal) -> tuple[Level, ...]:
-    """The levels from the touch outward whose sizes fit, the last one cut, all reduce-only."""
+def _within(levels: tuple[Level, ...], size: Decimal, instrument: Instrument) -> tuple[Level, ...]:
+    """The levels from the touch outward whose sizes fit, all reduce-only.
+
+    The last one takes the rest where that is too little for an order of its own: only the whole
+    position may be closed below the venue's minimum.
+    """
     kept: list[Level] = []
     for level in levels:
         take = min(level.size, size)
         if take <= 0:
             break
+        if size - take < instrument.min_size(level.price):
+            take = size
         kept.append(Level(level.side, level.level, level.price, take, reduce_only=True))
         size -= take
     return tuple(kept)

@@ -226,6 +226,18 @@ def test_the_entropy_shown_while_reducing_is_that_of_what_is_left(stage: Stage) 
     assert stage.engine.view().bid.entropy_nats == 0.0
 
 
+@pytest.mark.parametrize("held", ["0.020", "0.150", "1.001", "4.444", "9.990"])
+def test_no_reducing_order_is_too_small_but_one_for_the_whole(stage: Stage, held: str) -> None:
+    stage.engine.state.pnl.adopt(Decimal(held))
+    stage.command("pause")
+    stage.tick()
+    stage.tick()
+
+    sizes = [o.size for o in stage.engine.state.orders.side(Side.ASK) if o.live]
+    assert sum(sizes) == Decimal(held)
+    assert len(sizes) == 1 or min(sizes) * 100 >= 10
+
+
 def test_paused_and_flat_nothing_rests(stage: Stage) -> None:
     stage.command("pause")
     stage.tick()
