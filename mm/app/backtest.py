@@ -17,7 +17,7 @@ from mm.core.engine import Engine
 from mm.model.actions import Action
 from mm.model.events import Account, ActionBudget, Event, Fees, Link, Start, Tick
 from mm.model.exchange import LocalExchange
-from mm.model.units import NS_PER_MS, NS_PER_S, Ns, nanoseconds
+from mm.model.units import NS_PER_MS, Ns, nanoseconds
 
 USER = "0x" + "6d" * 20
 
@@ -143,7 +143,3 @@ class Backtest:
             self._agenda.put(ts + self._period, Tick(ts + self._period))
             return True
         return False
-
-
-def elapsed_s(backtest: Backtest, start_ms: int) -> float:
-    return (backtest.now - start_ms * NS_PER_MS) / NS_PER_S

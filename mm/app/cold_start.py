@@ -7,7 +7,7 @@ from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.model.actions import Step
 from mm.model.events import Event, Fill, Tick
-from mm.model.units import BPS, NS_PER_MS, NS_PER_S, Ns, Side
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns, Side
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset, truth
 
@@ -136,8 +136,3 @@ def _outcome(job: Job, engine: Engine, milestones: Milestones) -> Outcome:
         pnl_usd=float(engine.state.pnl.total),
         two_sided=quoted / (quoted + blocked) if quoted + blocked else 0.0,
     )
-
-
-def cost_bps(outcome: Outcome) -> float:
-    """Edge given up per dollar traded."""
-    return BPS * outcome.cost_usd / outcome.volume_usd if outcome.volume_usd else 0.0
