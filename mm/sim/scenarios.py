@@ -41,7 +41,7 @@ _PRESETS = (
         about="few takers and a wide touch: where a market maker starves in cold start",
         mid=Mid(sigma_bps=2.5),
         takers=Takers(
-            arrival_per_s=0.02, kappa_per_bps=0.25, informed_share=0.2, informed_move_bps=1.0
+            arrival_per_s=0.012, kappa_per_bps=0.25, informed_share=0.2, informed_move_bps=1.0
         ),
         depth=Depth(half_spread_bps=12.0, level_size_usd=5_000.0, interval_ms=1_000.0),
     ),

@@ -28,6 +28,7 @@ class CalibrationState(Struct, frozen=True):
     loss_usd: float
     orders: dict[str, Ns]
     seen: dict[str, Ns]
+    arrivals: dict[str, Ns] = {}
 
 
 class QuoteEffect(Struct, frozen=True, gc=False):
@@ -49,9 +50,13 @@ class CalibrationController:
 
     m = f + (1-f)·progress, f = max(min_fill_hungry_gamma, min(1, actual_rate/target)). Complete at
     progress 0.95, open again below 0.80. Time comes from events.
+
+    What is counted is what the estimators learn from: an aggressive order that fills several levels
+    of the ladder counts once, and so does an order of ours that several of them fill.
     """
 
     __slots__ = (
+        "_arrivals",
         "_complete",
         "_cost_usd",
         "_effect",
@@ -73,6 +78,7 @@ class CalibrationController:
             raise ValueError(f"calibration: policy {settings.policy!r}, lever {settings.lever!r}")
         self._settings = settings
         self._window = nanoseconds(settings.window_s)
+        self._arrivals: dict[str, Ns] = {}  # side and venue time -> when, oldest first
         self._orders: dict[str, Ns] = {}  # order -> its last fill, oldest first
         self._seen: dict[str, Ns] = {}
         self._ts: Ns = 0
@@ -95,9 +101,10 @@ class CalibrationController:
             return
         at = min(fill.ts, fill.venue_ts)
         self._seen[key] = at
-        order = fill.cloid or str(fill.oid)
-        if order not in self._orders:
+        order, arrival = fill.cloid or str(fill.oid), f"{fill.side.label}:{fill.venue_ts}"
+        if order not in self._orders and arrival not in self._arrivals:
             self._fill_count += 1
+            self._arrivals[arrival] = at
         self._orders[order] = max(at, self._orders.pop(order, at))
         notional = float(fill.price * fill.size)
         if not self.is_calibrated():
@@ -110,6 +117,7 @@ class CalibrationController:
         """Before each quote cycle. `fills_measured`: arrivals whose primary markout is complete."""
         self._ts = max(ts, self._ts)
         horizon = self._ts - self._window
+        forget(self._arrivals, horizon + 1)
         forget(self._orders, horizon + 1)
         forget(self._seen, horizon + 1)
         if not self._settings.enable_calibration_fill_rate:
@@ -143,7 +151,7 @@ class CalibrationController:
 
     def _note(self, text: str, severity: Severity = Severity.INFO) -> None:
         data: dict[str, float | int | str | bool | None] = {
-            "fills": len(self._orders),
+            "fills": len(self._arrivals),
             "fills_per_h": self.fill_rate_per_h,
             "target_per_h": self._settings.target_fill_rate_per_hour,
             "progress": self._progress,
@@ -172,7 +180,7 @@ class CalibrationController:
         return self._complete
 
     def fill_count(self) -> int:
-        """Own orders filled so far, each once (again only after a whole window's silence)."""
+        """Arrivals that filled us so far, in orders not counted before."""
         return self._fill_count
 
     # -- more -------------------------------------------------------------------------------------
@@ -184,8 +192,8 @@ class CalibrationController:
 
     @property
     def fill_rate_per_h(self) -> float:
-        """Orders filled in the window ÷ the window's hours."""
-        return len(self._orders) * 3600.0 / self._settings.window_s
+        """Arrivals in the window ÷ the window's hours."""
+        return len(self._arrivals) * 3600.0 / self._settings.window_s
 
     @property
     def budget_spent(self) -> bool:
@@ -220,6 +228,7 @@ class CalibrationController:
             self._loss_usd,
             dict(self._orders),
             dict(self._seen),
+            dict(self._arrivals),
         )
 
     def load(self, state: CalibrationState) -> None:
@@ -231,3 +240,4 @@ class CalibrationController:
         self._fill_count = state.fill_count
         self._cost_usd, self._loss_usd = money
         self._orders, self._seen = dict(state.orders), dict(state.seen)
+        self._arrivals = dict(state.arrivals)

@@ -36,10 +36,10 @@ def controller(**settings: object) -> CalibrationController:
 
 
 def after(fills: int, progress: float, **settings: object) -> CalibrationController:
-    """`fills` orders filled in the last hour; both halves of progress at `progress`."""
+    """`fills` arrivals in the last hour; both halves of progress at `progress`."""
     found = controller(**settings)
     for n in range(fills):
-        found.record_fill(fill(n))
+        found.record_fill(fill(n, START + n))
     # measured arrivals are whole: confidence makes up the rest
     measured = int(20 * progress)
     confidence = 0.75 * (2.0 * progress - measured / 20)
@@ -74,17 +74,34 @@ def test_an_order_counts_once_and_a_redelivery_not_at_all() -> None:
     for n in (1, 2, 3):
         found.record_fill(fill(n, order="same"))
     found.record_fill(fill(3, order="same"))
-    found.record_fill(fill(4, order="other"))
-    found.record_fill(fill(4, order="renamed"))
+    found.record_fill(fill(4, START + 1, order="other"))
+    found.record_fill(fill(4, START + 1, order="renamed"))
     found.record_fill(fill(5, order="taker", quote=False))
     assert found.fill_count() == 2
     assert found.fill_rate_per_h == 2.0
 
 
+def test_an_aggressive_order_that_sweeps_the_ladder_counts_once() -> None:
+    found = controller()
+    for n in range(5):
+        found.record_fill(fill(n))
+    found.record_fill(fill(6, START + 1))
+    assert found.fill_count() == 2
+    assert found.fill_rate_per_h == 2.0
+
+
+def test_an_order_that_two_of_them_fill_counts_once() -> None:
+    found = controller()
+    found.record_fill(fill(1, order="large"))
+    found.record_fill(fill(2, START + 1, order="large"))
+    found.record_fill(fill(3, START + 1, order="small"))
+    assert found.fill_count() == 2
+
+
 def test_fills_leave_the_window_with_time() -> None:
     found = after(10, 0.0)
     assert found.gamma_multiplier() == 1.0
-    found.update_calibration_status(START + 3600 * NS_PER_S, 0, 0.0)
+    found.update_calibration_status(START + 3600 * NS_PER_S + 9, 0, 0.0)
     assert found.gamma_multiplier() == 0.3
     assert found.fill_count() == 10
 
