@@ -13,6 +13,7 @@ from mm.app.clock import WallClock
 from mm.app.config import Config
 from mm.app.exchange import Serving
 from mm.app.live import tick
+from mm.app.machine import Machine
 from mm.app.wiring import Wired, assemble
 
 
@@ -20,15 +21,18 @@ class Stop(Exception):  # noqa: N818 - an end, not an error
     """The operator or the clock asks the daemon to leave."""
 
 
-async def run(config: Config, duration_s: float | None = None) -> int:
+async def run(
+    config: Config, duration_s: float | None = None, machine: Machine | None = None
+) -> int:
     """Run until SIGTERM, SIGINT, SIGHUP, `duration_s` or a failure; returns the exit code.
 
     Raises what keeps it from starting (ConfigError, VenueError, LedgerError, ...). After the start
     a failure of any task cancels all own orders, as a signal does, and is the last thing logged.
     """
-    clock, stack, stop = WallClock(), AsyncExitStack(), _asked_to_stop()
+    machine, stack, stop = machine or Machine(), AsyncExitStack(), _asked_to_stop()
+    clock = machine.clock
     try:
-        wired = await _assembled(config, clock, stack, stop)
+        wired = await _assembled(config, machine, stack, stop)
     except BaseException:
         await stack.aclose()
         raise
@@ -63,10 +67,10 @@ def _asked_to_stop() -> asyncio.Event:
 
 
 async def _assembled(
-    config: Config, clock: WallClock, stack: AsyncExitStack, stop: asyncio.Event
+    config: Config, machine: Machine, stack: AsyncExitStack, stop: asyncio.Event
 ) -> Wired | None:
     """None where it was asked to stop first: a venue may keep a start waiting for long."""
-    assembling = asyncio.create_task(assemble(config, clock, stack))
+    assembling = asyncio.create_task(assemble(config, machine, stack))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((assembling, stopping), return_when=asyncio.FIRST_COMPLETED)

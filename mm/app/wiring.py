@@ -1,7 +1,6 @@
 """The composition root: from configuration to everything that runs, put together, not started."""
 
 import os
-import secrets
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from mm.app.daemon import (
 )
 from mm.app.exchange import Serving, local_exchange
 from mm.app.live import LagWatch, Runner
+from mm.app.machine import Machine
 from mm.app.ports import Recorder
 from mm.core.engine import Engine
 from mm.model.events import Event, Start
@@ -51,18 +51,18 @@ class Wired(Struct):
     run_id: str
 
 
-async def assemble(config: Config, clock: WallClock, stack: AsyncExitStack) -> Wired:
+async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> Wired:
     """Everything, in the order of what needs what; `stack` takes it down again."""
+    clock, run_id, coin = machine.clock, machine.token(4), _coin(config)
     began = clock.now()
-    run_id, coin = secrets.token_hex(4), _coin(config)
-    directory = DataDir.open(config.daemon.data_dir)
+    directory = machine.open_data(config.daemon.data_dir)
     stack.callback(directory.close)
     serving = None
     if config.venue.network == "embedded":
         serving = await stack.enter_async_context(local_exchange(config.exchange, clock))
-    signer = _signer(config)
+    signer = _signer(config, machine)
     settings = venue_settings(config, coin, "" if serving is None else serving.url)
-    ledger = Ledger.open(_ledger_path(config, directory.path, settings, signer))
+    ledger = machine.open_ledger(_ledger_path(config, directory.path, settings, signer))
     stack.callback(ledger.close)
     state = ledger.state(coin, clock.now())
     metrics, narrator = Metrics(coin), Narrator(log_note)
@@ -79,6 +79,7 @@ async def assemble(config: Config, clock: WallClock, stack: AsyncExitStack) -> W
     if journal is not None:
         stack.callback(journal.close)
         recorders.append(JournalRecorder(journal))
+    recorders += machine.recorders
     engine = Engine(engine_settings(config), found.instrument)
     runner = Runner(engine, recorders, Timekeeper(metrics, clock).on_turn)
     runner.attach(venue)
@@ -91,7 +92,9 @@ async def assemble(config: Config, clock: WallClock, stack: AsyncExitStack) -> W
     directory.announce(Runtime(**_runtime(run_id, began, web)))
     _begin(runner, clock, run_id, state)
     _greet(config, found, web, clock.now() - began)
-    return Wired(runner, venue, ledger, web, lag, serving, coin, run_id)
+    wired = Wired(runner, venue, ledger, web, lag, serving, coin, run_id)
+    machine.watch(wired)
+    return wired
 
 
 def _coin(config: Config) -> str:
@@ -100,12 +103,12 @@ def _coin(config: Config) -> str:
     return config.instruments[0].name
 
 
-def _signer(config: Config) -> Signer:
+def _signer(config: Config, machine: Machine) -> Signer:
     """The configured key; on the embedded exchange a fresh one, which nobody else has."""
     if config.venue.network == "paper":
         raise ConfigError("venue.network = paper is not supported yet: use embedded or testnet")
     if config.venue.network == "embedded":
-        return Signer("0x" + secrets.token_hex(32))
+        return Signer("0x" + machine.token(32))
     key = private_key(config)
     if key is None:
         raise ConfigError(
