@@ -45,7 +45,7 @@ bench: install ## cold start in virtual time, then the cost of a turn over a min
 	$(BIN)/mm bench cold-start
 	@data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
 	$(BIN)/mm run --port 0 --duration 60 --set daemon.data_dir="$$data" 2>"$$data/log"; \
-	$(BIN)/mm bench latency "$$data"/journal/*.mmj
+	$(BIN)/mm bench turn "$$data"/journal/*.mmj
 
 up: secrets/web_token secrets/grafana_password ## daemon, Prometheus and Grafana in Docker
 	docker compose up --build --detach

@@ -141,7 +141,7 @@ def test_a_daemons_life_from_the_command_line(daemon: Started) -> None:
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     assert json.loads(replayed.stdout)["acting"] > 0
     assert re.search(r"all \d+ events that caused actions", mm(cwd, "replay", str(journal)).stdout)
-    costs = json.loads(mm(cwd, "bench", "latency", str(journal), "--json").stdout)
+    costs = json.loads(mm(cwd, "bench", "turn", str(journal), "--json").stdout)
     assert costs[-1]["event"] == "all"
     assert costs[-1]["count"] == json.loads(replayed.stdout)["events"]
 

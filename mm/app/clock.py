@@ -28,3 +28,8 @@ class WallClock:
 def stopwatch_ns() -> Ns:
     """For durations only: loop lag, cycle time, benchmarks."""
     return time.perf_counter_ns()
+
+
+def cpu_ns() -> Ns:
+    """Of this process, for benchmarks: waiting for a core does not count."""
+    return time.process_time_ns()

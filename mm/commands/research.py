@@ -1,8 +1,9 @@
 """`mm replay` and `mm bench`: numbers that anyone can reproduce."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,12 +58,27 @@ def cold_start(
 
 
 @bench.command()
-def latency(journal: Journal, as_json: Json = False) -> None:
+def turn(journal: Journal, as_json: Json = False) -> None:
     """What a turn of the engine costs, by kind of event, over a journal's events."""
-    measure = import_module("mm.commands.latency")
-    costs = measure.costs(journal)
+    measure = import_module("mm.commands.turn")
+    _show(measure.costs(journal), measure.table, as_json)
+
+
+@bench.command()
+def cycle(
+    scenario: Annotated[str, typer.Option(help="Market preset.")] = "liquid",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer cycles, an hour of a day.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What a quote cycle costs, stage by stage; learning a trade; a day of a strategy-run."""
+    measure = import_module("mm.commands.cycle")
+    report = measure.measure(scenario, 300 if quick else 2000, 1 if quick else measure.DAY_H)
+    _show(report, measure.table, as_json)
+
+
+def _show(found: Any, table: Callable[[Any], list[str]], as_json: bool) -> None:  # noqa: ANN401 - what `table` takes
     if as_json:
-        typer.echo(import_module("msgspec").json.encode(costs).decode())
+        typer.echo(import_module("msgspec").json.encode(found).decode())
         return
-    for line in measure.table(costs):
+    for line in table(found):
         typer.echo(line)
