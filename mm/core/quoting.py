@@ -175,9 +175,7 @@ class Quoting:
         quote, levels = self.side(side), self.levels(side)
         if quote is None or not levels or isinstance(self.params, NotReady):
             return ""
-        depth = depth_bps(side, float(levels[0].price), self.params.fair)
-        tick_bps = self._tick_bps
-        return (Binding.CLAMP if depth > quote.depth_bps + tick_bps else quote.binding).value
+        return bound_by(quote, levels[0], self.params.fair, self._tick_bps).value
 
     def side(self, side: Side) -> SideQuote | None:
         if self.quote is None:
@@ -186,6 +184,12 @@ class Quoting:
 
     def levels(self, side: Side) -> tuple[Level, ...]:
         return self.ladder.bids if side is Side.BID else self.ladder.asks
+
+
+def bound_by(quote: SideQuote, first: Level, fair: float, tick_bps: float) -> Binding:
+    """What set the price of the first level: the quote's own rule, or the post-only clamp."""
+    depth = depth_bps(quote.side, float(first.price), fair)
+    return Binding.CLAMP if depth > quote.depth_bps + tick_bps else quote.binding
 
 
 def affordable_bps(state: State, sigma: float, settings: StrategySettings) -> float:
