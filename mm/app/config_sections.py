@@ -224,7 +224,8 @@ class ExchangeConfig(Section):
     )
     faults: str = Field(
         default="none",
-        description="Bad days: none drops half-open lost-replies lost-updates errors storm.",
+        description="Bad days: none drops half-open lost-replies lost-updates frames errors "
+        "upgrade storm.",
     )
 
     @property

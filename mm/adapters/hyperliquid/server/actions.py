@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from mm.adapters.hyperliquid.server import answers
 from mm.adapters.hyperliquid.server.envelope import Envelope, verify
+from mm.adapters.hyperliquid.server.mischief import Mischief
 from mm.adapters.hyperliquid.server.requests import Action, RefusedActionError
 from mm.adapters.hyperliquid.server.views import Views
 from mm.model.exchange import Answer
@@ -15,8 +16,8 @@ Reply: TypeAlias = Callable[[dict[str, Any]], None]
 class Actions:
     """Tickets of submitted actions and who waits for them."""
 
-    def __init__(self, views: Views) -> None:
-        self._views = views
+    def __init__(self, views: Views, mischief: Mischief) -> None:
+        self._views, self._mischief = views, mischief
         self._waiting: dict[int, tuple[Action, Reply]] = {}
         self._known: set[str] = set()
 
@@ -33,6 +34,10 @@ class Actions:
             reply(answers.refused(str(refusal)))
             return
         self.learn(signed.signer)
+        veto = self._mischief.veto(signed)
+        if veto is not None:
+            reply(answers.answer(envelope.action, veto))
+            return
         ticket = self._views.exchange.submit(signed, self._views.now_ms())
         self._waiting[ticket] = envelope.action, reply
 

@@ -38,10 +38,11 @@ class HyperliquidServer:
         self.connections: dict[Connection, None] = {}
         self._exchange, self._clock = exchange, clock
         self._views = Views(exchange, clock)
-        self._actions = Actions(self._views)
-        self._mischief = Mischief(self.options)
-        self._feeds = Feeds(self._views, self.options, self._mischief, self._actions.on_answer)
-        self._session = Session(self._views, self._feeds, self._actions, self._mischief)
+        self.mischief = Mischief(self.options)
+        """Its `faults` may be changed at any time."""
+        self._actions = Actions(self._views, self.mischief)
+        self._feeds = Feeds(self._views, self.options, self.mischief, self._actions.on_answer)
+        self._session = Session(self._views, self._feeds, self._actions, self.mischief)
         self._callers: dict[str, Caller] = {}
         self._runner: web.AppRunner | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -116,9 +117,9 @@ class HyperliquidServer:
         now = self._clock.now()
         self._feeds.publish(self._exchange.advance(now // NS_PER_MS))
         self._feeds.push_due(now)
-        if self._mischief.drops(now):
+        if self.mischief.drops(now):
             self.drop_all()
-        if self._mischief.silences(now):
+        if self.mischief.silences(now):
             self.silence_all()
         for connection in list(self.connections):
             connection.drop_if_idle(now)
@@ -135,7 +136,7 @@ class HyperliquidServer:
         """The body. Raises HTTPException where limits or faults refuse the request."""
         body = await request.read()
         caller = self._caller(request)
-        refusal = self._mischief.refusal()
+        refusal = self.mischief.refusal()
         if refusal == HTTPStatus.INTERNAL_SERVER_ERROR:
             raise web.HTTPInternalServerError(text="null", content_type="application/json")
         if refusal or caller.weight.is_spent(self._clock.now()):
@@ -153,7 +154,7 @@ class HyperliquidServer:
         except info.UnanswerableError:
             return web.Response(status=500, text="null", content_type="application/json")
         caller.weight.spend(self._clock.now(), info.weight(asked, found))
-        return _json(found)
+        return self._json(found)
 
     async def _on_exchange(self, request: web.Request) -> web.Response:
         body, caller = await self._admitted(request)
@@ -165,14 +166,18 @@ class HyperliquidServer:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._actions.submit(signed, partial(_settle, answer))
         reply = await answer
-        delay = self._mischief.reply_delay()
+        delay = self.mischief.reply_delay()
         if delay is None and request.transport is not None:
             request.transport.abort()
         elif delay:
             await asyncio.sleep(delay)
-        if self._mischief.hides_reply():
+        if self.mischief.hides_reply():
             return web.Response(status=502, text="Bad Gateway")
-        return _json(reply)
+        return self._json(reply)
+
+    def _json(self, value: object) -> web.Response:
+        body = self.mischief.garbled(_encode(value))
+        return web.Response(body=body, content_type="application/json")
 
     # -- websocket ------------------------------------------------------------------------------
 
@@ -195,6 +200,7 @@ class HyperliquidServer:
         if transport is None:
             return socket
         connection = Connection(socket, transport, self._clock, limits)
+        connection.deliveries = self.mischief.deliveries
         self.connections[connection] = None
         writer = asyncio.create_task(connection.write())
         try:
@@ -213,10 +219,6 @@ class HyperliquidServer:
 def _settle(answer: "asyncio.Future[dict[str, Any]]", reply: dict[str, Any]) -> None:
     if not answer.done():  # the client may have gone
         answer.set_result(reply)
-
-
-def _json(value: object) -> web.Response:
-    return web.Response(body=_encode(value), content_type="application/json")
 
 
 def _too_many() -> web.HTTPException:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from aiohttp import WSMsgType
 from aiohttp.web import WebSocketResponse
@@ -9,6 +10,10 @@ from aiohttp.web import WebSocketResponse
 from mm.adapters.hyperliquid.server.options import Clock, Limits
 from mm.adapters.hyperliquid.server.subscriptions import Subscription
 from mm.model.units import Ns, nanoseconds
+
+
+def _at_once(frame: bytes) -> list[tuple[float, bytes]]:
+    return [(0.0, frame)]
 
 
 class Connection:
@@ -34,8 +39,16 @@ class Connection:
         self._sent_ts: Ns = clock.now()
         self.dropped = ""
         """Why it was dropped, or ""."""
+        self.deliveries: Callable[[bytes], list[tuple[float, bytes]]] = _at_once
 
     def send(self, frame: bytes) -> None:
+        for late_s, said in self.deliveries(frame):
+            if late_s:
+                asyncio.get_running_loop().call_later(late_s, self._queue, said)
+            else:
+                self._queue(said)
+
+    def _queue(self, frame: bytes) -> None:
         if self.dropped or self.silent:
             return
         limits = self.limits

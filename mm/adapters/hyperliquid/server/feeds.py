@@ -195,10 +195,14 @@ class Feeds:
 
     def _send(self, subscription: Subscription, build: Callable[[], bytes]) -> None:
         listeners = self._listeners.get(subscription)
-        if listeners:
+        if listeners and not self._mischief.mutes(_channel(subscription)):
             built = build()
             for listener in listeners:
                 listener.send(built)
+
+
+def _channel(subscription: Subscription) -> str:
+    return str(subscription.__struct_config__.tag)
 
 
 def _streams(outcome: Answer | Report) -> Iterator[tuple[str, str | int]]:

@@ -2,15 +2,19 @@
 
 from random import Random
 
-from mm.adapters.hyperliquid.server.options import Options
+from mm.adapters.hyperliquid.server.options import FrameFaults, Options
+from mm.model.exchange import Answer, PlaceOrders, Refused, Signed, Tif
 from mm.model.units import Ns, nanoseconds
+
+NO_FRAME_FAULTS = FrameFaults()
+POST_ONLY = "Only post-only orders allowed immediately after network upgrade"
 
 
 class Mischief:
     """Reproducible: the same seed and the same traffic bring the same faults."""
 
     def __init__(self, options: Options) -> None:
-        self._faults, self._on_reply = options.faults, options.on_reply
+        self.faults, self._on_reply = options.faults, options.on_reply
         self._random = Random(options.seed)  # noqa: S311  # faults are drawn, not secrets
         self._drop_due: Ns | None = None
         self._silence_due: Ns | None = None
@@ -18,38 +22,68 @@ class Mischief:
     def refusal(self) -> int | None:
         """The HTTP status that this request is refused with before anything is done."""
         drawn = self._random.random()
-        if drawn < self._faults.too_many:
+        if drawn < self.faults.too_many:
             return 429
-        return 500 if drawn < self._faults.too_many + self._faults.server_error else None
+        return 500 if drawn < self.faults.too_many + self.faults.server_error else None
 
     def reply_delay(self) -> float | None:
         """Seconds to hold an executed action's reply; None: lose it."""
         if self._on_reply is not None:
             return self._on_reply()
         drawn = self._random.random()
-        if drawn < self._faults.lost_reply:
+        if drawn < self.faults.lost_reply:
             return None
-        is_late = drawn < self._faults.lost_reply + self._faults.late_reply
-        return self._faults.late_reply_s if is_late else 0.0
+        is_late = drawn < self.faults.lost_reply + self.faults.late_reply
+        return self.faults.late_reply_s if is_late else 0.0
 
     def hides_reply(self) -> bool:
         """Whether an executed action is answered with 502."""
-        return self._random.random() < self._faults.bad_gateway
+        return self._random.random() < self.faults.bad_gateway
+
+    def veto(self, signed: Signed) -> Answer | None:
+        """How this action is refused before the exchange sees it."""
+        if self.faults.bad_nonce and self._random.random() < self.faults.bad_nonce:
+            return Answer(0, error=f"Invalid nonce: duplicate nonce {signed.nonce}")
+        orders = signed.request.orders if isinstance(signed.request, PlaceOrders) else ()
+        if self.faults.post_only and any(spec.tif is not Tif.ALO for spec in orders):
+            return Answer(0, (Refused(POST_ONLY),) * len(orders))
+        return None
+
+    def garbled(self, body: bytes) -> bytes:
+        """An HTTP answer as it arrives."""
+        if self.faults.garbled_answer and self._random.random() < self.faults.garbled_answer:
+            return body[: self._random.randrange(len(body))]
+        return body
+
+    def deliveries(self, frame: bytes) -> list[tuple[float, bytes]]:
+        """What becomes of one websocket frame: (seconds late, what is sent)."""
+        faults = self.faults.frames
+        if faults == NO_FRAME_FAULTS:
+            return [(0.0, frame)]
+        drawn = self._random.random()
+        if drawn < faults.garbled:
+            frame = frame[: self._random.randrange(len(frame))]
+        late = self._random.random() < faults.late
+        late_s = self._random.expovariate(1.0 / faults.late_mean_s) if late else 0.0
+        return [(late_s, frame)] * (1 + (self._random.random() < faults.twice))
+
+    def mutes(self, channel: str) -> bool:
+        return channel in self.faults.frames.muted
 
     def copies_of_snapshot(self) -> int:
-        return 1 + (self._random.random() < self._faults.duplicate_snapshot)
+        return 1 + (self._random.random() < self.faults.duplicate_snapshot)
 
     def loses_update(self) -> bool:
-        return self._random.random() < self._faults.lost_update
+        return self._random.random() < self.faults.lost_update
 
     def drops(self, now: Ns) -> bool:
         """Whether all websockets are to be cut now."""
-        due, self._drop_due = self._next(self._drop_due, now, self._faults.drop_mean_s)
+        due, self._drop_due = self._next(self._drop_due, now, self.faults.drop_mean_s)
         return due
 
     def silences(self, now: Ns) -> bool:
         """Whether all websockets are to go silent now."""
-        due, self._silence_due = self._next(self._silence_due, now, self._faults.silence_mean_s)
+        due, self._silence_due = self._next(self._silence_due, now, self.faults.silence_mean_s)
         return due
 
     def _next(self, due: Ns | None, now: Ns, mean_s: float) -> tuple[bool, Ns | None]:

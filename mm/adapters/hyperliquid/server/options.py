@@ -45,6 +45,19 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_bytes: int = 1_000_000
 
 
+class FrameFaults(Struct, frozen=True, kw_only=True):
+    """What happens to websocket frames, answers included, on a connection that stays up."""
+
+    late: float = 0.0
+    """Share that is held back, each for itself: later frames overtake it."""
+    late_mean_s: float = 0.5
+    twice: float = 0.0
+    garbled: float = 0.0
+    """Share that is cut short: it does not parse."""
+    muted: tuple[str, ...] = ()
+    """Subscription types of which nothing more is told, first values apart."""
+
+
 class Faults(Struct, frozen=True, kw_only=True):
     """How often the server misbehaves. Shares are of 1; a mean of 0 s is never."""
 
@@ -66,6 +79,13 @@ class Faults(Struct, frozen=True, kw_only=True):
     """Share of snapshots that are sent twice."""
     lost_update: float = 0.0
     """Share of orderUpdates frames that are never sent."""
+    bad_nonce: float = 0.0
+    """Share of actions refused for their nonce, whatever it is."""
+    post_only: bool = False
+    """Only post-only orders are taken, as for a while after a network upgrade."""
+    garbled_answer: float = 0.0
+    """Share of HTTP answers that are cut short, whatever was done."""
+    frames: FrameFaults = FrameFaults()
 
 
 FAULTS = {
@@ -75,6 +95,8 @@ FAULTS = {
     "lost-replies": Faults(lost_reply=0.05, late_reply=0.05, bad_gateway=0.05),
     "errors": Faults(too_many=0.05, server_error=0.05),
     "lost-updates": Faults(lost_update=0.1, duplicate_snapshot=0.5),
+    "frames": Faults(frames=FrameFaults(late=0.1, twice=0.1, garbled=0.02)),
+    "upgrade": Faults(post_only=True, bad_nonce=0.05, garbled_answer=0.05),
     "storm": Faults(
         lost_reply=0.02,
         late_reply=0.02,
