@@ -33,6 +33,13 @@ class Volatility:
     A return counts over the time that it really spans, so the rate of updates does not matter;
     a product of neighbours holds at most one jump, so jumps hardly move it. All sums fade by
     time with `half_life_s`.
+
+    Bipower takes S for a diffusion that is looked at now and then. Where updates are the moves
+    themselves, single ticks τ at rate λ, E|r||r'| = τ² and E√(ΔΔ') = π/(4λ): it reads 2λτ² for a
+    true λτ², 41 % too much in σ. Realised variance is right there, for S is a martingale. Jumps
+    can only raise it: integrated variance never exceeds quadratic variation, so the lesser of the
+    two is right for a diffusion, with jumps, and for ticks. What is left: where a tick τ is coarse
+    against σ√1s, rounding flickers and reads wide, by 7 % at τ = σ√1s and 28 % at twice that.
     """
 
     __slots__ = (
@@ -126,9 +133,10 @@ class Volatility:
         return Estimate(prior, low, high, self._observations, Source.PRIOR, self._age_s(ts))
 
     def _measured(self, ts: Ns) -> Estimate | None:
-        variance = self.bipower or self.realised
-        if not variance:
+        found = [v for v in (self.bipower, self.realised) if v]
+        if not found:
             return None
+        variance = min(found)
         value = math.sqrt(variance)
         n = self._root_s**2 / self._root_squares if self._root_squares > 0 else 1.0
         spread = math.exp(Z90 * 0.5 * math.sqrt(BIPOWER_VARIANCE / max(n, 0.1)))

@@ -58,6 +58,26 @@ def test_jumps_hardly_move_it(rate: float, runs: int, most: float) -> None:
     assert without * 0.98 < jumpy < (1.0 + most) * without
 
 
+@pytest.mark.parametrize(("rate", "runs"), [(0.05, 40), (0.2, 20), (1.0, 10), (5.0, 4)])
+def test_single_ticks_at_random_times_have_the_variance_of_their_rate(
+    rate: float, runs: int
+) -> None:
+    """Updates are the moves themselves: bipower alone would read up to 41 % too much."""
+    values = []
+    for seed in range(runs):
+        random, volatility = Random(seed), Volatility(VolatilitySettings())
+        elapsed, ticks = 0.0, 0
+        while elapsed < 3600.0:
+            elapsed += random.expovariate(rate)
+            ticks += random.choice((-1, 1))
+            price = 100.0 * math.exp(1e-4 * 2.0 * ticks)
+            volatility.learn(START + round(elapsed * NS_PER_S), price)
+        estimate = volatility.estimate(START + round(elapsed * NS_PER_S))
+        assert estimate is not None
+        values.append(estimate.value)
+    assert math.fsum(values) / runs == pytest.approx(2.0 * math.sqrt(rate), rel=0.05)
+
+
 def test_jump_ratio_tells_jumps_from_diffusion() -> None:
     calm, _ = diffused(1.0, 3600.0, 1)
     jumpy, _ = diffused(1.0, 3600.0, 1, jump_bps=200.0, jump_every_s=300.0)
