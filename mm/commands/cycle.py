@@ -36,7 +36,8 @@ ROUNDS = 9
 STAGES: dict[str, tuple[Any, str]] = {
     "expire": (State, "expire"),
     "flush": (Learning, "flush"),
-    "guard": (guard, "judge"),
+    "halted": (guard, "halted"),
+    "withdraw": (guard, "unhalted"),
     "posterior": (Learning, "update_calibration_status"),
     "limits": (risk.Limits, "at"),
     "aggregate": (ParameterAggregator, "build"),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from mm.model.events import Bbo, Book, Levels
-from mm.model.units import BPS, NS_PER_S, Ns, Side
+from mm.model.units import BPS, NS_PER_S, SIDES, Ns, Side
 
 HISTORY_NS = 60 * NS_PER_S
 DRIFT = 1e-3
@@ -24,19 +24,22 @@ class OwnDepth:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Side, float], tuple[float, Ns]] = {}
+        self._known: dict[Side, dict[float, tuple[float, Ns]]] = {side: {} for side in Side}
 
     def at(self, ts: Ns, tracked: OwnSizes) -> dict[Side, dict[float, float]]:
-        for key in [key for key, (_, until) in self._known.items() if until < ts]:
-            del self._known[key]
-        now: dict[tuple[Side, float], float] = {}
+        """Size by price, side by side."""
+        sizes: dict[Side, dict[float, float]] = {side: {} for side in SIDES}
         for side, price, size in tracked:
-            now[side, price] = now.get((side, price), 0.0) + size
-        for key, size in now.items():
-            self._known[key] = (size, ts + OWN_LINGER_NS)
-        sizes: dict[Side, dict[float, float]] = {Side.BID: {}, Side.ASK: {}}
-        for (side, price), (size, _) in self._known.items():
-            sizes[side][price] = size
+            now = sizes[side]
+            now[price] = now.get(price, 0.0) + size
+        until = ts + OWN_LINGER_NS
+        for side, now in sizes.items():
+            known = {price: (size, until) for price, size in now.items()}
+            for price, last in self._known[side].items():
+                if last[1] >= ts and price not in known:
+                    known[price] = last
+                    now[price] = last[0]
+            self._known[side] = known
         return sizes
 
 
@@ -61,13 +64,21 @@ class Lag:
 
 def foreign(levels: Levels, own: Mapping[float, float], step: float) -> Levels:
     """The levels that stand without our size; half a size step is nobody's order."""
-    if not own:
+    if own.keys().isdisjoint([price for price, _ in levels]):
         return levels
     return tuple(
         (price, size - own.get(price, 0.0))
         for price, size in levels
         if size - own.get(price, 0.0) > 0.5 * step
     )
+
+
+def behind(levels: Levels, price: float, side: Side) -> Levels:
+    """The levels that are further from the market than `price`."""
+    for index, level in enumerate(levels):
+        if side * (price - level[0]) > 0:
+            return levels[index:]
+    return ()
 
 
 class MarketBook:
@@ -116,8 +127,7 @@ class MarketBook:
         """Our ladder fills the whole snapshot: what we knew beyond its last level still stands."""
         if not shown:
             return ()
-        last = shown[-1][0]
-        return tuple(level for level in known if side * (last - level[0]) > 0)
+        return behind(known, shown[-1][0], side)
 
     def _merge(
         self,
@@ -128,8 +138,7 @@ class MarketBook:
     ) -> Levels:
         if touch is None:
             return ()
-        behind = tuple(level for level in known if side * (touch[0] - level[0]) > 0)
-        return foreign((touch,), own, self._step) + behind
+        return foreign((touch,), own, self._step) + behind(known, touch[0], side)
 
     def _update_fair(self, venue_ts: Ns) -> None:
         fair = self._mid()

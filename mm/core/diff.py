@@ -45,9 +45,10 @@ def within(order: Order, level: Level, tolerance: Tolerance) -> bool:
     inward = level.side * float(order.price - level.price) / float(level.price) * BPS
     band = tolerance.near if level.level == 1 else tolerance.deep
     limit = band.inward_bid_bps if level.side is Side.BID else band.inward_ask_bps
-    placed = -band.outward_bps <= inward <= limit
-    sized = order.remaining * GROW >= level.size and order.remaining <= level.size * SHRINK
-    return placed and sized and order.reduce_only == level.reduce_only
+    if not -band.outward_bps <= inward <= limit or order.reduce_only != level.reduce_only:
+        return False
+    remaining = order.remaining
+    return remaining * GROW >= level.size and remaining <= level.size * SHRINK
 
 
 def diff(

@@ -40,6 +40,8 @@ from mm.model.instrument import Instrument
 from mm.model.units import Ns
 from mm.model.view import View
 
+MARKET = (Book, Bbo, Trades, Reference)
+"""News of the market: none of it changes an order of ours."""
 RACES = (RejectCode.NOT_OPEN, RejectCode.POST_ONLY)
 """Refusals that a moving market makes unavoidable: a fill or a new price overtook the request."""
 
@@ -81,12 +83,12 @@ class Engine:
         state, ts = self.state, event.ts
         self._now = ts
         actions, notes = self._handlers[type(event)](event)
-        self.learning.follow_orders(state, event)
-        verdict = guard.judge(state, ts)
-        if verdict.halt:
-            more = halting.leave(state, verdict.halt, event)
+        if not isinstance(event, MARKET):
+            self.learning.follow_orders(state, event)
+        if halt := guard.halted(state, ts):
+            more = halting.leave(state, halt, event)
         elif self.quoting.due(state, event):
-            more = self._cycle(ts, verdict)
+            more = self._cycle(ts)
         else:
             more = [], []
         actions += more[0]
@@ -94,7 +96,8 @@ class Engine:
         state.record(actions, ts)
         return Step(tuple(actions), tuple(notes))
 
-    def _cycle(self, ts: Ns, verdict: guard.Verdict) -> Outcome:
+    def _cycle(self, ts: Ns) -> Outcome:
+        verdict = guard.unhalted(self.state, ts)
         self.learning.update_calibration_status(ts)
         return self.quoting.decide(self.state, self.learning.components, verdict, ts)
 

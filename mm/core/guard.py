@@ -28,10 +28,17 @@ class Verdict(Struct, frozen=True, gc=False):
 
 def judge(state: State, ts: Ns) -> Verdict:
     """The verdict now; reads only (`design.md` 8)."""
-    if state.kill.halted:
-        return Verdict(halt=state.kill.halted)
-    if halt := broken_limit(state, ts):
-        return Verdict(halt=halt)
+    halt = halted(state, ts)
+    return Verdict(halt=halt) if halt else unhalted(state, ts)
+
+
+def halted(state: State, ts: Ns) -> str:
+    """Why nothing may be quoted until an operator has looked, or ""."""
+    return state.kill.halted or broken_limit(state, ts)
+
+
+def unhalted(state: State, ts: Ns) -> Verdict:
+    """The verdict where nothing halts."""
     if no_price := _unquotable(state, ts):
         return Verdict(no_price=no_price)
     return Verdict(reduce_only=state.kill.pace_reason())

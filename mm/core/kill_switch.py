@@ -67,6 +67,8 @@ class KillSwitch:
 
     def __init__(self, settings: RiskSettings) -> None:
         self._settings = settings
+        self._max_drawdown = exact(settings.max_drawdown_fraction)
+        self._max_daily_loss = exact(settings.max_daily_loss_fraction)
         self.equity = Equity()
         self.halted = ""
         self.paused = ""
@@ -107,15 +109,15 @@ class KillSwitch:
 
     def halt_reason(self, total: Decimal) -> str:
         """The limit that is broken now, or ""."""
-        settings, equity = self._settings, self.equity
+        equity = self.equity
         now = equity.now(total)
         if now is not None and equity.peak is not None and equity.peak > 0:
-            if equity.peak - now > exact(settings.max_drawdown_fraction) * equity.peak:
+            if equity.peak - now > self._max_drawdown * equity.peak:
                 return f"drawdown: equity {now:.2f} from peak {equity.peak:.2f}"
             day = equity.day_start or now
-            if day - now > exact(settings.max_daily_loss_fraction) * day:
+            if day - now > self._max_daily_loss * day:
                 return f"daily loss: equity {now:.2f} from {day:.2f} at the start of the day"
-        if self.reject_rate() > settings.reject_rate_hard:
+        if self.reject_rate() > self._settings.reject_rate_hard:
             return f"reject rate {self.reject_rate():.0%} above the hard limit"
         return ""
 

@@ -5,7 +5,7 @@ from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.model.actions import Note, Severity
 from mm.model.events import Bbo, Book, Event, Fill, FromVenue, Start, Trades
-from mm.model.units import Ns, Side
+from mm.model.units import SIDES, Ns, Side
 
 
 class Learning:
@@ -47,7 +47,7 @@ class Learning:
     def follow_orders(self, state: State, event: Event) -> None:
         """Show the prices that takers can hit, whenever that set has changed."""
         venue_ts = event.venue_ts if isinstance(event, FromVenue) else event.ts
-        for side in Side:
+        for side in SIDES:
             prices = state.orders.live_prices(side)
             if prices != self._shown[side]:
                 self._shown[side] = prices

@@ -38,6 +38,7 @@ class OrderState(StrEnum):
 
 
 BUSY = (OrderState.PENDING, OrderState.MODIFYING, OrderState.CANCELLING, OrderState.UNKNOWN)
+ENDED = (OrderState.LINGERING, OrderState.CLOSED)
 
 
 class Order:
@@ -45,8 +46,8 @@ class Order:
 
     __slots__ = (
         "cloid", "filled", "flatten", "late", "late_until", "level", "linger_until", "oid",
-        "old_gone", "price", "reduce_only", "replacement", "retired", "sent_ts", "side", "size",
-        "state",
+        "old_gone", "price", "reduce_only", "replacement", "retired", "sent_ts", "shown", "side",
+        "size", "state",
     )  # fmt: skip
 
     def __init__(self, place: Place, ts: Ns) -> None:
@@ -55,6 +56,8 @@ class Order:
         self.level = place.level
         self.price = place.price
         self.size = place.size
+        self.shown = (self.side, float(self.price), float(self.size))
+        """How a snapshot of the book shows it."""
         self.reduce_only = place.reduce_only or place.flatten
         self.flatten = place.flatten
         self.filled = ZERO
@@ -84,13 +87,13 @@ class Order:
     @property
     def live(self) -> bool:
         """Rests at the venue as far as anyone knows: exposed to takers, from open to gone."""
-        resting = self.oid is not None and not self.old_gone and self.remaining > 0
-        return resting and not self.ended
+        known = self.oid is not None and not self.old_gone
+        return known and not self.ended and self.filled < self.size
 
     @property
     def ended(self) -> bool:
         """Rests no more by the venue's word: nothing brings it back."""
-        return self.state in (OrderState.LINGERING, OrderState.CLOSED)
+        return self.state in ENDED
 
     @property
     def busy(self) -> bool:
@@ -130,6 +133,7 @@ class Order:
         self.oid = oid
         if self.replacement is not None:
             self.price, self.size = self.replacement.price, self.replacement.size
+            self.shown = (self.side, float(self.price), float(self.size))
             self.reduce_only = self.replacement.reduce_only
             self.filled, self.replacement, self.old_gone = ZERO, None, False
 
@@ -231,13 +235,13 @@ class Orders:
 
     def live_prices(self, side: Side) -> tuple[float, ...]:
         """Prices of our resting quotes, closest to the market first: what takers are exposed to."""
-        prices = {float(o.price) for o in self.side(side) if o.live and not o.flatten}
+        prices = {o.shown[1] for o in self.side(side) if o.live and not o.flatten}
         return tuple(sorted(prices, reverse=side is Side.BID))
 
     def sizes(self) -> Iterator[tuple[Side, float, float]]:
         """(side, price, size) of all that a snapshot of the book may show of ours."""
         for order in self._orders.values():
-            yield order.side, float(order.price), float(order.size)
+            yield order.shown
             if order.replacement is not None:
                 yield order.side, float(order.replacement.price), float(order.replacement.size)
 

@@ -19,7 +19,7 @@ from mm.model.events import Event, Fill, Tick
 from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
-from mm.model.units import BPS, NS_PER_MS, Ns, Side, depth_bps, seconds
+from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, depth_bps, seconds
 
 TOLERANCE_PER_KAPPA = 0.3
 """Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
@@ -62,16 +62,17 @@ class Quoting:
     ) -> tuple[list[Action], list[Note]]:
         """Quote, or say per side why not. Without a price everything that rests is cancelled."""
         self._decided_ts, self._decided_fair = ts, state.book.fair
-        fair = state.book.fair
-        if verdict.no_price or fair is None:
+        fair, limits = state.book.fair, None
+        if fair is not None:
+            limits = risk.Limits.at(state.settings.risk, fair, state.equity)
+        if verdict.no_price or limits is None:
             self.params, self.quote = NotReady(verdict.no_price or "no fair price yet"), None
             self.ladder = _blocked(self.params.reason)
         else:
-            limits = risk.Limits.at(state.settings.risk, fair, state.equity)
             self._price(state, components, limits, ts)
             if verdict.reduce_only:
                 self.ladder = _only_reducing(self.ladder, state, verdict.reduce_only)
-        actions, refused = self._act(state) if state.link_up else ([], [])
+        actions, refused = self._act(state, limits) if state.link_up else ([], [])
         notes = self._say(state, actions, refused, ts)
         return actions, [*notes, *components.calibration.take_notes()]
 
@@ -137,11 +138,12 @@ class Quoting:
 
     # -- what we do -----------------------------------------------------------------------------
 
-    def _act(self, state: State) -> tuple[list[Action], list[risk.Refusal]]:
+    def _act(
+        self, state: State, limits: risk.Limits | None
+    ) -> tuple[list[Action], list[risk.Refusal]]:
         actions = diff(self.ladder, state.orders, self.tolerance, state.cloids)
-        if not actions or state.book.fair is None:
+        if not actions or limits is None:
             return actions, []
-        limits = risk.Limits.at(state.settings.risk, state.book.fair, state.equity)
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
         return reviewed.approved, reviewed.refused
 
@@ -154,7 +156,7 @@ class Quoting:
             data: Data = {"side": refusal.side.label, "level": refusal.level}
             data = {**data, "reason": refusal.reason}
             notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
-        for side in Side:
+        for side in SIDES:
             blocked = self._blocked(side) or _nothing_rests(state, side, actions, refused)
             if state.presence.judge(ts, side, blocked):
                 text = f"Not quoting {side.label}" if blocked else f"Quoting {side.label}"
@@ -218,6 +220,8 @@ def _above_floor(quote: SideQuote | None, params: MarketParams) -> float:
 
 def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
     """`risk limit` says how much it allows: equity may bind long before the configured limit."""
+    if "risk limit" not in (ladder.blocked_bid, ladder.blocked_ask):
+        return ladder
     allowed = f"risk limit: {limits.max_position * limits.fair:.0f} USD allowed"
     bid, ask = (
         allowed if reason == "risk limit" else reason

@@ -8,7 +8,7 @@ from msgspec import Struct
 from mm.core.orders import Orders
 from mm.core.settings import RiskSettings
 from mm.model.actions import Action, Cancel, Modify, Place
-from mm.model.units import Side, exact
+from mm.model.units import SIDES, Side, exact
 
 ZERO = Decimal(0)
 
@@ -56,8 +56,8 @@ def review(
     Worst case of a side: position and everything of ours on that side filled,
     a modify counting with its old and its new size until the venue has answered.
     """
-    worst = {side: side * position + orders.worst_case(side) for side in Side}
-    best = {side: _innermost(orders, side) for side in Side}
+    worst = {side: side * position + orders.worst_case(side) for side in SIDES}
+    best = {side: _innermost(orders, side) for side in SIDES}
     approved: list[Action] = []
     refused: list[Refusal] = []
     for action in actions:

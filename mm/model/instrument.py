@@ -47,7 +47,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
         ticks = math.floor(scaled + slack) if side is Side.BID else math.ceil(scaled - slack)
         if ticks <= 0:
             raise ValueError(f"no valid {side.label} at or below {price}")
-        return Decimal(ticks).scaleb(exponent)
+        return ticks * POWERS[exponent]
 
     def is_valid_price(self, price: Decimal) -> bool:
         return price > 0 and price == price.quantize(self.tick(float(price)))
@@ -63,6 +63,11 @@ class Instrument(Struct, frozen=True, kw_only=True):
     def min_size(self, price: Decimal) -> Decimal:
         """Smallest size whose notional at `price` the venue accepts."""
         return (self.min_notional / price).quantize(self.size_step, ROUND_CEILING)
+
+    def min_steps(self, price: Decimal) -> int:
+        """The same in size steps, at least one."""
+        steps, rest = divmod(self.min_notional * POWERS[self.size_decimals], price)
+        return max(int(steps) + bool(rest), 1)
 
     def behind(self, touch: float, side: Side) -> Decimal:
         """The most aggressive post-only price on `side`: one tick behind the opposite touch."""

@@ -26,6 +26,10 @@ class Side(IntEnum):
         return Side.ASK if self is Side.BID else Side.BID
 
 
+SIDES = (Side.BID, Side.ASK)
+"""As `Side` is iterated, for the hot path: an enumeration's own iterator is ten times slower."""
+
+
 def seconds(duration: Ns) -> float:
     return duration / NS_PER_S
 

@@ -10,9 +10,8 @@ from mm.core.stochastic.timeline import Timeline
 from mm.core.stochastic.volatility import Volatility
 from mm.model.estimate import Estimate
 from mm.model.events import Fill, Levels, Trades
-from mm.model.units import Ns, Side, nanoseconds, seconds
+from mm.model.units import SIDES, Ns, Side, nanoseconds, seconds
 
-SIDES = (Side.BID, Side.ASK)
 RETAIN_S = 120.0
 """How late a fill may reach us and still be measured, beyond the longest horizon."""
 

@@ -9,10 +9,10 @@ from mm.core.stochastic.calibration_controller import (
     CONFIDENT,
     MEASURED_ARRIVALS,
 )
-from mm.core.stochastic.components import SIDES, StochasticComponents
+from mm.core.stochastic.components import StochasticComponents
 from mm.core.stochastic.volatility import Z90
 from mm.model.estimate import Estimate
-from mm.model.units import Ns
+from mm.model.units import SIDES, Ns
 from mm.model.view import AdverseView, CalibrationView
 
 TOO_THIN_PER_DAY = 20.0

@@ -32,22 +32,24 @@ def shares(utilities: Sequence[float], ratio: float) -> list[float]:
     scaled = [(u - low) / (high - low) for u in utilities]
     target = ratio * math.log(n)
     mean = math.fsum(scaled) / n
-    variance = math.fsum(u * u for u in scaled) / n - mean * mean
+    variance = math.fsum([u * u for u in scaled]) / n - mean * mean
     beta = math.sqrt(2.0 * (1.0 - ratio) * math.log(n) / variance)
     below, above = 0.0, math.inf
     for _ in range(80):
-        p, gap, slope = _at(scaled, beta, target)
+        weights, total, gap, slope = _at(scaled, beta, target)
         if abs(gap) <= SOLVED or beta > 1e6:
-            return p
+            break
         below, above = (beta, above) if gap > 0 else (below, beta)
         step = beta - gap / slope if slope < 0 else math.inf
         fallback = 2.0 * beta if above == math.inf else 0.5 * (below + above)
         beta = step if below < step < above and step < 4.0 * beta else fallback
-    return _at(scaled, beta, target)[0]
+    else:
+        weights, total, _, _ = _at(scaled, beta, target)
+    return [w / total for w in weights]
 
 
-def _at(scaled: list[float], beta: float, target: float) -> tuple[list[float], float, float]:
-    """Shares at β, H - target, and dH/dβ = -β·Var_p(u)."""
+def _at(scaled: list[float], beta: float, target: float) -> tuple[list[float], float, float, float]:
+    """Weights e^(β(u-1)), their total, and of the shares: H - target, dH/dβ = -β·Var_p(u)."""
     total = first = second = 0.0
     weights = []
     for u in scaled:
@@ -59,7 +61,7 @@ def _at(scaled: list[float], beta: float, target: float) -> tuple[list[float], f
     mean = first / total
     spread = second / total - mean * mean
     h = math.log(total) + beta * (1.0 - mean)
-    return [w / total for w in weights], h - target, -beta * spread
+    return weights, total, h - target, -beta * spread
 
 
 def allocate(

@@ -1,6 +1,7 @@
 """One lot spread over several levels: entropy-based order distribution (`model.md` 7)."""
 
 import math
+import operator
 from decimal import Decimal
 
 from msgspec import Struct
@@ -77,6 +78,7 @@ def rung_prices(
     clamp = None if opposite is None else instrument.behind(opposite, side)
     tick_bps = 1e4 * float(instrument.tick(params.fair)) / params.fair
     spacing = max(tick_bps, frame.spacing_per_kappa / params.kappa)
+    outward = operator.lt if side is Side.BID else operator.gt
     rungs: list[tuple[Decimal, float]] = []
     for index in range(frame.levels):
         depth = side_quote.depth_bps + index * spacing
@@ -84,12 +86,12 @@ def rung_prices(
         if rungs and not target > 0.0:
             break
         wanted = price = instrument.round_price(target, side)
-        if clamp is not None and side * (price - clamp) > 0:
+        if clamp is not None and outward(clamp, price):
             price = clamp
-        if rungs and side * (price - rungs[-1][0]) >= 0:
+        if rungs and not outward(price, rungs[-1][0]):
             last = rungs[-1][0]
             price = last - side * instrument.tick(float(last))
-        if price != wanted:
+        if price is not wanted:
             depth = depth_bps(side, float(price), params.fair)
         rungs.append((price, depth))
     return rungs
@@ -103,15 +105,14 @@ def _fill(
     side: Side,
 ) -> Rungs:
     """The most levels that the minimum notional allows."""
-    instrument = frame.instrument
-    step = instrument.size_step
+    step = frame.instrument.size_step
     steps = int(total / step)
-    minimum = [max(int(instrument.min_size(price) / step), 1) for price, _ in rungs]
+    minimum = [frame.instrument.min_steps(price) for price, _ in rungs]
+    utilities = _utilities(params, side, [depth for _, depth in rungs])
     for count in range(len(rungs), 0, -1):
         if sum(minimum[:count]) > steps:
             continue
-        utilities = [_utility(params, side, depth) for _, depth in rungs[:count]]
-        wanted = shares(utilities, frame.entropy_ratio)
+        wanted = shares(utilities[:count], frame.entropy_ratio)
         sizes = allocate(wanted, steps, minimum[:count], frame.entropy_ratio)
         levels = tuple(
             Level(side, index + 1, price, size * step)
@@ -121,8 +122,8 @@ def _fill(
     return Rungs(blocked="below the venue's minimum notional")
 
 
-def _utility(params: MarketParams, side: Side, depth: float) -> float:
-    """u = λ(δ)·(δ - fee - a): expected edge per second at this depth, A left out (it scales)."""
-    a = params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps
-    edge = depth - params.maker_fee_bps - max(a, 0.0)
-    return math.exp(-params.kappa * max(depth, 0.0)) * edge
+def _utilities(params: MarketParams, side: Side, depths: list[float]) -> list[float]:
+    """u = λ(δ)·(δ - fee - a): expected edge per second at these depths, A left out (it scales)."""
+    kappa, fee = params.kappa, params.maker_fee_bps
+    a = max(params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps, 0.0)
+    return [math.exp(-kappa * max(depth, 0.0)) * (depth - fee - a) for depth in depths]
