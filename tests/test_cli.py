@@ -329,23 +329,6 @@ def test_a_tape_is_described_and_converted(tmp_path: Path, tape: Path) -> None:
     assert "out.zst: exists already" in line
 
 
-# -- benchmarks ---------------------------------------------------------------------------------
-
-
-def test_a_cold_start_is_measured_for_each_policy_and_prior(tmp_path: Path) -> None:
-    tiny = ("bench", "cold-start", "--seeds", "2", "--horizon-h", "0.02", "--scenario", "liquid")
-
-    told = mm(*tiny, "--json", cwd=tmp_path)
-    shown = mm(*tiny, cwd=tmp_path)
-
-    assert told.returncode == shown.returncode == 0, told.stderr
-    rows = json.loads(told.stdout)
-    assert len({(row["case"], row["policy"]) for row in rows}) == len(rows) == 8
-    assert all(0 < row["measured20_h"] <= 0.02 for row in rows)
-    assert [row["ratio"] for row in rows if row["policy"] == "off"] == [1.0, 1.0]
-    assert len(shown.stdout.splitlines()) == 1 + len(rows)
-
-
 # -- doctor -------------------------------------------------------------------------------------
 
 

@@ -7,80 +7,138 @@ from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.model.actions import Step
 from mm.model.events import Event, Fill, Tick
-from mm.model.units import NS_PER_MS, NS_PER_S, Ns, Side
+from mm.model.units import BPS, NS_PER_MS, Ns, seconds
 from mm.sim.exchange import Exchange, ExchangeOptions
+from mm.sim.scenario import Scenario, ScenarioError
 from mm.sim.scenarios import build_market, preset, truth
 
 START_MS = 1_700_000_000_000
+MS_PER_H = 3_600_000
 TARGET_ARRIVALS = 20
 POLICIES = ("off", "fill_hungry+gamma", "fill_hungry", "target_rate")
+PRIORS = {"kappa-low": 1 / 3, "kappa-high": 3.0}
+"""What may follow a preset's name: the prior's κ over the true one."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """One run. `prior_factor`: the prior's κ over the true one; None: what the book suggests."""
+    """One run. `scenario`: a preset, whose book suggests the prior, or `PRESET:kappa-low`, -high.
+
+    `after_h`: how long to go on once calibrated, to see whether calibration reopens.
+    """
 
     scenario: str
     policy: str
     seed: int
     horizon_h: float
     quote_interval_s: float
-    prior_factor: float | None = None
+    after_h: float = 0.0
 
-    @property
-    def name(self) -> str:
-        if self.prior_factor is None:
-            return self.scenario
-        return f"{self.scenario}, prior κ x{self.prior_factor:.3g}"
+    def __str__(self) -> str:
+        return f"{self.scenario}, {self.policy}, seed {self.seed}"
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """Times are restricted to the horizon: what did not happen by then counts as the horizon."""
+    """What happened until calibrated with 20 measured arrivals, or until the horizon.
+
+    Times are restricted to the horizon: what did not happen by then counts as the horizon.
+    """
 
     job: Job
     first_fill_s: float
     measured20_s: float
     calibrated_s: float
     calibrated: bool
+    halted: bool
     fills: int
-    cost_usd: float
     volume_usd: float
+    cost_usd: float
+    """Edge given up for speed: Σ(1-m)·h·notional."""
+    opened_usd: float
+    """Notional of the fills that did not reduce the position."""
+    opened_edge_usd: float
+    """What these fills earned at S just before them, less fee and the true adverse selection."""
     pnl_usd: float
-    two_sided: float
-    """Share of the time after the first quote with both sides quoted."""
+    two_sided_share: float
+    """Of the time since the first quote."""
+    reopenings: int = 0
+    watched_h: float = 0.0
+    """Time after calibration during which reopenings were counted."""
 
 
 class Milestones:
-    """A recorder that keeps the first time of each milestone."""
+    """A recorder: when what happened first, what was traded, how long both sides were quoted."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, adverse_bps: float) -> None:
         self._engine = engine
+        self._adverse_bps = adverse_bps
         self.first_fill: Ns | None = None
         self.measured20: Ns | None = None
         self.calibrated: Ns | None = None
         self.fills = 0
-        self.volume_usd = 0.0
-        self.blocked_before_s: float | None = None
-        """Time until the first quote."""
+        self.volume_usd = self.opened_usd = self.opened_edge_usd = 0.0
+        self.reopenings = 0
+        self._complete = False
+        self._ts: Ns = 0
+        self._two_sided = False
+        self._two_sided_ns = self._one_sided_ns = 0
 
-    def blocked_s(self) -> float:
-        """Of the side that was blocked longer."""
-        spent = self._engine.state.presence.blocked_s
-        return max(sum(reasons.values()) for reasons in spent.values())
+    @property
+    def all_reached(self) -> bool:
+        return self.calibrated is not None and self.measured20 is not None
+
+    @property
+    def two_sided_share(self) -> float:
+        total = self._two_sided_ns + self._one_sided_ns
+        return self._two_sided_ns / total if total else 0.0
 
     def record(self, event: Event, step: Step) -> None:
+        self._spend(event.ts)
         if isinstance(event, Fill):
-            self.fills += 1
-            self.volume_usd += float(event.price * event.size)
-            if self.first_fill is None:
-                self.first_fill = event.ts
+            self._fill(event)
         elif isinstance(event, Tick):
-            if self.blocked_before_s is None and self._engine.state.presence.quoted_s[Side.BID]:
-                self.blocked_before_s = self.blocked_s()
-            components = self._engine.learning.components
-            if self.measured20 is None and components.adverse.measured >= TARGET_ARRIVALS:
-                self.measured20 = event.ts
-            if self.calibrated is None and components.calibration.calibration_progress() >= 0.95:
-                self.calibrated = event.ts
+            self._tick(event.ts)
+
+    def _spend(self, ts: Ns) -> None:
+        if self._two_sided:
+            self._two_sided_ns += ts - self._ts
+        elif self._two_sided_ns:
+            self._one_sided_ns += ts - self._ts
+        self._ts = ts
+        self._two_sided = not any(self._engine.state.presence.reason.values())
+
+    def _fill(self, fill: Fill) -> None:
+        if self.first_fill is None:
+            self.first_fill = fill.ts
+        self.fills += 1
+        notional = float(fill.price * fill.size)
+        self.volume_usd += notional
+        fair = self._engine.state.book.fair_before(fill.venue_ts)
+        if fair is not None and fill.side * fill.start_position >= 0:
+            self.opened_usd += notional
+            captured = fill.side * (fair - float(fill.price)) * float(fill.size)
+            self.opened_edge_usd += captured - float(fill.fee) - self._adverse_bps * notional / BPS
+
+    def _tick(self, ts: Ns) -> None:
+        components = self._engine.learning.components
+        if self.measured20 is None and components.adverse.measured >= TARGET_ARRIVALS:
+            self.measured20 = ts
+        complete = components.calibration.is_calibrated()
+        if self.calibrated is None and complete:
+            self.calibrated = ts
+        self.reopenings += self._complete and not complete
+        self._complete = complete
+
+
+def check(scenario: str) -> None:
+    """Raises ScenarioError where this is no preset, or asks for a prior that is not offered."""
+    _, factor = _parts(scenario)
+    if factor is not None and factor not in PRIORS:
+        raise ScenarioError(f"unknown prior {factor!r} of {scenario!r}; known: {', '.join(PRIORS)}")
+
+
+def _parts(scenario: str) -> tuple[Scenario, str | None]:
+    name, colon, prior = scenario.partition(":")
+    return preset(name), prior if colon else None
 
 
 def settings_of(job: Job) -> EngineSettings:
@@ -90,9 +148,8 @@ def settings_of(job: Job) -> EngineSettings:
     calibration = structs.replace(
         base.stochastic.calibration, policy=policy, lever=lever or "width"
     )
-    kappa = None
-    if job.prior_factor is not None:
-        kappa = job.prior_factor * truth(preset(job.scenario)).kappa
+    market, prior = _parts(job.scenario)
+    kappa = PRIORS[prior] * truth(market).kappa if prior is not None else None
     intensity = structs.replace(base.stochastic.intensity, kappa_prior=kappa)
     stochastic = structs.replace(base.stochastic, calibration=calibration, intensity=intensity)
     strategy = structs.replace(base.strategy, quote_interval_s=job.quote_interval_s)
@@ -101,38 +158,39 @@ def settings_of(job: Job) -> EngineSettings:
 
 def run(job: Job) -> Outcome:
     """Run to calibration or to the horizon. Same job, same outcome, bit for bit."""
-    market = build_market(preset(job.scenario), job.seed, START_MS)
+    scenario, _ = _parts(job.scenario)
+    market = build_market(scenario, job.seed, START_MS)
     exchange = Exchange([market], START_MS, ExchangeOptions(seed=job.seed))
     engine = Engine(settings_of(job), market.instrument)
-    milestones = Milestones(engine)
+    milestones = Milestones(engine, truth(scenario).adverse_bps)
     pace = Pace(quote_interval_s=job.quote_interval_s, book_s=max(2.0, job.quote_interval_s))
     backtest = Backtest(engine, exchange, START_MS, pace, [milestones])
-    end_ms = START_MS + int(job.horizon_h * 3_600_000)
-    backtest.run(end_ms, done=lambda _: _finished(milestones))
-    return _outcome(job, engine, milestones)
-
-
-def _finished(milestones: Milestones) -> bool:
-    return milestones.calibrated is not None and milestones.measured20 is not None
+    end_ms = START_MS + round(job.horizon_h * MS_PER_H)
+    backtest.run(end_ms, done=lambda _: milestones.all_reached)
+    outcome = _outcome(job, engine, milestones)
+    if milestones.calibrated is None or not job.after_h:
+        return outcome
+    backtest.run(backtest.now // NS_PER_MS + round(job.after_h * MS_PER_H))
+    watched_h = seconds(backtest.now - milestones.calibrated) / 3600.0
+    return structs.replace(outcome, reopenings=milestones.reopenings, watched_h=watched_h)
 
 
 def _outcome(job: Job, engine: Engine, milestones: Milestones) -> Outcome:
-    horizon_s = job.horizon_h * 3600.0
-
     def restricted(ts: Ns | None) -> float:
-        return horizon_s if ts is None else (ts - START_MS * NS_PER_MS) / NS_PER_S
+        return job.horizon_h * 3600.0 if ts is None else seconds(ts - START_MS * NS_PER_MS)
 
-    quoted = min(engine.state.presence.quoted_s.values())
-    blocked = milestones.blocked_s() - (milestones.blocked_before_s or 0.0)
     return Outcome(
         job=job,
         first_fill_s=restricted(milestones.first_fill),
         measured20_s=restricted(milestones.measured20),
         calibrated_s=restricted(milestones.calibrated),
         calibrated=milestones.calibrated is not None,
+        halted=bool(engine.state.kill.halted),
         fills=milestones.fills,
-        cost_usd=engine.learning.components.calibration.cost_usd,
         volume_usd=milestones.volume_usd,
+        cost_usd=engine.learning.components.calibration.cost_usd,
+        opened_usd=milestones.opened_usd,
+        opened_edge_usd=milestones.opened_edge_usd,
         pnl_usd=float(engine.state.pnl.total),
-        two_sided=quoted / (quoted + blocked) if quoted + blocked else 0.0,
+        two_sided_share=milestones.two_sided_share,
     )

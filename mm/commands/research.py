@@ -7,9 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mm.commands.options import Json
+from mm.commands.options import Given, Json, Shorthand, shorthands
 
 bench = typer.Typer(help="Benchmarks: the numbers in the README.", no_args_is_help=True)
+COLD_START = {
+    "scenario": Shorthand("scenarios", list[str], "PRESET[:kappa-low|:kappa-high]; repeatable."),
+    "seeds": Shorthand("seeds", int, "Runs of each scenario under each policy."),
+    "horizon_h": Shorthand("horizon_h", float, "Market time per run, h."),
+    "interval_s": Shorthand("quote_interval_s", float, "Quote timer, s."),
+    "after_h": Shorthand("after_h", float, "Go on for so long, h, and count reopenings."),
+}
+"""Option -> field of the benchmark's plan."""
 Journal = Annotated[Path, typer.Argument(help="A journal that `mm run` wrote (.mmj).")]
 
 
@@ -35,26 +43,26 @@ def replay(journal: Journal, as_json: Json = False) -> None:
 
 
 @bench.command("cold-start")
+@shorthands(COLD_START)
 def cold_start(
-    scenario: Annotated[str, typer.Option(help="Market preset.")] = "thin",
-    seeds: Annotated[int, typer.Option(min=1, help="Runs per case and policy.")] = 10,
-    horizon_h: Annotated[float, typer.Option(min=0.01, help="Market time per run, h.")] = 12.0,
-    interval_s: Annotated[float, typer.Option(min=0.1, help="Quote timer, s.")] = 5.0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    given: Given,
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller plan: a minute.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. [default: all cores]")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """How long calibration takes, policy by policy, with a fair prior and one 3x too low.
+    """How long calibration takes, and what it costs, by market and policy, in virtual time.
 
-    Virtual time and the same seeds for each policy: the same command prints the same numbers.
+    Each policy meets the same seeds of the same markets. PRESET:kappa-low and PRESET:kappa-high
+    start from a prior κ 3x too low or too high, a preset alone from what its book suggests. What
+    did not happen by the horizon counts as the horizon. The same command prints the same numbers.
     """
     measure = import_module("mm.commands.cold_start")
-    plan = measure.Plan(scenario, seeds, horizon_h, interval_s)
-    rows = measure.rows(plan, workers)
-    if as_json:
-        typer.echo(import_module("msgspec").json.encode(rows).decode())
-        return
-    for line in measure.table(rows):
-        typer.echo(line)
+    plan = measure.plan(quick, dict(given.values()))
+    if not as_json:
+        typer.echo(plan)
+    _show(measure.measure(plan, workers), measure.table, as_json)
 
 
 @bench.command()
