@@ -204,4 +204,4 @@ def test_a_cold_start_run_is_the_same_twice() -> None:
     assert first == run(job)
     assert first.calibrated
     assert first.first_fill_s < first.measured20_s < 720.0
-    assert first.two_sided > 0.95
+    assert first.two_sided_share > 0.95
