@@ -15,7 +15,8 @@ from mm.model.units import NS_PER_MS
 PERP_DECIMALS = 6
 """A perp's price has at most 6 - szDecimals decimals (protocol 5)."""
 SKEW_NOTED_MS = 2000
-PAUSES_S = (0.25, 0.5, 1.0, 2.0)
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
+"""The venue's weight limit is one per minute: a start that met it must outlast that minute."""
 POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 
 
@@ -38,12 +39,15 @@ async def bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
 
 
 def _unusable(error: RestError) -> VenueError:
+    if error.busy:
+        waited = f"and so it was for {sum(PAUSES_S):.0f} s"
+        return VenueError(f"the venue is too busy to start with ({error}), {waited}: try later")
     hint = "check venue.network and venue.base_url, and that the venue is up"
     return VenueError(f"{error}; {hint}")
 
 
 async def _bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
-    instrument = _instrument(await rest.meta(), seat)
+    instrument = instrument_of(await rest.meta(), seat.coin, seat.settings.network)
     asked_ms = seat.now() // NS_PER_MS
     state = await rest.clearinghouse(seat.account)
     answered_ms = seat.now() // NS_PER_MS
@@ -80,14 +84,15 @@ def remark(boot: Bootstrap, health: Health) -> None:
         health.note(Severity.WARNING, "risk", text, mode=boot.account_mode)
 
 
-def _instrument(meta: answers.Meta, seat: Seat) -> Instrument:
+def instrument_of(meta: answers.Meta, coin: str, network: str) -> Instrument:
+    """Raises VenueError where the venue does not list the coin."""
     names = {asset.name: index for index, asset in enumerate(meta.universe)}
-    index = names.get(seat.coin)
+    index = names.get(coin)
     if index is None:
-        raise VenueError(_unknown_coin(seat, list(names)))
+        raise VenueError(_unknown_coin(coin, network, list(names)))
     asset = meta.universe[index]
     if asset.is_delisted:
-        raise VenueError(f"coin {seat.coin!r} is delisted on {seat.settings.network}")
+        raise VenueError(f"coin {coin!r} is delisted on {network}")
     return Instrument(
         name=asset.name,
         asset=index,
@@ -97,10 +102,10 @@ def _instrument(meta: answers.Meta, seat: Seat) -> Instrument:
     )
 
 
-def _unknown_coin(seat: Seat, names: list[str]) -> str:
-    text = f"unknown coin {seat.coin!r} on {seat.settings.network} ({len(names)} listed)"
+def _unknown_coin(coin: str, network: str, names: list[str]) -> str:
+    text = f"unknown coin {coin!r} on {network} ({len(names)} listed)"
     folded = {name.upper(): name for name in names}
-    near = difflib.get_close_matches(seat.coin.upper(), list(folded), n=1, cutoff=0.4)
+    near = difflib.get_close_matches(coin.upper(), list(folded), n=1, cutoff=0.4)
     return f"{text}; did you mean {folded[near[0]]!r}?" if near else text
 
 

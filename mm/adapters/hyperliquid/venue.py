@@ -99,7 +99,7 @@ class HyperliquidVenue:
     async def bootstrap(self) -> Bootstrap:
         """Ask the venue for all that a start needs. VenueError: one line that names the fix."""
         async with self._rest:
-            boot = await bootstrap(self._seat, self._rest)
+            boot = await bootstrap(self._seat, self._rest, self.health)
         self._boot = boot
         self.budget.sync(boot.actions_used, boot.actions_cap)
         remark(boot, self.health)

@@ -212,7 +212,10 @@ async def test_a_venue_with_strange_meta(universe: list[object], words: str) -> 
         await runner.cleanup()
 
 
-async def test_a_spent_request_weight_is_told_and_outlived() -> None:
+async def test_a_spent_request_weight_is_told_and_outlived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mm.adapters.hyperliquid.bootstrap.PAUSES_S", (0.01, 0.02))
     async with stand(limits=Limits(weight_per_min=500)) as at:
         venue = at.venue(probe := Probe(), audit_s=0.05)
         async with running(venue):
@@ -224,8 +227,10 @@ async def test_a_spent_request_weight_is_told_and_outlived() -> None:
             venue.send([bid(1)])
             refused = await probe.first(Rejected)
             assert refused.code is RejectCode.RATE
-        with pytest.raises(VenueError, match="429"):
+        with pytest.raises(VenueError, match=r"too busy to start with \(HTTP 429"):
             await venue.bootstrap()
+        asked_again = [note for note in probe.notes if "asked again" in note.text]
+        assert [note.data["pause_s"] for note in asked_again] == [0.01, 0.02]
 
 
 async def test_funding_is_told_once() -> None:
