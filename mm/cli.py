@@ -7,6 +7,7 @@ need when they run, so that `mm --help` is quick.
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -103,6 +104,24 @@ def halt(
 def doctor(files: Files = None, sets: Sets = None, as_json: Json = False) -> None:
     """Check config, disk, port, clock, key and account; the exit code says whether all is well."""
     raise typer.Exit(import_module("mm.commands.doctor").doctor(files or [], sets or [], as_json))
+
+
+@app.command("explain")
+def explain_(
+    files: Files = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="gamma=0.1, kappa=0.2, q=3, ..."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw to this .svg or .png too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What would be quoted, why, and what each parameter does to it: to choose γ by.
+
+    Values are the configuration's and the priors; --set overrides them by the model's names.
+    """
+    command = import_module("mm.commands.explain")
+    raise typer.Exit(command.run(files or [], sets or [], as_json, plot))
 
 
 def _command(verb: str, files: Files, sets: Sets, body: dict[str, object]) -> None:
