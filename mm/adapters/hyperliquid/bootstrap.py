@@ -20,10 +20,10 @@ PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 
 
-async def bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
+async def bootstrap(seat: Seat, rest: Rest, health: Health) -> Bootstrap:
     """Sets the seat's asset and clock skew. VenueError says in one line what to change.
 
-    A venue that is only busy (429, 5xx) is asked again for a few seconds.
+    A venue that is only busy (429, 5xx) is asked again for a minute and a half, noted each time.
     """
     for pause_s in PAUSES_S:
         try:
@@ -31,6 +31,8 @@ async def bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
         except RestError as error:
             if not error.busy:
                 raise _unusable(error) from None
+            text = "the venue is busy: it will be asked again"
+            health.note(Severity.WARNING, "link", text, answer=str(error), pause_s=pause_s)
         await asyncio.sleep(pause_s)
     try:
         return await _bootstrap(seat, rest)
