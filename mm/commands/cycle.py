@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import typer
@@ -181,7 +182,7 @@ def table(report: Report) -> list[str]:
 
 
 def _learning(engine: Engine) -> tuple[float, float]:
-    """Microseconds a trade: when it comes, and when the Tick after it sorts it. Best of several."""
+    """Microseconds a trade: when it comes, and when the Tick after it sorts it."""
     learning, state, now = engine.learning, engine.state, engine.view().ts
     rounds: list[tuple[float, float]] = []
     for number in range(ROUNDS):
@@ -197,7 +198,7 @@ def _learning(engine: Engine) -> tuple[float, float]:
         times.append(stopwatch_ns())
         idle, learn, flush = (b - a for a, b in pairwise(times))
         rounds.append((learn / PRINTS / 1e3, (flush - idle) / PRINTS / 1e3))
-    return min(learn for learn, _ in rounds), min(group for _, group in rounds)
+    return median(learn for learn, _ in rounds), median(group for _, group in rounds)
 
 
 def _print(ts: int, number: int) -> Trades:

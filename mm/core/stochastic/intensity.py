@@ -1,10 +1,13 @@
 """The posterior of (κ, A) on a log grid: exact, conjugate in A (`model.md` 3)."""
 
 import math
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mm.core.stochastic.exposure import Pairs
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -17,6 +20,10 @@ ZOOM_BELOW = 1.5
 ZOOM_CELLS = 8
 """Cells on either side of the peak that are looked at then: more than five sd."""
 ZOOM = 8
+Z = np.linspace(-SPAN_SD, SPAN_SD, POINTS)
+STEP = 2.0 * SPAN_SD / (POINTS - 1)
+LOG_PRIOR = -0.5 * np.square(Z)
+MOMENTS = np.array((np.ones(POINTS), Z, np.square(Z)))
 INSIDE: Vector = np.arange(2.0 * ZOOM_CELLS * ZOOM)
 S = np.arange(ZOOM) / ZOOM
 CUBIC = (
@@ -31,16 +38,17 @@ NORMAL_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in NORMAL_Z])
 
 def grid(centre: float) -> Vector:
     """ln κ at 96 points over ±4 sd of the lognormal prior, sd(ln κ) = 1."""
-    return math.log(centre) + np.linspace(-SPAN_SD, SPAN_SD, POINTS)
+    return math.log(centre) + Z
 
 
-def exposure_integral(kappa: Vector, depths: list[float], spans_s: list[float]) -> Vector:
-    """S_k = Σ_i dt_i·e^(-κ_k·δ_i): seconds of exposure, discounted to depth 0."""
-    if not depths:
-        return np.zeros(POINTS)
-    decayed = np.exp(np.multiply.outer(-kappa, np.array(depths)))
-    total: Vector = np.add.reduce(decayed * np.array(spans_s), axis=1)
-    return total
+def exposure_integrals(kappa: Vector, *groups: Pairs) -> list[Vector]:
+    """Of each group S_k = Σ_i dt_i·e^(-κ_k·δ_i): seconds of exposure, discounted to depth 0."""
+    depths = np.array([depth for group in groups for depth in group[0]])
+    spans_s = np.array([span for group in groups for span in group[1]])
+    decayed = np.exp(np.multiply.outer(-depths, kappa))
+    decayed *= spans_s[:, None]
+    ends = accumulate((len(group[0]) for group in groups), initial=0)
+    return [np.add.reduce(decayed[first:end]) for first, end in pairwise(ends)]
 
 
 def reach_log_likelihood(kappa: Vector, near: list[float], far: list[float]) -> Vector:
@@ -64,8 +72,8 @@ class Evidence:
 
     def fade(self, factor: float) -> None:
         self.arrivals *= factor
-        self.reach = self.reach * factor
-        self.exposure = self.exposure * factor
+        self.reach *= factor
+        self.exposure *= factor
 
     def regrid(self, old: Vector, new: Vector) -> None:
         """Carry the smooth functions of ln κ to another grid."""
@@ -78,10 +86,7 @@ class Posterior:
 
     __slots__ = ("_kappa", "log_kappa", "log_rate", "mean_log", "sd_log", "shape", "weights")
 
-    def __init__(
-        self, log_kappa: Vector, log_density: Vector, shape: float, log_rate: Vector
-    ) -> None:
-        density = np.exp(log_density - np.maximum.reduce(log_density))
+    def __init__(self, log_kappa: Vector, density: Vector, shape: float, log_rate: Vector) -> None:
         weights: Vector = density / np.add.reduce(density)
         self.weights = weights
         self.log_kappa = log_kappa
@@ -190,19 +195,19 @@ def posterior(
     shape = PRIOR_SHAPE + own.arrivals + weight * public.arrivals
     exposure = own.exposure + weight * public.exposure
     log_rate = np.log(np.maximum(exposure, 0.0) + b0)
-    half_width = 0.5 * float(log_kappa[-1] - log_kappa[0])
-    z = log_kappa - (float(log_kappa[0]) + half_width)
-    log_density = own.reach + weight * public.reach - shape * log_rate - 0.5 * np.square(z)
-    coarse = Posterior(log_kappa, log_density, shape, log_rate)
-    step = 2.0 * half_width / (POINTS - 1)
-    if coarse.sd_log >= ZOOM_BELOW * step:
-        return coarse
-    peak = int(np.argmax(log_density))
+    log_density = own.reach + weight * public.reach - shape * log_rate + LOG_PRIOR
+    peak = int(log_density.argmax())
+    log_density -= log_density[peak]
+    density = np.exp(log_density)
+    total, first_moment, second_moment = np.add.reduce(MOMENTS * density, axis=1).tolist()
+    variance = second_moment / total - (first_moment / total) ** 2
+    if variance >= (ZOOM_BELOW * STEP) ** 2:
+        return Posterior(log_kappa, density, shape, log_rate)
     first = min(max(peak - ZOOM_CELLS, 1), POINTS - 2 - 2 * ZOOM_CELLS)
     cells = slice(first - 1, first + 2 * ZOOM_CELLS + 2)
     fine = cubic(np.array((log_density[cells], log_rate[cells])))
-    place: Vector = float(log_kappa[first]) + step / ZOOM * INSIDE
-    return Posterior(place, fine[0], shape, fine[1])
+    place: Vector = float(log_kappa[first]) + STEP / ZOOM * INSIDE
+    return Posterior(place, np.exp(fine[0]), shape, fine[1])
 
 
 def cubic(values: Vector) -> Vector:

@@ -15,7 +15,7 @@ from mm.core.stochastic.intensity import (
     Evidence,
     Posterior,
     Vector,
-    exposure_integral,
+    exposure_integrals,
     grid,
     posterior,
     reach_log_likelihood,
@@ -119,12 +119,10 @@ class KappaEstimator:
         if self._kappa is None:
             return
         self._fade(ts)
-        shared = exposure_integral(self._kappa, *behind)
-        alone = exposure_integral(self._kappa, *leading)
+        shared, alone, touch = exposure_integrals(self._kappa, behind, leading, touches)
         fold(self._kappa, self._own, shared + alone, taken)
         if self._public_seen:
-            missed = exposure_integral(self._kappa, *touches) - shared
-            fold(self._kappa, self._public, missed, swept)
+            fold(self._kappa, self._public, touch - shared, swept)
         self._public_seen = self._public_seen or bool(swept)
         if taken:
             self.total += len(taken)
@@ -248,10 +246,10 @@ class KappaEstimator:
 
 def fold(kappa: Vector, into: Evidence, exposure: Vector, reaches: list[Reach]) -> None:
     """Add exposure and arrivals to one source's statistics."""
-    into.exposure = into.exposure + exposure
+    into.exposure += exposure
     if reaches:
         near, far = [r[0] for r in reaches], [r[1] for r in reaches]
-        into.reach = into.reach + reach_log_likelihood(kappa, near, far)
+        into.reach += reach_log_likelihood(kappa, near, far)
         into.arrivals += len(reaches)
 
 
