@@ -19,7 +19,7 @@ from mm.model.events import Event, Fill, Tick
 from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
-from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, depth_bps, seconds
+from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, price_at, seconds
 
 TOLERANCE_PER_KAPPA = 0.3
 """Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
@@ -45,6 +45,7 @@ class Quoting:
         self._decided_fair: float | None = None
         self._bindings: dict[Side, str] = {}
         self._tick_bps = 0.0
+        self._instrument: Instrument | None = None
 
     def due(self, state: State, event: Event) -> bool:
         """On each Tick; and after a fill or a move of S by `requote_bps`, at most so often."""
@@ -64,7 +65,7 @@ class Quoting:
         self._decided_ts, self._decided_fair = ts, state.book.fair
         fair, limits = state.book.fair, None
         if fair is not None:
-            limits = risk.Limits.at(state.settings.risk, fair, state.equity)
+            limits = state.limits(fair)
         if verdict.no_price or limits is None:
             self.params, self.quote = NotReady(verdict.no_price or "no fair price yet"), None
             self.ladder = _blocked(self.params.reason)
@@ -103,6 +104,7 @@ class Quoting:
         ParameterAggregator.record(sources, self.params, self.quote)
         built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.ladder = _with_numbers(built, limits)
+        self._instrument = state.instrument
         self._tick_bps = BPS * float(state.instrument.tick(fair)) / fair
         self.tolerance = self._tolerance(state, self.params, self.quote)
 
@@ -174,10 +176,10 @@ class Quoting:
 
     def binding(self, side: Side) -> str:
         """The rule that set the price of a side's first level; "" while it has none."""
-        quote, levels = self.side(side), self.levels(side)
-        if quote is None or not levels or isinstance(self.params, NotReady):
+        quote, levels, instrument = self.side(side), self.levels(side), self._instrument
+        if instrument is None or quote is None or not levels or isinstance(self.params, NotReady):
             return ""
-        return bound_by(quote, levels[0], self.params.fair, self._tick_bps).value
+        return bound_by(quote, levels[0], self.params.fair, instrument).value
 
     def side(self, side: Side) -> SideQuote | None:
         if self.quote is None:
@@ -188,10 +190,10 @@ class Quoting:
         return self.ladder.bids if side is Side.BID else self.ladder.asks
 
 
-def bound_by(quote: SideQuote, first: Level, fair: float, tick_bps: float) -> Binding:
+def bound_by(quote: SideQuote, first: Level, fair: float, instrument: Instrument) -> Binding:
     """What set the price of the first level: the quote's own rule, or the post-only clamp."""
-    depth = depth_bps(quote.side, float(first.price), fair)
-    return Binding.CLAMP if depth > quote.depth_bps + tick_bps else quote.binding
+    wanted = instrument.round_price(price_at(quote.side, quote.depth_bps, fair), quote.side)
+    return quote.binding if first.price == wanted else Binding.CLAMP
 
 
 def affordable_bps(state: State, sigma: float, settings: StrategySettings) -> float:
@@ -199,14 +201,15 @@ def affordable_bps(state: State, sigma: float, settings: StrategySettings) -> fl
 
     A random walk leaves a band of ±T after T²/σ² seconds on average, so n quotes kept within T
     need n·σ²/T² actions/s. What can be spent: what is left at left/horizon, what the venue grants
-    even then, and most of what trading earns (an action a dollar). Level 1 gets most of it, and
-    the levels behind it the rest, which widens their band by `DEEP`.
+    even then, both shared evenly with the instruments beside this one, and most of what trading
+    earns (an action a dollar). Level 1 gets most of it, and the levels behind it the rest, which
+    widens their band by `DEEP`.
     """
     if state.budget is None:
         return 0.0
     left = max(state.budget.cap - state.budget.used, 0)
     rate = left / (settings.action_budget_horizon_h * 3600.0) + GRANTED_PER_S
-    rate += SPENT_OF_EARNED * state.turnover_usd_per_s
+    rate = rate / state.budget.sharers + SPENT_OF_EARNED * state.turnover_usd_per_s
     return sigma * math.sqrt(2.0 / (SPENT_ON_LEVEL_1 * rate))
 
 
@@ -222,12 +225,16 @@ def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
     """`risk limit` says how much it allows: equity may bind long before the configured limit."""
     if "risk limit" not in (ladder.blocked_bid, ladder.blocked_ask):
         return ladder
-    allowed = f"risk limit: {limits.max_position * limits.fair:.0f} USD allowed"
     bid, ask = (
-        allowed if reason == "risk limit" else reason
-        for reason in (ladder.blocked_bid, ladder.blocked_ask)
+        f"risk limit: {_allowed(limits, side)}" if reason == "risk limit" else reason
+        for side, reason in ((Side.BID, ladder.blocked_bid), (Side.ASK, ladder.blocked_ask))
     )
     return structs.replace(ladder, blocked_bid=bid, blocked_ask=ask)
+
+
+def _allowed(limits: risk.Limits, side: Side) -> str:
+    whose = "by the portfolio" if limits.most(side) < limits.max_position else "allowed"
+    return f"{limits.most(side) * limits.fair:.0f} USD {whose}"
 
 
 def _nothing_rests(
