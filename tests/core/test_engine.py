@@ -480,6 +480,8 @@ def test_a_checkpoint_brings_quotes_back_and_rubbish_does_not(stage: Stage, fres
 
 
 def test_a_low_action_budget_makes_edits_rarer_on_both_sides(stage: Stage) -> None:
+    for number in range(10):
+        stage.tick(stage.mid * (1.0 + 1e-4 * (number % 2)))
     stage.happen(ActionBudget(stage.ts, 10_000, 10_000))
     stage.tick()
     poor = stage.engine.quoting.tolerance
