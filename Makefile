@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench up down lock clean
+.PHONY: help install run check test bench crash up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +46,9 @@ bench: install ## cold start in virtual time, then the cost of a turn over a min
 	@data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
 	$(BIN)/mm run --port 0 --duration 60 --set daemon.data_dir="$$data" 2>"$$data/log"; \
 	$(BIN)/mm bench turn "$$data"/journal/*.mmj
+
+crash: install ## kill -9 the daemon KILLS times (200) at random points, restart it each time
+	KILLS=$${KILLS:-200} $(BIN)/pytest -q tests/app/test_crash_matrix.py
 
 up: secrets/web_token secrets/grafana_password ## daemon, Prometheus and Grafana in Docker
 	docker compose up --build --detach

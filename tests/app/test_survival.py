@@ -2,105 +2,17 @@
 
 import contextlib
 import json
-import os
-import re
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mm.adapters.hyperliquid.sign import Signer
-
-ROOT = Path(__file__).parents[2]
-KEY = "0x" + "ab" * 32
-USER = Signer(KEY).address
-LIMIT_S = 60.0
-
-
-def until(question: Callable[[], object], what: str, every_s: float = 0.1) -> None:
-    """Wait for a true answer; a test that waits says what for."""
-    deadline = time.monotonic() + LIMIT_S
-    while not question():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {LIMIT_S:g} s")
-        time.sleep(every_s)
-
-
-class Process:
-    """One `mm` command with its output in a file."""
-
-    def __init__(self, log: Path, *arguments: str, **environ: str) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("MM_")}
-        self.log = log
-        with log.open("a") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mm", *arguments],
-                cwd=log.parent,
-                env={**kept, "PYTHONPATH": str(ROOT), **environ},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def matches(self, pattern: str) -> list[str]:
-        return re.findall(pattern, self.log.read_text())
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-class Exchange:
-    """A local exchange of its own process, asked over HTTP like any client asks it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.command = Process(
-            directory / "exchange.log", "exchange", "--port", "0", "--seed", "5", "--speed", "10"
-        )
-        address = r"http://127\.0\.0\.1:\d+"
-        until(lambda: self.command.matches(address), "the exchange")
-        self.url = self.command.matches(address)[0]
-
-    def ask(self, **question: object) -> Any:  # noqa: ANN401 - JSON
-        """Costs weight of the address that the daemon shares: ask rarely."""
-        request = urllib.request.Request(
-            f"{self.url}/info",
-            json.dumps({"user": USER, **question}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return json.load(answer)
-
-    def fills(self) -> dict[int, dict[str, Any]]:
-        return {fill["tid"]: fill for fill in self.ask(type="userFills")}
-
-    def orders(self) -> list[dict[str, Any]]:
-        return list(self.ask(type="frontendOpenOrders"))
-
-    def position(self) -> Decimal:
-        rows = self.ask(type="clearinghouseState")["assetPositions"]
-        return sum((Decimal(row["position"]["szi"]) for row in rows), Decimal(0))
-
-
-def daemon(directory: Path, exchange: Exchange, *more: str) -> Process:
-    return Process(
-        directory / "daemon.log",
-        "run",
-        "--port",
-        "0",
-        *("--set", "venue.network=local", "--set", f"venue.base_url={exchange.url}"),
-        *("--set", f"daemon.data_dir={directory / 'data'}"),
-        *more,
-        MM_VENUE__PRIVATE_KEY=KEY,
-    )
+from tests.app.processes import KEY, LIMIT_S, Exchange, Process, daemon, ledger, same_fills, until
 
 
 @pytest.fixture
@@ -108,21 +20,6 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
     running = Exchange(tmp_path)
     yield running
     running.command.stop()
-
-
-def ledger(directory: Path) -> list[tuple[int, str, str, int]]:
-    (path,) = (directory / "data").glob("ledger-*.db")
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute("SELECT trade_id, price, size, side FROM fills").fetchall()
-
-
-def same_fills(directory: Path, exchange: Exchange) -> bool:
-    """Each fill of the exchange is in the ledger, once, to the digit."""
-    rows = {tid: (Decimal(px), Decimal(sz), side) for tid, px, sz, side in ledger(directory)}
-    return rows == {
-        tid: (Decimal(f["px"]), Decimal(f["sz"]), 1 if f["side"] == "B" else -1)
-        for tid, f in exchange.fills().items()
-    }
 
 
 def test_kill_9_in_the_middle_of_quoting(tmp_path: Path, exchange: Exchange) -> None:

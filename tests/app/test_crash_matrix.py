@@ -1,0 +1,149 @@
+"""Killed at random points of its life, again and again, against one exchange that lives on.
+
+`make crash KILLS=200` runs the long form and prints what each life kept of the one before.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+import pytest
+
+from tests.app.processes import Exchange, Process, daemon, ledger, same_fills, until
+
+KILLS = int(os.environ.get("KILLS", "4"))
+SEED = int(os.environ.get("SEED", "1"))
+DIES_YOUNG = 0.3
+"""Share of the lives that end while starting; the others end after their first quotes."""
+AUDIT_EVERY = 10
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[Exchange]:
+    running = Exchange(tmp_path)
+    yield running
+    running.command.stop()
+
+
+class Life:
+    """One start of the daemon, until it is killed."""
+
+    def __init__(self, directory: Path, exchange: Exchange, number: int) -> None:
+        self.born = time.monotonic()
+        name = f"life-{number}.log"
+        every_second = ("--set", "daemon.checkpoint_interval_s=1")
+        self.process: Process = daemon(directory, exchange, *every_second, log_name=name)
+        self.first: dict[str, Any] | None = None
+        """The first state that the page would have shown with both sides quoted; and the last."""
+        self.last: dict[str, Any] | None = None
+        self.quoted_after_s = 0.0
+
+    def watch(self) -> bool:
+        """Look once; True as soon as both sides quote."""
+        pages = self.process.matches(r"http://127\.0\.0\.1:\d+")
+        if not pages:
+            return False
+        try:
+            with urllib.request.urlopen(f"{pages[-1]}/api/state", timeout=2) as answer:
+                view = json.load(answer)["view"]
+        except (OSError, ValueError):
+            return False
+        if view is None or view["bid"]["blocked"] or view["ask"]["blocked"] or not view["orders"]:
+            return False
+        if self.first is None:
+            self.first, self.quoted_after_s = view, time.monotonic() - self.born
+        self.last = view
+        return True
+
+
+def half_spread(view: dict[str, Any]) -> float:
+    """h: what the calibration's multiplier scales."""
+    terms = {term["name"]: term["bps"] for term in view["bid"]["terms"]}
+    return float(terms["half_spread"] / view["calibration"]["multiplier"])
+
+
+def progress(view: dict[str, Any]) -> float:
+    return float(view["calibration"]["progress"])
+
+
+class Matrix:
+    """What each life must have kept of the one before."""
+
+    def __init__(self, directory: Path, exchange: Exchange) -> None:
+        self._directory = directory
+        self._exchange = exchange
+        self._before: dict[str, Any] | None = None
+        self._orphans: set[str] = set()
+        self.ready_s: list[float] = []
+        self.moved: list[float] = []
+        self.lives = 0
+
+    def live(self, random: Random) -> None:
+        """Start the daemon and kill it some time later, whatever it is doing."""
+        self.lives += 1
+        life = Life(self._directory, self._exchange, self.lives)
+        if random.random() > DIES_YOUNG:
+            until(life.watch, "both sides to quote")
+        end = time.monotonic() + random.uniform(0.2, 5.0)
+        while time.monotonic() < end:
+            life.watch()
+            time.sleep(0.1)
+        resting = {order["cloid"] for order in self._exchange.orders()}
+        life.process.stop(signal.SIGKILL)
+        assert not life.process.matches("Traceback|Position differs")
+        if life.first is None:
+            return
+        assert not resting & self._orphans, "orders of a life before still rest"
+        self._orphans = {order["cloid"] for order in self._exchange.orders()}
+        if self._before is not None:  # a restart, not the first start
+            self.ready_s.append(life.quoted_after_s)
+            self.moved.append(abs(half_spread(life.first) / half_spread(self._before) - 1.0))
+            lost = progress(self._before) - progress(life.first)
+            assert lost < 0.1, f"life {self.lives} forgot {lost:.0%} of the calibration"
+        self._before = life.last
+
+    def audit(self) -> None:
+        """One more life, ended in peace: it must know all that the exchange knows."""
+        life = Life(self._directory, self._exchange, self.lives + 1)
+        until(life.watch, "both sides to quote")
+        assert life.process.stop() == 0
+        assert self._exchange.orders() == []
+        assert same_fills(self._directory, self._exchange)
+        rows = ledger(self._directory)
+        held = sum((side * Decimal(size) for _, _, size, side in rows), Decimal(0))
+        assert held == self._exchange.position()
+        self._before, self._orphans = life.last, set()
+
+    def report(self) -> str:
+        """What an operator wants to know of a restart."""
+        if not self.ready_s:
+            return "none of them after the first quotes"
+        near = sum(each < 0.05 for each in self.moved)
+        return (
+            f"{len(ledger(self._directory))} fills, each kept once; quoting after "
+            f"{median(self.ready_s):.1f} s (median), {max(self.ready_s):.1f} s (longest); "
+            f"half-spread within 5 % of the last life's in {near} of {len(self.moved)}"
+        )
+
+
+@pytest.mark.timeout(KILLS * 60 + 120)
+def test_killed_at_random_points(
+    tmp_path: Path, exchange: Exchange, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = Random(SEED)
+    matrix = Matrix(tmp_path, exchange)
+    for number in range(1, KILLS + 1):
+        matrix.live(random)
+        if number % AUDIT_EVERY == 0 or number == KILLS:
+            matrix.audit()
+    with capsys.disabled():
+        sys.stdout.write(f"\n{KILLS} kills, SEED={SEED}: {matrix.report()}\n")
