@@ -19,7 +19,7 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
     fill is on its way) starts the mismatch clock, which the guard turns into a halt.
     """
     notes: list[Note] = []
-    deposit = state.kill.equity.audited(event.equity, state.pnl.total)
+    deposit = state.kill.equity.audited(event.equity, state.pnl.worth)
     if deposit:
         notes.append(
             Note(

@@ -88,7 +88,7 @@ class MarketBook:
     """
 
     def __init__(self, size_step: float, microprice: bool, max_oracle_bps: float) -> None:
-        self._step = size_step
+        self.step = size_step
         self._microprice = microprice
         self._max_oracle_bps = max_oracle_bps
         self._own = OwnDepth()
@@ -113,8 +113,8 @@ class MarketBook:
         self.touch_ts = event.venue_ts
         own = self._own.at(event.ts, tracked)
         if isinstance(event, Book):
-            bids = foreign(event.bids, own[Side.BID], self._step)
-            asks = foreign(event.asks, own[Side.ASK], self._step)
+            bids = foreign(event.bids, own[Side.BID], self.step)
+            asks = foreign(event.asks, own[Side.ASK], self.step)
             self.bids = bids or self._behind(self.bids, event.bids, Side.BID)
             self.asks = asks or self._behind(self.asks, event.asks, Side.ASK)
         else:
@@ -138,7 +138,7 @@ class MarketBook:
     ) -> Levels:
         if touch is None:
             return ()
-        return foreign((touch,), own, self._step) + behind(known, touch[0], side)
+        return foreign((touch,), own, self.step) + behind(known, touch[0], side)
 
     def _update_fair(self, venue_ts: Ns) -> None:
         fair = self._mid()

@@ -18,6 +18,7 @@ from mm.model.actions import Action, Data, Note, Severity, Step
 from mm.model.events import (
     Account,
     ActionBudget,
+    Allowance,
     Bbo,
     Book,
     Command,
@@ -31,6 +32,7 @@ from mm.model.events import (
     Reference,
     RejectCode,
     Rejected,
+    Rules,
     Start,
     Tick,
     Trades,
@@ -72,6 +74,8 @@ class Engine:
             Account: lambda event: audit(self.state, event),
             Fees: self._fees,
             ActionBudget: self._budget,
+            Rules: self._rules,
+            Allowance: self._allowance,
             Link: self._link,
             Tick: self._tick,
             Command: lambda event: obey(self.state, event),
@@ -164,6 +168,20 @@ class Engine:
         self.state.budget = event
         return [], []
 
+    def _rules(self, event: Rules) -> Outcome:
+        self.state.rules(event)
+        new = event.instrument
+        data: Data = {
+            "size_decimals": new.size_decimals,
+            "price_decimals": new.price_decimals,
+            "max_leverage": new.max_leverage,
+        }
+        return [], [Note(event.ts, Severity.WARNING, "order", "The venue changed its rules", data)]
+
+    def _allowance(self, event: Allowance) -> Outcome:
+        self.state.allow(event)
+        return [], []
+
     def _link(self, event: Link) -> Outcome:
         changed = event.up != self.state.link_up
         self.state.link_up, self.state.link_reason = event.up, event.reason
@@ -178,7 +196,7 @@ class Engine:
     def _tick(self, event: Tick) -> Outcome:
         state = self.state
         state.expire(event.ts)
-        state.kill.equity.update(state.pnl.total, event.ts)
+        state.kill.equity.update(state.pnl.worth, event.ts)
         self.learning.flush(event.ts)
         return [], []
 

@@ -12,8 +12,13 @@ MIN_REQUESTS = 20
 DEPOSIT_FRACTION = Decimal("0.02")
 
 
+LOSSES = ("drawdown", "daily loss")
+"""First words of a halt for what the account has lost."""
+
+
 class Equity:
-    """Equity from the venue's first word plus our own PnL; peaks and the day's start beside it.
+    """Equity from the venue's first word plus PnL, ours and that of the instruments beside us
+    (`others`); peaks and the day's start beside it.
 
     A deposit or withdrawal (a jump that two audits in a row confirm and PnL does not explain)
     moves the baselines with it: it is neither loss nor gain.
@@ -21,20 +26,28 @@ class Equity:
 
     def __init__(self) -> None:
         self.base: Decimal | None = None
+        self.others = Decimal(0)
         self.peak: Decimal | None = None
         self.day_start: Decimal | None = None
         self._day: int | None = None
         self._unexplained: Decimal | None = None
+        self._unvalued: Decimal | None = None
 
     def restore(self, peak: Decimal | None, day_start: Decimal | None) -> None:
         self.peak, self.day_start = peak, day_start
 
-    def audited(self, equity: Decimal, total: Decimal) -> Decimal:
-        """Take the venue's equity; returns the deposit (+) or withdrawal (-) that it shows."""
-        if self.base is None:
-            self.base = equity - total
+    def audited(self, equity: Decimal, total: Decimal | None) -> Decimal:
+        """Take the venue's equity; returns the deposit (+) or withdrawal (-) that it shows.
+
+        `total` None: a position has no price yet, and `update` brings its worth.
+        """
+        if total is None:
+            self._unvalued = equity
             return Decimal(0)
-        jump = equity - (self.base + total)
+        if self.base is None:
+            self.base = equity - total - self.others
+            return Decimal(0)
+        jump = equity - (self.base + total + self.others)
         if abs(jump) <= DEPOSIT_FRACTION * abs(equity):
             self._unexplained = None
             return Decimal(0)
@@ -47,11 +60,15 @@ class Equity:
         self.day_start = self.day_start + jump if self.day_start is not None else None
         return jump
 
-    def update(self, total: Decimal, ts: Ns) -> None:
-        """Equity is now base + total: keep the peak, begin a new UTC day."""
-        if self.base is None:
+    def update(self, total: Decimal | None, ts: Ns) -> None:
+        """Equity is now base + total + others: keep the peak, begin a new UTC day."""
+        if total is None:
             return
-        now = self.base + total
+        if self.base is None and self._unvalued is not None:
+            self.base = self._unvalued - total - self.others
+        now = self.now(total)
+        if now is None:
+            return
         self.peak = now if self.peak is None else max(self.peak, now)
         day = ts // (86_400 * NS_PER_S)
         if self.day_start is None or (self._day is not None and day != self._day):
@@ -59,7 +76,7 @@ class Equity:
         self._day = day
 
     def now(self, total: Decimal) -> Decimal | None:
-        return None if self.base is None else self.base + total
+        return None if self.base is None else self.base + total + self.others
 
 
 class KillSwitch:
@@ -113,10 +130,10 @@ class KillSwitch:
         now = equity.now(total)
         if now is not None and equity.peak is not None and equity.peak > 0:
             if equity.peak - now > self._max_drawdown * equity.peak:
-                return f"drawdown: equity {now:.2f} from peak {equity.peak:.2f}"
+                return f"{LOSSES[0]}: equity {now:.2f} from peak {equity.peak:.2f}"
             day = equity.day_start or now
             if day - now > self._max_daily_loss * day:
-                return f"daily loss: equity {now:.2f} from {day:.2f} at the start of the day"
+                return f"{LOSSES[1]}: equity {now:.2f} from {day:.2f} at the start of the day"
         if self.reject_rate() > self._settings.reject_rate_hard:
             return f"reject rate {self.reject_rate():.0%} above the hard limit"
         return ""

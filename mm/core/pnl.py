@@ -8,7 +8,7 @@ inventory = everything else that S did to the position;
 carried = the total of earlier runs when this one first sees a price.
 """
 
-from collections import deque
+from bisect import insort
 from decimal import Decimal
 
 from mm.model.events import Fill, Funding
@@ -31,19 +31,21 @@ class Pnl:
         self.carried = ZERO
         self._drift = ZERO
         self._mark: Decimal | None = None
-        self._horizon = horizon
-        self._markouts: deque[tuple[Ns, Decimal, Decimal]] = deque()
+        self.horizon = horizon
+        self._markouts: list[tuple[Ns, Decimal, Decimal]] = []
+        """Due by the venue's clock, signed size, S_t; soonest first."""
 
     def restore(self, position: Decimal, cash: Decimal) -> None:
         """Continue from the ledger; how earlier runs earned what they did is not known here."""
         self.position, self.cash = position, cash
         self.carried = cash
 
-    def mark(self, fair: float, ts: Ns) -> None:
-        """S is now `fair`: book the drift of the position, complete markouts that are due."""
+    def mark(self, fair: float, venue_ts: Ns) -> None:
+        """S is `fair` from `venue_ts` on: book the drift of the position, complete markouts whose
+        horizon lies before."""
         mark = exact(fair)
-        while self._markouts and self._markouts[0][0] <= ts:
-            _, signed, at_fill = self._markouts.popleft()
+        while self._markouts and self._markouts[0][0] < venue_ts:
+            _, signed, at_fill = self._markouts.pop(0)
             self.adverse -= signed * ((self._mark or mark) - at_fill)
         if self._mark is None:
             self._begin(mark)
@@ -55,8 +57,13 @@ class Pnl:
         self._mark = mark
         self.carried = self.total - self._parts()
 
-    def fill(self, fill: Fill, fair_before: float | None) -> None:
-        """Account for a unique fill, S_t being `fair_before` (None: the mark, then the price)."""
+    def fill(
+        self, fill: Fill, fair_before: float | None, fair_after: float | None = None
+    ) -> None:
+        """Account for a unique fill, S_t being `fair_before` (None: the mark, then the price).
+
+        `fair_after`: S at its horizon, where that has passed before the fill reached us.
+        """
         at_fill = exact(fair_before) if fair_before is not None else self._mark or fill.price
         if self._mark is None:
             self._begin(at_fill)
@@ -67,8 +74,10 @@ class Pnl:
         self.fees += fill.fee
         self.spread += signed * (at_fill - fill.price)
         self._drift += signed * (mark - at_fill)
-        if fill.quote:
-            self._markouts.append((fill.ts + self._horizon, signed, at_fill))
+        if fill.quote and fair_after is not None:
+            self.adverse -= signed * (exact(fair_after) - at_fill)
+        elif fill.quote:
+            insort(self._markouts, (fill.venue_ts + self.horizon, signed, at_fill))
 
     def fund(self, event: Funding) -> None:
         self.cash += event.amount
@@ -83,6 +92,11 @@ class Pnl:
     @property
     def total(self) -> Decimal:
         return self.cash + self.position * (self._mark or ZERO)
+
+    @property
+    def worth(self) -> Decimal | None:
+        """`total`; None while a position has no price."""
+        return None if self._mark is None and self.position else self.total
 
     @property
     def inventory(self) -> Decimal:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from mm.core.orders import Orders
 from mm.core.settings import RiskSettings
 from mm.model.actions import Action, Cancel, Modify, Place
+from mm.model.events import Allowance
 from mm.model.units import SIDES, Side, exact
 
 ZERO = Decimal(0)
@@ -16,24 +17,49 @@ ZERO = Decimal(0)
 class Limits(Struct, frozen=True, gc=False):
     """Caps in base units and USD at one moment, from settings, price and equity.
 
-    The user's limit is only ever lowered: equity times leverage may bind first.
+    The user's limit is only ever lowered: equity times leverage may bind first, or what the
+    portfolio leaves (`max_long`, `max_short`; None: no less than `max_position`).
     """
 
     max_position: Decimal
     max_order_usd: Decimal
     fair: Decimal
+    max_long: Decimal | None = None
+    max_short: Decimal | None = None
 
     @classmethod
-    def at(cls, settings: RiskSettings, fair: float, equity: Decimal | None) -> "Limits":
+    def at(
+        cls,
+        settings: RiskSettings,
+        fair: float,
+        equity: Decimal | None,
+        max_leverage: int | None = None,
+        allowance: Allowance | None = None,
+    ) -> "Limits":
+        """`max_leverage`: the venue's, for this account and instrument."""
         usd = exact(settings.max_position_usd)
         if equity is not None:
-            usd = min(usd, max(ZERO, equity) * exact(settings.max_leverage))
+            usd = min(usd, max(ZERO, equity) * leverage(settings, max_leverage))
         price = exact(fair)
-        return cls(usd / price, exact(settings.max_order_usd), price)
+        own = (usd / price, exact(settings.max_order_usd), price)
+        if allowance is None:
+            return cls(*own)
+        return cls(*own, allowance.long_usd / price, allowance.short_usd / price)
+
+    def most(self, side: Side) -> Decimal:
+        """What position and all orders of this side may come to together."""
+        left = self.max_long if side is Side.BID else self.max_short
+        return self.max_position if left is None else min(left, self.max_position)
 
     def room(self, side: Side, position: Decimal) -> Decimal:
         """How much a side may rest in all, every order of it filled at once."""
-        return max(ZERO, self.max_position - side * position)
+        return max(ZERO, self.most(side) - side * position)
+
+
+def leverage(settings: RiskSettings, max_leverage: int | None) -> Decimal:
+    """The user's, or the venue's where that is less."""
+    wanted = exact(settings.max_leverage)
+    return wanted if max_leverage is None else min(wanted, Decimal(max_leverage))
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -106,6 +132,8 @@ def _refusal(
     if opposite is not None and side * (opposite - action.price) <= 0:
         return "would cross our own order"
     reducing = side * position < 0 and worst + action.size <= 0
-    if not reducing and worst + action.size > limits.max_position:
+    if reducing or worst + action.size <= limits.most(side):
+        return ""
+    if worst + action.size > limits.max_position:
         return "worst-case position above max_position_usd"
-    return ""
+    return "worst-case position above what the portfolio leaves"

@@ -100,6 +100,13 @@ class RiskSettings(Struct, frozen=True, kw_only=True):
     """A position that differs from the venue's in two audits, this long: halt."""
 
 
+class PortfolioSettings(Struct, frozen=True, kw_only=True):
+    """What all instruments together may hold at worst, USD; None: no limit but margin."""
+
+    max_gross_usd: float | None = None
+    max_net_usd: float | None = None
+
+
 class EngineSettings(Struct, frozen=True, kw_only=True):
     label: str = "EMBEDDED"
     strategy: StrategySettings = StrategySettings()

@@ -13,10 +13,12 @@ from mm.core.kill_switch import KillSwitch
 from mm.core.orders import Order, Orders
 from mm.core.pnl import Pnl
 from mm.core.presence import Presence
+from mm.core.risk import Limits
 from mm.core.settings import EngineSettings
 from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
 from mm.model.events import (
     ActionBudget,
+    Allowance,
     Bbo,
     Book,
     Fill,
@@ -25,6 +27,7 @@ from mm.model.events import (
     Reference,
     RejectCode,
     Rejected,
+    Rules,
     Start,
     Unresolved,
 )
@@ -72,6 +75,7 @@ class State:
         self.last_fill_ts: Ns | None = None
         self.missing: set[str] = set()
         self.budget: ActionBudget | None = None
+        self.allowance: Allowance | None = None
         self.flatten = False
         self._lot: tuple[float, Decimal] | None = None
         self._run_id = "00000000"
@@ -95,8 +99,18 @@ class State:
             return
         self.book.apply(event, self.orders.sizes())
         if self.book.fair is not None:
-            self.pnl.mark(self.book.fair, event.ts)
+            self.pnl.mark(self.book.fair, event.venue_ts)
             self.kill.moved(event.ts, self.book.fair)
+
+    def allow(self, event: Allowance) -> None:
+        self.allowance = event
+        self.kill.equity.others = event.others_pnl
+
+    def rules(self, event: Rules) -> None:
+        """What rests stays as it is until the next quote moves it; lots are cut anew."""
+        self.instrument = event.instrument
+        self.book.step = float(event.instrument.size_step)
+        self._lot = None
 
     def fill(self, fill: Fill) -> bool:
         """Account for a fill once; False where it was known already."""
@@ -108,7 +122,10 @@ class State:
         if len(self._seen_order) > REMEMBERED_FILLS:
             self._seen.discard(self._seen_order.popleft())
         self._turnover(fill)
-        self.pnl.fill(fill, self.book.fair_before(fill.venue_ts))
+        horizon = fill.venue_ts + self.pnl.horizon
+        late = horizon < self.book.touch_ts
+        after = self.book.fair_before(horizon + 1) if late else None
+        self.pnl.fill(fill, self.book.fair_before(fill.venue_ts), after)
         order = self.orders.get(fill.cloid)
         if order is not None:
             order.fill(fill)
@@ -132,8 +149,8 @@ class State:
     def _judge(self, event: Rejected) -> None:
         """What a refusal says of us: an overtaken request nothing, an empty budget to slow down."""
         if event.code is RejectCode.BUDGET:
-            cap = self.budget.cap if self.budget is not None else 0
-            self.budget = ActionBudget(event.ts, cap, cap)
+            known = self.budget or ActionBudget(event.ts, 0, 0)
+            self.budget = ActionBudget(event.ts, known.cap, known.cap, known.sharers)
         elif event.code is not RejectCode.NOT_OPEN:
             self.kill.rejected(event.ts)
 
@@ -207,6 +224,11 @@ class State:
         if self._lot is None or self._lot[1] != lot:
             self._lot = (fair, lot)
         return lot
+
+    def limits(self, fair: float) -> Limits:
+        """What may be held and rest at this price."""
+        most, settings = self.instrument.max_leverage, self.settings.risk
+        return Limits.at(settings, fair, self.equity, most, self.allowance)
 
     @property
     def equity(self) -> Decimal | None:

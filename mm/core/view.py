@@ -3,12 +3,11 @@
 from mm.core.guard import judge
 from mm.core.orders import Order
 from mm.core.quoting import Quoting
-from mm.core.risk import Limits
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.stochastic.views import calibration_view, market_estimates
 from mm.model.market_params import MarketParams
-from mm.model.units import Ns, Side, depth_bps, seconds
+from mm.model.units import SIDES, Ns, Side, depth_bps, seconds
 from mm.model.view import (
     MarketView,
     OrderView,
@@ -88,8 +87,8 @@ def _position(state: State) -> PositionView:
     lot = state.instrument.size_step if fair is None else state.lot_size(fair)
     limit = state.settings.risk.max_position_usd
     if fair is not None:
-        limits = Limits.at(state.settings.risk, fair, state.equity)
-        limit = float(limits.max_position * limits.fair)
+        limits = state.limits(fair)
+        limit = float(max(limits.most(side) for side in SIDES) * limits.fair)
     return PositionView(
         size=position,
         lots=float(position / lot),

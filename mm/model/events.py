@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from mm.model.instrument import Instrument
 from mm.model.units import Ns, Side
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
@@ -185,10 +186,17 @@ class Fees(Stamped, frozen=True, tag=True, gc=False):
 
 
 class ActionBudget(Stamped, frozen=True, tag=True, gc=False):
-    """The address's cumulative action budget at the venue."""
+    """The address's cumulative action budget at the venue, shared evenly by `sharers` engines."""
 
     used: int
     cap: int
+    sharers: int = 1
+
+
+class Rules(Stamped, frozen=True, tag=True, gc=False):
+    """The venue changed what it allows: tick, lot or leverage, from now on."""
+
+    instrument: Instrument
 
 
 # -- the daemon ---------------------------------------------------------------------------------
@@ -211,6 +219,18 @@ class Command(Stamped, frozen=True, tag=True, gc=False):
     verb: str
     source: str
     reason: str = ""
+
+
+class Allowance(Stamped, frozen=True, tag=True, gc=False):
+    """What the portfolio leaves to this instrument, and what the others have made.
+
+    `long_usd`, `short_usd`: the most that its position with all orders of a side filled may come
+    to. `others_pnl`: USD of the instruments beside it that share its equity, since the start.
+    """
+
+    long_usd: Decimal
+    short_usd: Decimal
+    others_pnl: Decimal
 
 
 class Start(Stamped, frozen=True, tag=True, gc=False):
@@ -243,8 +263,10 @@ Event: TypeAlias = (
     | Account
     | Fees
     | ActionBudget
+    | Rules
     | Link
     | Tick
     | Command
+    | Allowance
     | Start
 )

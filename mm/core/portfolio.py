@@ -1,0 +1,169 @@
+"""The guard over several instruments of one account: limits on what they hold together.
+
+A fold over what each engine would hold at worst; what it leaves to an engine goes there as an
+`Allowance` event, so that each engine's journal holds all that its actions are a function of.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_DOWN, Decimal
+
+from msgspec import Struct
+
+from mm.core.kill_switch import LOSSES
+from mm.core.risk import leverage
+from mm.core.settings import PortfolioSettings
+from mm.core.state import State
+from mm.model.actions import Action, Halt
+from mm.model.events import Allowance
+from mm.model.units import Ns, Side, exact
+
+ZERO = Decimal(0)
+CENT = Decimal("0.01")
+BOUNDLESS = Decimal(10) ** 12
+
+
+class Member(Struct, frozen=True, gc=False):
+    """One instrument of the account. `pool`: those with the same one share equity and margin."""
+
+    name: str
+    pool: str
+    max_position_usd: Decimal
+    leverage: Decimal
+
+    @classmethod
+    def of(cls, state: State, pool: str) -> "Member":
+        risk, instrument = state.settings.risk, state.instrument
+        limit = exact(risk.max_position_usd)
+        return cls(instrument.name, pool, limit, leverage(risk, instrument.max_leverage))
+
+
+class Exposure(Struct, frozen=True, gc=False):
+    """What one instrument may come to hold, USD, signed. `long`: its position with every bid
+    filled; `short`: minus its position with every ask filled. `pnl`, `equity`: None before a price.
+    """
+
+    long: Decimal = ZERO
+    short: Decimal = ZERO
+    pnl: Decimal | None = None
+    equity: Decimal | None = None
+
+    @property
+    def gross(self) -> Decimal:
+        return max(self.long, self.short)
+
+    @classmethod
+    def of(cls, state: State) -> "Exposure":
+        """Without a price a position counts as the largest that is allowed."""
+        position = state.pnl.position
+        if state.book.fair is None:
+            most = exact(state.settings.risk.max_position_usd) if position else ZERO
+            return cls(long=most, short=most)
+        price = exact(state.book.fair)
+        return cls(
+            long=(position + state.orders.worst_case(Side.BID)) * price,
+            short=(state.orders.worst_case(Side.ASK) - position) * price,
+            pnl=state.pnl.worth,
+            equity=state.equity,
+        )
+
+
+class Portfolio:
+    """Turns are taken one after another, so what one engine takes the next one lacks.
+
+    Gross: Σ of each instrument's worst case, either way. Net: what is left of it when longs and
+    shorts of different instruments offset each other. Margin: Σ worst case / leverage ≤ equity.
+    No allowance forbids a reduction, so one that hedged another position may take net beyond its
+    limit, never gross or margin; then only what brings it back is quoted.
+    """
+
+    def __init__(self, settings: PortfolioSettings, members: Iterable[Member]) -> None:
+        self._members = {member.name: member for member in members}
+        self._gross = _usd(settings.max_gross_usd)
+        self._net = _usd(settings.max_net_usd)
+        self._seen = {name: Exposure() for name in self._members}
+        self._began: dict[str, Decimal] = {}
+        self._told = {
+            name: Allowance(0, member.max_position_usd, member.max_position_usd, ZERO)
+            for name, member in self._members.items()
+        }
+
+    def see(self, name: str, exposure: Exposure) -> list[str]:
+        """This instrument's exposure is now that; the others that have less room than they know."""
+        self._seen[name] = exposure
+        if exposure.pnl is not None:
+            self._began.setdefault(name, exposure.pnl)
+        return [other for other in self._members if other != name and self._is_short(other)]
+
+    def allowance(self, name: str, ts: Ns) -> Allowance | None:
+        """What this engine is to be told; None where it knows."""
+        long_usd, short_usd = self._room(name)
+        found = Allowance(ts, long_usd, short_usd, self._others_pnl(name))
+        told = self._told[name]
+        if _same(found, told):
+            return None
+        self._told[name] = found
+        return found
+
+    @property
+    def exposures(self) -> Mapping[str, Exposure]:
+        return self._seen
+
+    def _is_short(self, name: str) -> bool:
+        told, (long_usd, short_usd) = self._told[name], self._room(name)
+        return long_usd < told.long_usd or short_usd < told.short_usd
+
+    def _room(self, name: str) -> tuple[Decimal, Decimal]:
+        """Worst cases, long and short, that the others leave to this one; never negative."""
+        member = self._members[name]
+        others = {other: seen for other, seen in self._seen.items() if other != name}
+        either = min(member.max_position_usd, self._gross - _sum(s.gross for s in others.values()))
+        either = min(either, self._margin_left(member, others))
+        long_usd = self._net - _sum(seen.long for seen in others.values())
+        short_usd = self._net - _sum(seen.short for seen in others.values())
+        return _floor(min(either, long_usd)), _floor(min(either, short_usd))
+
+    def _margin_left(self, member: Member, others: Mapping[str, Exposure]) -> Decimal:
+        equity = self._seen[member.name].equity
+        if equity is None:
+            return BOUNDLESS
+        used = (
+            seen.gross / self._members[other].leverage
+            for other, seen in others.items()
+            if self._members[other].pool == member.pool
+        )
+        return (equity - _sum(used)) * member.leverage
+
+    def _others_pnl(self, name: str) -> Decimal:
+        pool = self._members[name].pool
+        pnl = ZERO
+        for other, seen in self._seen.items():
+            beside = other != name and self._members[other].pool == pool
+            if beside and seen.pnl is not None:
+                pnl += seen.pnl - self._began[other]
+        return pnl.quantize(CENT)
+
+
+def loss(actions: Iterable[Action]) -> str:
+    """The reason of a halt that concerns the whole account, "" where there is none."""
+    halts = (action.reason for action in actions if isinstance(action, Halt))
+    return next((reason for reason in halts if reason.startswith(LOSSES)), "")
+
+
+def _same(one: Allowance, other: Allowance) -> bool:
+    return (one.long_usd, one.short_usd, one.others_pnl) == (
+        other.long_usd,
+        other.short_usd,
+        other.others_pnl,
+    )
+
+
+def _usd(limit: float | None) -> Decimal:
+    return BOUNDLESS if limit is None else exact(limit)
+
+
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    return sum(values, ZERO)
+
+
+def _floor(usd: Decimal) -> Decimal:
+    return max(ZERO, usd).quantize(CENT, ROUND_DOWN)
