@@ -153,6 +153,11 @@ class Accounts:
         account.cash += amount
         self.deposits += amount
 
+    def carry_over(self, account: Account, asset: int, lots: int, cash: int) -> None:
+        """Cash and the other side of a position that began before this exchange did."""
+        self.deposit(account, cash)
+        self.house_lots[asset] = self.house_lots.get(asset, 0) - lots
+
     def imbalance(self) -> int:
         """Micro-USD created from nothing: 0, always."""
         clients = sum(

@@ -29,7 +29,7 @@ from mm.sim.floor import Floor
 from mm.sim.funding import RATE_DECIMALS, Funding, next_hour
 from mm.sim.grid import micro_usd, usd
 from mm.sim.listing import account_state
-from mm.sim.market import Background, Market, Taker
+from mm.sim.market import Background, FundingRate, Market, Taker
 from mm.sim.orders import Order, Status, order_row
 from mm.sim.pit import NEVER, Pit
 from mm.sim.queue import Conservative, QueueModel
@@ -96,7 +96,24 @@ class Exchange:
     def deposit(self, user: str, usdc: Decimal) -> None:
         self._accounts.deposit(self._accounts.open(user.lower()), micro_usd(usdc))
 
+    def restore(self, user: str, coin: str, position: Decimal, cash: Decimal) -> None:
+        """An account of an earlier life; `cash` USD is all of its equity but the position's worth.
+
+        Raises ValueError for a position off the grid.
+        """
+        grid, account = self._coins[coin].grid, self._accounts.open(user.lower())
+        asset, lots = grid.instrument.asset, grid.exact_size(position)
+        if lots is None:
+            raise ValueError(f"position {position} {coin} is no multiple of the size step")
+        self._desk.position(account, asset).size += lots
+        self._accounts.carry_over(account, asset, lots, micro_usd(cash))
+
     # -- time -----------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Take notice of events that a market fed from outside has received."""
+        for pit in self._pits.values():
+            pit.look_ahead()
 
     def submit(self, signed: Signed, now_ms: int) -> int:
         """Queue for the next block boundary after `now_ms`, which may lie in the future."""
@@ -171,6 +188,8 @@ class Exchange:
                 self._trading.show(pit, event)
             elif isinstance(event, Taker):
                 self._trading.take(pit, event)
+            elif isinstance(event, FundingRate):
+                pit.funding.announce(event.rate)
             else:
                 pit.oracle = pit.grid.price(event.price)
             pit.look_ahead()

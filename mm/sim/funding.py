@@ -42,6 +42,10 @@ class Funding:
         self.history: deque[tuple[int, float, float]] = deque(maxlen=KEPT_HOURS)
         """(time ms, hourly rate, average premium), oldest first."""
 
+    def announce(self, rate: float) -> None:
+        """Pay this hourly rate from now on, whatever the premium."""
+        self._fixed = rate
+
     def sample(self, now_ms: int, premium: Callable[[], float | None]) -> None:
         """Account for the sampling instants before `now_ms`; the book has not changed since."""
         if now_ms <= self._next_ms:

@@ -35,7 +35,14 @@ class Oracle(Struct, frozen=True, gc=False):
     price: float
 
 
-MarketEvent: TypeAlias = Background | Taker | Oracle
+class FundingRate(Struct, frozen=True, gc=False):
+    """The hourly rate that a real venue announces; from now on it stands for the formula's."""
+
+    time_ms: int
+    rate: float
+
+
+MarketEvent: TypeAlias = Background | Taker | Oracle | FundingRate
 
 
 class Market(Protocol):

@@ -53,24 +53,30 @@ class Conservative:
 class ProRata:
     """Cancels are spread evenly over the level: the share ahead of us shrinks with the whole.
 
-    Prints pay for the last drop of the display first, as above.
+    Prints pay for the last drop of the display first, as above: that much was no cancel after all,
+    and left from the front.
     """
 
-    __slots__ = ("_paid", "_shown", "ahead")
+    __slots__ = ("_before", "_paid", "_shown", "ahead")
 
     def __init__(self, shown: int) -> None:
         self.ahead = self._shown = shown
         self._paid = 0
+        self._before = (0, 1)
+        """(ahead, shown) before the last drop."""
 
     def printed(self, size: int) -> None:
-        fresh = max(0, size - self._paid)
-        self._paid -= size - fresh
+        told = min(size, self._paid)
+        fresh = size - told
+        ahead, shown = self._before
+        self._paid -= told
         self._shown = max(0, self._shown - fresh)
-        self.ahead = max(0, self.ahead - fresh)
+        self.ahead = max(0, self.ahead - fresh - (told - told * ahead // shown))
 
     def shown(self, size: int) -> None:
         gone = max(0, self._shown - size)
         if gone:
+            self._before = (self.ahead, self._shown)
             self.ahead -= self.ahead * gone // self._shown
         self._paid, self._shown = gone, size
         self.ahead = min(self.ahead, size)

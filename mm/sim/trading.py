@@ -76,14 +76,16 @@ class Trading:
         return size
 
     def _print(self, pit: Pit, half: Half, key: int, size: int) -> None:
-        """A recorded trade at `key`: better prices first and in full, then the queue at it.
+        """A recorded trade at `key`: orders of ours at better prices first, then the queue at it.
 
-        What our orders do not take goes on the tape as it was recorded.
+        A taker gives no more than it had: together they get at most `size`, and what they do not
+        take goes on the tape as it was recorded.
         """
-        self._sweep_orders(pit, half, key + 1)
+        left, passed = size, 0
+        while left and (own := half.own_best()) is not None and own > key:
+            left -= self._hit(pit, half, own, left)
         for better, shown in half.shown_to(key + 1):
             half.take_shown(better, shown)
-        left, passed = size, 0
         while left and (order := half.front(key)) is not None:
             if order.ahead:
                 queue = min(order.ahead, left)

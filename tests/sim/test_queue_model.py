@@ -43,8 +43,15 @@ def test_prints_at_our_price_take_the_queue_ahead_first() -> None:
     ]
 
 
-def test_a_print_through_our_price_fills_all_of_it_at_our_price() -> None:
-    assert fills_of(sell(1000, 99_985.0, 0.00001)) == [(1000, Decimal("99990.0"), Decimal("0.5"))]
+def test_a_print_through_our_price_fills_us_at_our_price() -> None:
+    assert fills_of(sell(1000, 99_985.0, 2.0)) == [(1000, Decimal("99990.0"), Decimal("0.5"))]
+
+
+def test_a_print_through_our_price_gives_no_more_than_it_had() -> None:
+    assert fills_of(sell(1000, 99_985.0, 0.2), sell(2000, 99_985.0, 0.2)) == [
+        (1000, Decimal("99990.0"), Decimal("0.2")),
+        (2000, Decimal("99990.0"), Decimal("0.2")),
+    ]
 
 
 def test_a_print_leaves_no_better_background_standing() -> None:
@@ -76,10 +83,25 @@ def test_growth_behind_us_changes_nothing_and_shrinkage_below_the_queue_moves_us
 
 def test_a_trade_counts_once_whether_book_or_tape_tells_first() -> None:
     book, tape = shows(1000, (99_990.0, 0.4)), sell(1000, 99_990.0, 0.6)
-    rest = sell(2000, 99_990.0, 0.4)
+    rest, more = sell(2000, 99_990.0, 0.4), sell(3000, 99_990.0, 0.1)
+    models: tuple[QueueModel, ...] = (Conservative, ProRata)
 
-    assert fills_of(book, tape, rest) == []
-    assert fills_of(tape, book, rest) == []
+    for queue in models:
+        for first, second in ((book, tape), (tape, book)):
+            assert fills_of(first, second, rest, queue=queue) == []
+            assert fills_of(first, second, rest, more, queue=queue) == [
+                (3000, Decimal("99990.0"), Decimal("0.1"))
+            ]
+
+
+def test_a_trade_that_the_book_told_first_left_from_the_front() -> None:
+    joined = shows(400, (99_990.0, 3.0))  # 2 BTC behind us
+    told = (joined, shows(500, (99_990.0, 2.4)), sell(600, 99_990.0, 0.6))
+
+    assert fills_of(*told, sell(900, 99_990.0, 0.4), queue=ProRata) == []
+    assert fills_of(*told, sell(900, 99_990.0, 0.5), queue=ProRata) == [
+        (900, Decimal("99990.0"), Decimal("0.1"))
+    ]
 
 
 def test_a_level_that_leaves_the_display_keeps_its_queue() -> None:
