@@ -226,15 +226,10 @@ def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
     if "risk limit" not in (ladder.blocked_bid, ladder.blocked_ask):
         return ladder
     bid, ask = (
-        f"risk limit: {_allowed(limits, side)}" if reason == "risk limit" else reason
+        f"risk limit: {limits.allowed(side)}" if reason == "risk limit" else reason
         for side, reason in ((Side.BID, ladder.blocked_bid), (Side.ASK, ladder.blocked_ask))
     )
     return structs.replace(ladder, blocked_bid=bid, blocked_ask=ask)
-
-
-def _allowed(limits: risk.Limits, side: Side) -> str:
-    whose = "by the portfolio" if limits.most(side) < limits.max_position else "allowed"
-    return f"{limits.most(side) * limits.fair:.0f} USD {whose}"
 
 
 def _nothing_rests(

@@ -51,6 +51,11 @@ class Limits(Struct, frozen=True, gc=False):
         left = self.max_long if side is Side.BID else self.max_short
         return self.max_position if left is None else min(left, self.max_position)
 
+    def allowed(self, side: Side) -> str:
+        """`most` in words, and whose limit it is."""
+        whose = "by the portfolio" if self.most(side) < self.max_position else "allowed"
+        return f"{self.most(side) * self.fair:.0f} USD {whose}"
+
     def room(self, side: Side, position: Decimal) -> Decimal:
         """How much a side may rest in all, every order of it filled at once."""
         return max(ZERO, self.most(side) - side * position)
