@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from mm.adapters.ledger_schema import LedgerError as LedgerError
-from mm.adapters.ledger_schema import open_database
+from mm.adapters.ledger_schema import open_database, sealed_insert
 from mm.adapters.ledger_state import LedgerState as LedgerState
 from mm.adapters.ledger_state import read_state
 from mm.adapters.ledger_writer import InlineWriter, Read, Row, T, ThreadWriter, Writer
@@ -37,16 +37,16 @@ CHECKPOINTS_KEPT = 3
 ORDERS_KEPT_NS = 7 * DAY_NS
 """Order commands and transitions are for looking into last week; fills stay for ever."""
 
-FILL = """INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
-    ON CONFLICT (instrument, trade_id, venue_ms) DO NOTHING"""
-FUNDING = """INSERT INTO funding VALUES (?,?,?,?,?)
-    ON CONFLICT (instrument, venue_ms) DO NOTHING"""
+FILL = sealed_insert("fills", "ON CONFLICT (instrument, trade_id, venue_ms) DO NOTHING")
+FUNDING = sealed_insert("funding", "ON CONFLICT (instrument, venue_ms) DO NOTHING")
 ORDER = "INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?)"
 COMMAND = "INSERT INTO commands VALUES (?,?,?,?,?)"
-LATCH = """INSERT INTO latches (ts, instrument, reason) SELECT ?1, ?2, ?3
-    WHERE ?3 <> coalesce((SELECT reason FROM latches WHERE instrument = ?2
-                          ORDER BY id DESC LIMIT 1), '')"""
-EQUITY = "INSERT INTO equity VALUES (?,?,?,?)"
+LATCH = sealed_insert(
+    "latches",
+    """AND ?3 <> coalesce((SELECT reason FROM latches WHERE instrument = ?2
+                           ORDER BY id DESC LIMIT 1), '')""",
+)
+EQUITY = sealed_insert("equity")
 OLD_ORDERS = "DELETE FROM orders WHERE ts < ?"
 CHECKPOINT = "INSERT INTO checkpoints (ts, instrument, crc, data) VALUES (?,?,?,?)"
 OLD_CHECKPOINTS = """DELETE FROM checkpoints WHERE instrument = ?1 AND id NOT IN (

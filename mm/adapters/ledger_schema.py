@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from pathlib import Path
+from zlib import crc32
 
 APPLICATION = 0x6D6D6C67  # "mmlg", in the file's header: another program's database is refused
 
@@ -47,8 +48,28 @@ MIGRATIONS = (
         crc INTEGER NOT NULL, data BLOB NOT NULL
     )
     """,
+    """
+    ALTER TABLE fills ADD COLUMN seal INTEGER;
+    ALTER TABLE funding ADD COLUMN seal INTEGER;
+    ALTER TABLE latches ADD COLUMN seal INTEGER;
+    ALTER TABLE equity ADD COLUMN seal INTEGER;
+    UPDATE fills SET seal = seal(instrument, trade_id, venue_ms, ts, cloid, oid, side, price, size,
+        fee, start_position, quote);
+    UPDATE funding SET seal = seal(instrument, venue_ms, ts, amount, rate);
+    UPDATE latches SET seal = seal(ts, instrument, reason);
+    UPDATE equity SET seal = seal(ts, instrument, position, equity)
+    """,
 )
+SEALED = {
+    "fills": "instrument, trade_id, venue_ms, ts, cloid, oid, side, price, size, fee, "
+    "start_position, quote",
+    "funding": "instrument, venue_ms, ts, amount, rate",
+    "latches": "ts, instrument, reason",
+    "equity": "ts, instrument, position, equity",
+}
+"""What money is computed from: each row carries a checksum, for SQLite's pages have none."""
 VERSION = len(MIGRATIONS)
+SEALED_SINCE = 2
 LOCK_TIMEOUT_S = 20.0  # someone looks into the file with a tool of their own
 
 
@@ -61,6 +82,24 @@ def open_database(path: Path | str) -> sqlite3.Connection:
 
     Manual transactions; usable from a thread other than the caller's. ":memory:" for simulation.
     """
+    if path != ":memory:" and not Path(path).exists():
+        _create(Path(path))
+    elif path != ":memory:" and not Path(path).stat().st_size:
+        raise broken(path, sqlite3.DatabaseError("it is empty"))
+    return _opened(path)
+
+
+def _create(path: Path) -> None:
+    """Whole or not at all: what exists and is empty was a ledger once."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    database = _opened(new)
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    new.rename(path)
+
+
+def _opened(path: Path | str) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(
             path, LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -68,6 +107,7 @@ def open_database(path: Path | str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise LedgerError(f"cannot open ledger {path}: {error}; check daemon.data_dir") from None
     try:
+        _equip(database)
         _prepare(database, path)
     except sqlite3.Error as error:
         database.close()
@@ -84,9 +124,12 @@ def verdict(path: Path) -> str:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         ) as database:
+            _equip(database)
             _check_owner(database, path)
-            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-            return "" if found == "ok" else str(broken(path, sqlite3.DatabaseError(found)))
+            _check_pages(database)
+            if database.execute("PRAGMA user_version").fetchone()[0] >= SEALED_SINCE:
+                _check_seals(database)
+            return ""
     except sqlite3.Error as error:
         return str(broken(path, error))
     except LedgerError as error:
@@ -106,14 +149,43 @@ def broken(path: Path | str, error: sqlite3.Error) -> LedgerError:
     )
 
 
+def seal(*values: object) -> int:
+    """The checksum of a row; an SQL function of the ledger's connections."""
+    return crc32(repr(values).encode(errors="surrogateescape"))
+
+
+def _equip(database: sqlite3.Connection) -> None:
+    database.create_function("seal", -1, seal, deterministic=True)
+
+
+def sealed_insert(table: str, more: str = "") -> str:
+    """The statement that inserts a row of `SEALED` from its values, in order."""
+    marks = ",".join(f"?{n}" for n in range(1, SEALED[table].count(",") + 2))
+    columns = f"{table} ({SEALED[table]}, seal)"
+    return f"INSERT INTO {columns} SELECT {marks}, seal({marks}) WHERE true {more}"
+
+
 def _prepare(database: sqlite3.Connection, path: Path | str) -> None:
     _check_owner(database, path)
     database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=NORMAL")
-    verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
+    database.execute("PRAGMA synchronous=FULL")  # a latched halt outlives a power cut
+    _check_pages(database)
     _migrate(database, path)
+    _check_seals(database)
+
+
+def _check_pages(database: sqlite3.Connection) -> None:
+    found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _check_seals(database: sqlite3.Connection) -> None:
+    for table, columns in SEALED.items():
+        wrong = f"SELECT count(*) FROM {table} WHERE seal IS NOT seal({columns})"  # noqa: S608
+        (count,) = database.execute(wrong).fetchone()
+        if count:
+            raise sqlite3.DatabaseError(f"{count} rows of {table} are not as they were written")
 
 
 def _check_owner(database: sqlite3.Connection, path: Path | str) -> None:
