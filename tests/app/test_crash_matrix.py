@@ -91,14 +91,16 @@ class Matrix:
         """Start the daemon and kill it some time later, whatever it is doing."""
         self.lives += 1
         life = Life(self._directory, self._exchange, self.lives)
-        if random.random() > DIES_YOUNG:
-            until(life.watch, "both sides to quote")
-        end = time.monotonic() + random.uniform(0.2, 5.0)
-        while time.monotonic() < end:
-            life.watch()
-            time.sleep(0.1)
-        resting = {order["cloid"] for order in self._exchange.orders()}
-        life.process.stop(signal.SIGKILL)
+        try:
+            if random.random() > DIES_YOUNG:
+                until(life.watch, "both sides to quote")
+            end = time.monotonic() + random.uniform(0.2, 5.0)
+            while time.monotonic() < end:
+                life.watch()
+                time.sleep(0.1)
+            resting = {order["cloid"] for order in self._exchange.orders()}
+        finally:
+            life.process.stop(signal.SIGKILL)
         assert not life.process.matches("Traceback|Position differs")
         if life.first is None:
             return
