@@ -16,9 +16,12 @@ sizes = st.decimals("0.001", "50", places=3)
 fees = st.decimals("-5", "5", places=6)
 
 
-def fill(side: Side, price: str, size: str, *, fee: str = "0", ts_s: int = 0) -> Fill:
+def fill(
+    side: Side, price: str, size: str, *, fee: str = "0", ts_s: int = 0, late_s: int = 0
+) -> Fill:
+    """At `ts_s` by the venue's clock; we hear of it `late_s` later."""
     return Fill(
-        ts=ts_s * NS_PER_S,
+        ts=(ts_s + late_s) * NS_PER_S,
         venue_ts=ts_s * NS_PER_S,
         trade_id=1,
         cloid="0x6d6d",
@@ -67,6 +70,45 @@ def test_sell_then_drop_is_a_negative_adverse_cost() -> None:
 
     assert pnl.adverse == Decimal("-1.0")
     assert pnl.spread == Decimal("0.1")
+
+
+def test_a_fill_that_came_late_is_measured_five_seconds_after_it_happened() -> None:
+    """We hear of it 3 s late, and the horizon still lies at second 5."""
+    pnl = Pnl(HORIZON)
+    pnl.mark(100.0, 0)
+    pnl.mark(99.0, 2 * NS_PER_S)
+    pnl.fill(fill(Side.BID, "99.9", "2", late_s=3), 100.0)
+
+    pnl.mark(98.0, 5 * NS_PER_S)  # in force at the horizon
+    pnl.mark(95.0, 6 * NS_PER_S)
+
+    assert pnl.adverse == Decimal(4)
+    assert pnl.total == pnl.split_total
+
+
+def test_a_fill_that_came_after_its_horizon_is_measured_at_once() -> None:
+    pnl = Pnl(HORIZON)
+    pnl.mark(100.0, 0)
+    pnl.mark(97.0, 9 * NS_PER_S)
+
+    pnl.fill(fill(Side.BID, "99.9", "2", ts_s=1, late_s=9), 100.0, 98.5)
+
+    assert pnl.adverse == Decimal(3)
+    assert pnl.inventory == Decimal(-3)
+    assert pnl.total == pnl.split_total == Decimal("-5.8")
+
+
+def test_fills_out_of_order_are_each_measured_at_their_own_horizon() -> None:
+    pnl = Pnl(HORIZON)
+    pnl.mark(100.0, 0)
+    pnl.fill(fill(Side.BID, "99.9", "1", ts_s=4), 100.0)
+    pnl.fill(fill(Side.BID, "99.9", "1", ts_s=1, late_s=3), 100.0)
+
+    pnl.mark(99.0, 7 * NS_PER_S)  # after the horizon of the second, before that of the first
+    assert pnl.adverse == 0
+    pnl.mark(98.0, 10 * NS_PER_S)
+
+    assert pnl.adverse == Decimal(1)
 
 
 def test_a_rebate_is_a_gain() -> None:
