@@ -188,8 +188,7 @@ def _side(given: Inputs, quote: Quote, rests: Ladder, side: Side) -> SideView:
 def _binding(given: Inputs, wanted: SideQuote | None, levels: tuple[Level, ...]) -> str:
     if wanted is None or not levels:
         return ""
-    tick_bps = BPS * float(given.instrument.tick(given.market.fair)) / given.market.fair
-    return bound_by(wanted, levels[0], given.market.fair, tick_bps).value
+    return bound_by(wanted, levels[0], given.market.fair, given.instrument).value
 
 
 def _outcome(market: MarketParams, inventory_lots: float, exactly: bool) -> Outcome:
