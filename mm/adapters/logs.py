@@ -86,7 +86,8 @@ class Console:
         text = printable(str(line["event"]))
         trace = line.get("exception", "")
         data = "  ".join(f"{printable(k)}={_console_value(v)}" for k, v in line["data"].items())
-        shown = f"{clock} {level.upper():<8} {printable(topic):<11} {text}"
+        badge = f"{line['network']} " if "network" in line else ""
+        shown = f"{clock} {badge}{level.upper():<8} {printable(topic):<11} {text}"
         if data:
             shown += f"  {DIM}{data}{RESET}" if self._colour and level == "info" else f"  {data}"
         if trace:
@@ -99,7 +100,7 @@ def render_json(_: object, __: str, line: EventDict) -> str:
     """One JSON object; control characters in what a venue sent stay escaped."""
     moment = datetime.fromtimestamp(line["ts_s"], UTC)
     shown = {"ts": moment.isoformat(timespec="microseconds")}
-    names = ("level", "topic", "event", "data", "exception")
+    names = ("network", "level", "topic", "event", "data", "exception")
     return json.dumps(shown | {name: line[name] for name in names if line.get(name)})
 
 
@@ -115,10 +116,23 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def configure(level: str = "info", style: str = "auto", stream: IO[str] | None = None) -> None:
+class Badge:
+    """Says on every line what is traded, so that no line of paper is taken for money."""
+
+    def __init__(self, network: str) -> None:
+        self._network = network
+
+    def __call__(self, _: object, __: str, line: EventDict) -> EventDict:
+        return {"network": self._network, **line} if self._network else line
+
+
+def configure(
+    level: str = "info", style: str = "auto", stream: IO[str] | None = None, network: str = ""
+) -> None:
     """Send all logs, those of libraries included, to `stream` (default stderr).
 
-    `style`: console, json, or auto (console on a terminal). Call once, in the process's shell.
+    `style`: console, json, or auto (console on a terminal). `network`: shown on every line, where
+    given. Call once, in the process's shell.
     """
     out = stream or sys.stderr
     terminal = out.isatty()
@@ -130,6 +144,7 @@ def configure(level: str = "info", style: str = "auto", stream: IO[str] | None =
             structlog.processors.format_exc_info,
             redact,
             Repeats(),
+            Badge(network),
             Console(colour=terminal) if console else render_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),

@@ -43,6 +43,7 @@ def calibration_rows(c: CalibrationView) -> Iterator[Row]:
 
 def view_rows(view: View) -> Iterator[Row]:
     """All of a view but its calibration."""
+    yield "mm_network", (view.label,), 1
     yield from market_rows(view.market)
     orders = resting(view.orders)
     for side in (view.bid, view.ask):

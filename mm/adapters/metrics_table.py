@@ -145,6 +145,7 @@ HEALTH = (
     _counter("mm_reconnects_total", "Connections made after the first."),
     _counter("mm_journal_dropped_total", "Journal records dropped."),
     _gauge("mm_build_info", "1; `status` is the version.", "status"),
+    _gauge("mm_network", "1; `status` is what is traded: EMBEDDED, PAPER, MAINNET...", "status"),
 )
 
 METRICS: tuple[Spec, ...] = CALIBRATION + MARKET + QUOTES + ACCOUNT + SAFETY + FLOW + HEALTH

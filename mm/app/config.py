@@ -15,6 +15,7 @@ from mm.app import config_layers as layers
 from mm.app.config_checks import problems
 from mm.app.config_engine import RiskConfig, StochasticConfig, StrategyConfig
 from mm.app.config_layers import ConfigError as ConfigError
+from mm.app.config_paper import PaperConfig
 from mm.app.config_sections import (
     DaemonConfig,
     ExchangeConfig,
@@ -53,6 +54,7 @@ class Config(Section):
     )
     risk: RiskConfig = Field(default_factory=RiskConfig, description="Limits.")
     recorder: RecorderConfig = Field(default_factory=RecorderConfig, description="The journal.")
+    paper: PaperConfig = Field(default_factory=PaperConfig, description="Paper trading.")
     web: WebConfig = Field(default_factory=WebConfig, description="Page, metrics, control.")
     exchange: ExchangeConfig = Field(
         default_factory=ExchangeConfig, description="The local exchange."

@@ -8,7 +8,6 @@ NETWORKS: dict[str, Network] = {
     "local": "local",
     "testnet": "testnet",
     "mainnet": "mainnet",
-    "paper": "mainnet",
 }
 
 
@@ -16,7 +15,7 @@ def venue_settings(config: Config, coin: str, base_url: str = "") -> VenueSettin
     """`base_url` overrides the configured one: the embedded exchange's address."""
     venue = config.venue
     return VenueSettings(
-        network=NETWORKS[venue.network],
+        network=_network(config),
         coin=coin,
         base_url=base_url or venue.base_url,
         account_address=venue.account_address or None,
@@ -24,3 +23,10 @@ def venue_settings(config: Config, coin: str, base_url: str = "") -> VenueSettin
         cancel_all_s=config.daemon.shutdown_timeout_s,
         **venue.timing.model_dump(),
     )
+
+
+def _network(config: Config) -> Network:
+    """Of paper: whose data it is."""
+    if config.venue.network != "paper":
+        return NETWORKS[config.venue.network]
+    return "local" if config.venue.base_url else config.paper.source

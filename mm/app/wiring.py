@@ -1,6 +1,7 @@
 """The composition root: from configuration to everything that runs, put together, not started."""
 
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from mm.app.daemon import (
 from mm.app.exchange import Serving, local_exchange
 from mm.app.live import LagWatch, Runner
 from mm.app.machine import Machine
+from mm.app.paper import PaperVenue
 from mm.app.ports import Recorder
 from mm.core.engine import Engine
 from mm.model.events import Event, Start
@@ -42,7 +44,7 @@ class Wired(Struct):
     """All that runs, put together."""
 
     runner: Runner
-    venue: HyperliquidVenue
+    venue: HyperliquidVenue | PaperVenue
     ledger: Ledger
     web: WebServer | None
     lag: LagWatch
@@ -71,7 +73,7 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
         runner.handle(event)
 
     hooks = Hooks(note=narrator.note, round_trip=metrics.observe_round_trip_s)
-    venue = HyperliquidVenue(settings, signer, clock, emit, config.venue.cloid_prefix, hooks=hooks)
+    venue = _venue(config, settings, signer, clock, emit, hooks)
     _remember(venue, state)
     found = await venue.bootstrap()
     recorders: list[Recorder] = [LedgerRecorder(ledger, coin), MetricsRecorder(metrics), narrator]
@@ -103,10 +105,13 @@ def _coin(config: Config) -> str:
     return config.instruments[0].name
 
 
-def _signer(config: Config, machine: Machine) -> Signer:
-    """The configured key; on the embedded exchange a fresh one, which nobody else has."""
+def _signer(config: Config, machine: Machine) -> Signer | None:
+    """The configured key; on the embedded exchange a fresh one, which nobody else has.
+
+    None for paper: what cannot sign cannot send.
+    """
     if config.venue.network == "paper":
-        raise ConfigError("venue.network = paper is not supported yet: use embedded or testnet")
+        return None
     if config.venue.network == "embedded":
         return Signer("0x" + machine.token(32))
     key = private_key(config)
@@ -118,18 +123,41 @@ def _signer(config: Config, machine: Machine) -> Signer:
     return Signer(key)
 
 
-def _ledger_path(config: Config, data: Path, settings: VenueSettings, signer: Signer) -> Path:
+def _ledger_path(
+    config: Config, data: Path, settings: VenueSettings, signer: Signer | None
+) -> Path:
     """One ledger an account. The embedded exchange begins anew each time, so its ledger does."""
     if config.venue.network == "embedded":
         for suffix in ("", "-wal", "-shm"):
             (data / f"ledger-embedded.db{suffix}").unlink(missing_ok=True)
         return data / "ledger-embedded.db"
+    if signer is None:
+        return data / f"ledger-paper-{settings.network}.db"
     account = (settings.account_address or signer.address).lower()
     return data / f"ledger-{config.venue.network}-{account[2:10]}.db"
 
 
-def _remember(venue: HyperliquidVenue, state: LedgerState) -> None:
-    """A ledger that was here before has a memory: what happened since is fetched and told."""
+def _venue(
+    config: Config,
+    settings: VenueSettings,
+    signer: Signer | None,
+    clock: WallClock,
+    emit: Callable[[Event], None],
+    hooks: Hooks,
+) -> HyperliquidVenue | PaperVenue:
+    if signer is None:
+        return PaperVenue(settings, config.paper, clock, emit, hooks)
+    return HyperliquidVenue(settings, signer, clock, emit, config.venue.cloid_prefix, hooks=hooks)
+
+
+def _remember(venue: HyperliquidVenue | PaperVenue, state: LedgerState) -> None:
+    """A ledger that was here before has a memory: what happened since is fetched and told.
+
+    A paper account has nowhere else to live.
+    """
+    if isinstance(venue, PaperVenue):
+        venue.carry(state.position, state.cash)
+        return
     if state.first_ts is not None:
         first_ms = state.first_ts // NS_PER_MS
         fills = ((trade_id, venue_ms * NS_PER_MS) for trade_id, venue_ms in state.fill_ids)

@@ -37,7 +37,8 @@ def _configured(files: list[Path], sets: list[str], given: Given) -> Config:
     if given["--tape"][1] and given["--scenario"][1]:
         raise typer.BadParameter("a market comes from --tape or from --scenario, not from both")
     config = load(files, assignments=sets, flags=flag_layer(given))
-    logs.configure(config.daemon.log_level, config.daemon.log_format)
+    badge = "PAPER" if config.venue.network == "paper" else ""
+    logs.configure(config.daemon.log_level, config.daemon.log_format, network=badge)
     return config
 
 

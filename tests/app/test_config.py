@@ -143,7 +143,7 @@ def test_each_setting_of_the_venue_can_be_configured() -> None:
     assert set(VenueSettings.__struct_fields__) - reached == {"coin"}
 
 
-SHELL = ("daemon", "venue", "instruments", "recorder", "web", "exchange")
+SHELL = ("daemon", "venue", "instruments", "recorder", "paper", "web", "exchange")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_section_takes_no_value() -> None:
 def test_a_key_like_nothing_lists_the_sections() -> None:
     (problem,) = problems_of(assignments=["zzz.qqq=1"])
 
-    assert problem.endswith("risk, recorder, web, exchange")
+    assert problem.endswith("risk, recorder, paper, web, exchange")
 
 
 @pytest.mark.parametrize(
