@@ -74,15 +74,16 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        return max(ZERO, self.size - self.filled)
+        left = self.size - self.filled
+        return left if left > ZERO else ZERO  # `max` takes twice as long, ten times a cycle
 
     @property
     def worst_case(self) -> Decimal:
         """The most that may still trade by this client id, whatever the answers say."""
         if self.state is OrderState.CLOSED:
             return ZERO
-        new = self.replacement.size if self.replacement else ZERO
-        return self.remaining + new + self.late
+        worst = self.remaining + self.late
+        return worst if self.replacement is None else worst + self.replacement.size
 
     @property
     def live(self) -> bool:

@@ -28,10 +28,10 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     def tick_exponent(self, price: float) -> int:
         """Power of ten of the tick at `price`; it changes where price crosses a power of ten."""
-        if not (math.isfinite(price) and price > 0):
+        if not 0.0 < price < math.inf:
             raise ValueError(f"no tick at price {price}")
         exponent = math.floor(math.log10(price)) - self.significant_figures + 1
-        return min(0, max(exponent, -self.price_decimals))
+        return 0 if exponent > 0 else max(exponent, -self.price_decimals)
 
     def tick(self, price: float) -> Decimal:
         return POWERS[self.tick_exponent(price)]
@@ -67,7 +67,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     def min_steps(self, price: Decimal) -> int:
         """The same in size steps, at least one."""
         steps, rest = divmod(self.min_notional * POWERS[self.size_decimals], price)
-        return max(int(steps) + bool(rest), 1)
+        return int(steps) + bool(rest) or 1
 
     def behind(self, touch: float, side: Side) -> Decimal:
         """The most aggressive post-only price on `side`: one tick behind the opposite touch."""

@@ -23,15 +23,19 @@ ZOOM = 8
 Z = np.linspace(-SPAN_SD, SPAN_SD, POINTS)
 STEP = 2.0 * SPAN_SD / (POINTS - 1)
 LOG_PRIOR = -0.5 * np.square(Z)
-MOMENTS = np.array((np.ones(POINTS), Z, np.square(Z)))
 INSIDE: Vector = np.arange(2.0 * ZOOM_CELLS * ZOOM)
+POWERS = np.arange(max(POINTS, INSIDE.size)) ** np.array([[0.0], [1.0], [2.0]])
 S = np.arange(ZOOM) / ZOOM
-CUBIC = (
-    -S * (S - 1) * (S - 2) / 6,
-    (S + 1) * (S - 1) * (S - 2) / 2,
-    -(S + 1) * S * (S - 2) / 2,
-    (S + 1) * S * (S - 1) / 6,
-)
+CUBIC = np.array(
+    (
+        -S * (S - 1) * (S - 2) / 6,
+        (S + 1) * (S - 1) * (S - 2) / 2,
+        -(S + 1) * S * (S - 2) / 2,
+        (S + 1) * S * (S - 1) / 6,
+    )
+)[:, None, :]
+NEIGHBOURS = np.arange(4)[:, None] + np.arange(2 * ZOOM_CELLS)
+"""The four points around each inner cell."""
 NORMAL_Z = np.linspace(-8.0, 8.0, 3201)
 NORMAL_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in NORMAL_Z])
 
@@ -63,39 +67,46 @@ def reach_log_likelihood(kappa: Vector, near: list[float], far: list[float]) -> 
 class Evidence:
     """Sufficient statistics of one source: arrivals, their reach, and the exposure, all fading."""
 
-    __slots__ = ("arrivals", "exposure", "reach")
+    __slots__ = ("arrivals", "exposure", "reach", "rows")
 
     def __init__(self) -> None:
         self.arrivals = 0.0
-        self.reach: Vector = np.zeros(POINTS)
-        self.exposure: Vector = np.zeros(POINTS)
+        self.rows: Vector = np.zeros((2, POINTS))
+        self.reach, self.exposure = self.rows
 
     def fade(self, factor: float) -> None:
         self.arrivals *= factor
-        self.reach *= factor
-        self.exposure *= factor
+        self.rows *= factor
 
     def regrid(self, old: Vector, new: Vector) -> None:
         """Carry the smooth functions of ln κ to another grid."""
-        self.reach = np.interp(new, old, self.reach)
-        self.exposure = np.interp(new, old, self.exposure)
+        for row in self.rows:
+            row[:] = np.interp(new, old, row)
 
 
 class Posterior:
     """Weights over ln κ, and A | κ ~ Gamma(`shape`, e^`log_rate`)."""
 
-    __slots__ = ("_kappa", "log_kappa", "log_rate", "mean_log", "sd_log", "shape", "weights")
+    __slots__ = ("_density", "_kappa", "_total", "log_kappa", "log_rate", "mean_log", "sd_log",
+                 "shape", "step")  # fmt: skip
 
     def __init__(self, log_kappa: Vector, density: Vector, shape: float, log_rate: Vector) -> None:
-        weights: Vector = density / np.add.reduce(density)
-        self.weights = weights
+        """`density` in any scale, on the evenly spaced points `log_kappa`."""
         self.log_kappa = log_kappa
         self.log_rate = log_rate
         self.shape = shape
-        self.mean_log = float(np.add.reduce(weights * log_kappa))
-        variance = np.add.reduce(weights * np.square(log_kappa - self.mean_log))
-        self.sd_log = math.sqrt(float(variance))
+        self.step = float(log_kappa[1] - log_kappa[0])
+        total, first, second = np.add.reduce(POWERS[:, : density.size] * density, axis=1).tolist()
+        self.mean_log = float(log_kappa[0]) + self.step * first / total
+        self.sd_log = self.step * math.sqrt(max(second / total - (first / total) ** 2, 0.0))
+        self._density = density
+        self._total = total
         self._kappa: Vector | None = None
+
+    @property
+    def weights(self) -> Vector:
+        weights: Vector = self._density / self._total
+        return weights
 
     @property
     def kappa(self) -> Vector:
@@ -108,10 +119,6 @@ class Posterior:
         """p(κ)·E[A | κ]."""
         weighted: Vector = self.weights * (self.shape * np.exp(-self.log_rate))
         return weighted
-
-    @property
-    def step(self) -> float:
-        return float(self.log_kappa[1] - self.log_kappa[0])
 
     @property
     def kappa_value(self) -> float:
@@ -132,10 +139,11 @@ class Posterior:
         return math.exp(self.log_kappa_quantile(probability))
 
     def log_kappa_quantile(self, probability: float) -> float:
-        edges = np.add.accumulate(self.weights)
+        weights = self.weights
+        edges = np.add.accumulate(weights)
         index = min(int(np.searchsorted(edges, probability)), len(edges) - 1)
         below = float(edges[index - 1]) if index else 0.0
-        inside = (probability - below) / max(float(self.weights[index]), 1e-300)
+        inside = (probability - below) / max(float(weights[index]), 1e-300)
         return float(self.log_kappa[index]) + (min(max(inside, 0.0), 1.0) - 0.5) * self.step
 
     def arrival_quantiles(self, *probabilities: float) -> list[float]:
@@ -193,16 +201,14 @@ def posterior(
     are smooth in ln κ.
     """
     shape = PRIOR_SHAPE + own.arrivals + weight * public.arrivals
-    exposure = own.exposure + weight * public.exposure
+    reach, exposure = own.rows + weight * public.rows
     log_rate = np.log(np.maximum(exposure, 0.0) + b0)
-    log_density = own.reach + weight * public.reach - shape * log_rate + LOG_PRIOR
+    log_density = reach - shape * log_rate + LOG_PRIOR
     peak = int(log_density.argmax())
     log_density -= log_density[peak]
-    density = np.exp(log_density)
-    total, first_moment, second_moment = np.add.reduce(MOMENTS * density, axis=1).tolist()
-    variance = second_moment / total - (first_moment / total) ** 2
-    if variance >= (ZOOM_BELOW * STEP) ** 2:
-        return Posterior(log_kappa, density, shape, log_rate)
+    coarse = Posterior(log_kappa, np.exp(log_density), shape, log_rate)
+    if coarse.sd_log >= ZOOM_BELOW * STEP:
+        return coarse
     first = min(max(peak - ZOOM_CELLS, 1), POINTS - 2 - 2 * ZOOM_CELLS)
     cells = slice(first - 1, first + 2 * ZOOM_CELLS + 2)
     fine = cubic(np.array((log_density[cells], log_rate[cells])))
@@ -212,7 +218,6 @@ def posterior(
 
 def cubic(values: Vector) -> Vector:
     """Four-point Lagrange interpolation of each row at `ZOOM` points of each inner cell."""
-    columns = (values[:, :-3], values[:, 1:-2], values[:, 2:-1], values[:, 3:])
-    parts = [c[:, :, None] * w for c, w in zip(columns, CUBIC, strict=True)]
-    fine: Vector = (parts[0] + parts[1] + parts[2] + parts[3]).reshape(len(values), -1)
+    parts = values.take(NEIGHBOURS, axis=1)[..., None] * CUBIC
+    fine: Vector = np.add.reduce(parts, axis=1).reshape(len(values), -1)
     return fine

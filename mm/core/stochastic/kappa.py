@@ -289,6 +289,5 @@ def _unpacked(state: EvidenceState) -> Evidence:
         raise ValueError("checkpoint: intensity evidence of impossible sign")
     evidence = Evidence()
     evidence.arrivals = state.arrivals
-    evidence.reach = np.array(state.reach)
-    evidence.exposure = np.array(state.exposure)
+    evidence.rows[:] = state.reach, state.exposure
     return evidence

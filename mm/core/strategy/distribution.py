@@ -11,12 +11,10 @@ SOLVED = 1e-6
 def entropy(sizes: Sequence[float]) -> float:
     """Shannon entropy in nats of sizes taken as shares; 0 of nothing."""
     total = math.fsum(sizes)
-    h = 0.0
-    for size in sizes:
-        if size > 0:
-            p = size / total
-            h -= p * math.log(p)
-    return max(h, 0.0)
+    if not total > 0.0:
+        return 0.0
+    spread = math.fsum([size * math.log(size) for size in sizes if size > 0])
+    return max(math.log(total) - spread / total, 0.0)
 
 
 def shares(utilities: Sequence[float], ratio: float) -> list[float]:
@@ -98,7 +96,7 @@ def _largest_remainder(wanted: Sequence[float], steps: int, minimum: Sequence[in
         weight = math.fsum(wanted[i] for i in free)
         for i in free:
             exact[i] = left * wanted[i] / weight
-    sizes = [max(math.floor(value), least) for value, least in zip(exact, minimum, strict=True)]
+    sizes = [int(value) for value in exact]
     ranked = sorted(free or count, key=lambda i: (sizes[i] - exact[i], i))
     for k in range(steps - sum(sizes)):
         sizes[ranked[k % len(ranked)]] += 1
