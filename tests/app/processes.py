@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -37,6 +37,9 @@ def until(question: Callable[[], object], what: str, every_s: float = 0.1) -> No
 class Process:
     """One `mm` command with its output in a file."""
 
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """All of a test: none outlives it (conftest)."""
+
     def __init__(self, log: Path, *arguments: str, **environ: str) -> None:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MM_")}
         self.log = log
@@ -48,6 +51,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        self.started.append(self.process)
 
     def matches(self, pattern: str) -> list[str]:
         return re.findall(pattern, self.log.read_text())
@@ -99,7 +103,11 @@ class Exchange:
 
 
 def daemon(
-    directory: Path, exchange: Exchange, *more: str, log_name: str = "daemon.log"
+    directory: Path,
+    exchange: Exchange,
+    *more: str,
+    log_name: str = "daemon.log",
+    **environ: str,
 ) -> Process:
     return Process(
         directory / log_name,
@@ -110,6 +118,7 @@ def daemon(
         *("--set", f"daemon.data_dir={directory / 'data'}"),
         *more,
         MM_VENUE__PRIVATE_KEY=KEY,
+        **environ,
     )
 
 

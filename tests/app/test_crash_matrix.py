@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -25,13 +24,6 @@ SEED = int(os.environ.get("SEED", "1"))
 DIES_YOUNG = 0.3
 """Share of the lives that end while starting; the others end after their first quotes."""
 AUDIT_EVERY = 10
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[Exchange]:
-    running = Exchange(tmp_path)
-    yield running
-    running.command.stop()
 
 
 class Life:

@@ -6,20 +6,12 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.app.processes import KEY, LIMIT_S, Exchange, Process, daemon, ledger, same_fills, until
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[Exchange]:
-    running = Exchange(tmp_path)
-    yield running
-    running.command.stop()
 
 
 def test_kill_9_in_the_middle_of_quoting(tmp_path: Path, exchange: Exchange) -> None:
