@@ -76,6 +76,8 @@ class Backtest:
         self._period = nanoseconds(pace.quote_interval_s)
         self._book_period = nanoseconds(pace.book_s)
         self._audit_period = nanoseconds(pace.audit_s)
+        self._market_due: Ns = exchange.next_ms() * NS_PER_MS
+        """When the exchange has something to do; only its own steps and requests change it."""
         self._begin()
 
     def _begin(self) -> None:
@@ -93,7 +95,7 @@ class Backtest:
         """Go on to `until_ms`, or until `done` says so after a Tick."""
         end: Ns = until_ms * NS_PER_MS
         while True:
-            market = self.exchange.next_ms() * NS_PER_MS
+            market = self._market_due
             poll = min(self._book_due, self._audit_due)
             due = min(market, poll, self._agenda.next_ts)
             if due > end:
@@ -110,6 +112,7 @@ class Backtest:
     def _advance(self, ts: Ns) -> None:
         for output in self.exchange.advance(ts // NS_PER_MS):
             self._agenda.put_all(self._translator.events(output, ts))
+        self._market_due = self.exchange.next_ms() * NS_PER_MS
 
     def _poll(self, ts: Ns) -> None:
         """The periodic snapshots: full book, account."""
@@ -135,6 +138,7 @@ class Backtest:
         ts, what = self._agenda.pop()
         if isinstance(what, tuple):
             self._translator.submit(self.exchange, what, ts // NS_PER_MS)
+            self._market_due = self.exchange.next_ms() * NS_PER_MS
             return False
         step = turn(self.engine, self._recorders, what)
         if step.actions:

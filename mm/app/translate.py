@@ -3,7 +3,8 @@
 What the Hyperliquid adapter does over sockets, without them: requests out, reports in as events.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from mm.adapters.hyperliquid.rejects import classify, order_gone
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
@@ -49,7 +50,8 @@ from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS, Ns
 
 BOOK_LEVELS = 20
-Sent = tuple[RequestKind, str]
+Sent = tuple[RequestKind, str, int]
+"""What was asked for which client id; of a modify, the venue's id of the order (else -1)."""
 
 
 class Translator:
@@ -60,7 +62,17 @@ class Translator:
         self._user = user
         self._latency = latency
         self._tickets: dict[int, tuple[Sent, ...]] = {}
+        self._resting: set[int] = set()
         self._nonce: int = 0
+        # Any: each teller takes the type that it is registered under
+        self._tellers: dict[type, Callable[[Any, Ns, Ns], Iterable[Event]]] = {
+            Answer: self._answer,
+            BboReport: _touch,
+            TradeReport: _trade,
+            FillReport: self._fill,
+            OrderReport: self._order,
+            FundingReport: self._funding,
+        }
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -83,13 +95,13 @@ class Translator:
         if cancels:
             asset = self._instrument.asset
             refs = tuple(OrderRef(asset, cloid=cloid) for cloid in cancels)
-            yield CancelOrders(refs), tuple((RequestKind.CANCEL, c) for c in cancels)
+            yield CancelOrders(refs), tuple((RequestKind.CANCEL, c, -1) for c in cancels)
         if modifies:
             items = tuple(Modification(m.oid, self._spec(m)) for m in modifies)
-            yield ModifyOrders(items), tuple((RequestKind.MODIFY, m.cloid) for m in modifies)
+            yield ModifyOrders(items), tuple((RequestKind.MODIFY, m.cloid, m.oid) for m in modifies)
         if places:
             specs = tuple(self._spec(p) for p in places)
-            yield PlaceOrders(specs), tuple((RequestKind.PLACE, p.cloid) for p in places)
+            yield PlaceOrders(specs), tuple((RequestKind.PLACE, p.cloid, -1) for p in places)
 
     def _spec(self, action: Place | Modify) -> OrderSpec:
         flatten = isinstance(action, Place) and action.flatten
@@ -105,33 +117,39 @@ class Translator:
 
     # -- in -------------------------------------------------------------------------------------
 
-    def events(self, output: Answer | Report, at: Ns) -> Iterator[Event]:
+    def events(self, output: Answer | Report, at: Ns) -> Iterable[Event]:
         """What we are told of this, `latency` after it happened."""
-        ts = at + self._latency
-        match output:
-            case Answer():
-                yield from self._answer(output, ts, at)
-            case BboReport():
-                bid = output.bid and (float(output.bid[0]), float(output.bid[1]))
-                ask = output.ask and (float(output.ask[0]), float(output.ask[1]))
-                yield Bbo(ts, output.time_ms * NS_PER_MS, bid or None, ask or None)
-            case TradeReport():
-                yield Trades(ts, (_trade(output),))
-            case FillReport() if output.user == self._user:
-                yield _fill(output, ts)
-            case OrderReport() if output.user == self._user:
-                yield from _transition(output, ts)
-            case FundingReport() if output.user == self._user:
-                yield Funding(ts, output.time_ms * NS_PER_MS, output.usdc, float(output.rate))
+        return self._tellers[type(output)](output, at + self._latency, at)
 
     def _answer(self, answer: Answer, ts: Ns, at: Ns) -> Iterator[Event]:
         sent = self._tickets.pop(answer.ticket)
         if answer.error is not None:
-            for kind, cloid in sent:
+            for kind, cloid, _ in sent:
                 yield Rejected(ts, cloid, kind, classify(answer.error), answer.error)
             return
-        for (kind, cloid), item in zip(sent, answer.items, strict=True):
+        for (kind, cloid, target), item in zip(sent, answer.items, strict=True):
+            if isinstance(item, Resting):
+                self._resting.discard(target)
+                self._resting.add(item.oid)
             yield _outcome(kind, cloid, item, ts, at)
+
+    def _order(self, report: OrderReport, ts: Ns, _: Ns) -> Iterator[Event]:
+        """What the answer did not tell already: ends of orders that we believe to rest."""
+        row, at = report.order, report.time_ms * NS_PER_MS
+        if report.user != self._user or row.cloid is None or row.oid not in self._resting:
+            return
+        if report.status != "open":
+            self._resting.remove(row.oid)
+            yield OrderClosed(ts, at, row.cloid, row.oid, report.status)
+
+    def _fill(self, report: FillReport, ts: Ns, _: Ns) -> Iterator[Event]:
+        if report.user == self._user:
+            yield _fill(report, ts)
+
+    def _funding(self, report: FundingReport, ts: Ns, _: Ns) -> Iterator[Event]:
+        if report.user == self._user:
+            at = report.time_ms * NS_PER_MS
+            yield Funding(ts, at, report.usdc, float(report.rate))
 
     def book(self, exchange: LocalExchange, at: Ns) -> Iterator[Event]:
         bids, asks = exchange.book(self._instrument.name, BOOK_LEVELS)
@@ -158,14 +176,21 @@ def _outcome(kind: RequestKind, cloid: str, item: Item, ts: Ns, at: Ns) -> Event
             return OrderClosed(ts, at, cloid, None, "canceled")
 
 
-def _trade(report: TradeReport) -> Trade:
-    return Trade(
+def _touch(report: BboReport, ts: Ns, _: Ns) -> Iterator[Event]:
+    bid = report.bid and (float(report.bid[0]), float(report.bid[1]))
+    ask = report.ask and (float(report.ask[0]), float(report.ask[1]))
+    yield Bbo(ts, report.time_ms * NS_PER_MS, bid or None, ask or None)
+
+
+def _trade(report: TradeReport, ts: Ns, _: Ns) -> Iterator[Event]:
+    trade = Trade(
         report.time_ms * NS_PER_MS,
         float(report.price),
         float(report.size),
         report.aggressor,
         report.trade_id,
     )
+    yield Trades(ts, (trade,))
 
 
 def _fill(report: FillReport, ts: Ns) -> Fill:
@@ -183,13 +208,3 @@ def _fill(report: FillReport, ts: Ns) -> Fill:
         start_position=report.start_position,
         quote=not report.crossed and report.liquidated_user is None,
     )
-
-
-def _transition(report: OrderReport, ts: Ns) -> Iterator[Event]:
-    row, at = report.order, report.time_ms * NS_PER_MS
-    if row.cloid is None or report.status.endswith("Rejected"):
-        return  # a refusal is in the answer
-    if report.status == "open":
-        yield OrderOpened(ts, at, row.cloid, row.oid)
-    else:
-        yield OrderClosed(ts, at, row.cloid, row.oid, report.status)

@@ -74,8 +74,7 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        left = self.size - self.filled
-        return left if left > ZERO else ZERO  # `max` takes twice as long, ten times a cycle
+        return max(ZERO, self.size - self.filled)
 
     @property
     def worst_case(self) -> Decimal:
