@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
@@ -73,14 +74,22 @@ class Exchange:
         self.url = self.command.matches(address)[0]
 
     def ask(self, **question: object) -> Any:  # noqa: ANN401 - JSON
-        """Costs weight of the address that the daemon shares: ask rarely."""
+        """Costs weight of the address that the daemon shares: ask rarely, wait where it is spent."""
         request = urllib.request.Request(
             f"{self.url}/info",
             json.dumps({"user": USER, **question}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return json.load(answer)
+        deadline = time.monotonic() + 2 * LIMIT_S
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as refusal:
+                with refusal:
+                    if refusal.code != 429 or time.monotonic() > deadline:
+                        raise
+            time.sleep(2.0)
 
     def fills(self) -> dict[int, dict[str, Any]]:
         """All of them, page by page: the venue gives 2,000 at a time, oldest first."""
