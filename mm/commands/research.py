@@ -18,6 +18,12 @@ COLD_START = {
     "after_h": Shorthand("after_h", float, "Go on for so long, h, and count reopenings."),
 }
 """Option -> field of the benchmark's plan."""
+EFFICIENCY = {
+    "scenario": Shorthand("scenarios", list[str], "Market preset; repeatable."),
+    "seeds": Shorthand("seeds", int, "Markets of each scenario."),
+    "hours": Shorthand("hours", float, "Market time of each, h."),
+    "gamma": Shorthand("gamma", float, "Risk aversion, 1/(bps·lot)."),
+}
 Journal = Annotated[Path, typer.Argument(help="A journal that `mm run` wrote (.mmj).")]
 
 
@@ -63,6 +69,65 @@ def cold_start(
     if not as_json:
         typer.echo(plan)
     _show(measure.measure(plan, workers), measure.table, as_json)
+
+
+@bench.command("avellaneda-stoikov")
+def avellaneda_stoikov(
+    gamma: Annotated[float, typer.Option(help="Risk aversion; the paper has 0.1, 0.01, 1.")] = 0.1,
+    paths: Annotated[int, typer.Option(help="The paper has 1,000.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """The experiment of Avellaneda and Stoikov (2008), section 3.3, for any risk aversion."""
+    measure = import_module("mm.commands.avellaneda_stoikov")
+    _show(measure.measure(gamma, paths, seed), measure.table, as_json)
+
+
+@bench.command()
+@shorthands(EFFICIENCY)
+def efficiency(
+    given: Given,
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller plan: a minute.")] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also with part of the truth known, or faster.")
+    ] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Also 24 h of `liquid` from cold, calibration included.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. [default: all cores]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Utility over that of the exact optimum, of our strategy and of others, on the same markets.
+
+    Utility is the edge of fills less half of γσ²q² per second: mm/sim/optimum.py. Strategies are
+    calibrated on other markets first, in virtual time. The same command prints the same numbers.
+    """
+    measure = import_module("mm.commands.efficiency")
+    asked = {**dict(given.values()), "ablation": ablation, "cold": cold}
+    plan = measure.plan(quick, asked)
+    if not as_json:
+        typer.echo(plan)
+    _show(measure.measure(plan, workers), measure.table, as_json)
+
+
+@bench.command()
+def coverage(
+    quick: Annotated[bool, typer.Option("--quick", help="Two cells, few runs: a minute.")] = False,
+    runs: Annotated[int | None, typer.Option(min=2, help="Of each cell. [default: 200]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. [default: all cores]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How often the 90 % intervals hold the truth after 100 own arrivals, by market, and the bias.
+
+    The real engine on the real exchange in virtual time, on markets of known κ and A, half of the
+    runs from a prior κ 3x too low, half 3x too high. The same command prints the same numbers.
+    """
+    measure = import_module("mm.commands.coverage")
+    _show(measure.measure(quick, runs, workers), measure.table, as_json)
 
 
 @bench.command()
