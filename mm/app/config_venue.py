@@ -1,5 +1,7 @@
 """The venue adapter's view of the configuration."""
 
+from collections.abc import Sequence
+
 from mm.adapters.hyperliquid.settings import Network, VenueSettings
 from mm.app.config import Config
 
@@ -11,12 +13,15 @@ NETWORKS: dict[str, Network] = {
 }
 
 
-def venue_settings(config: Config, coin: str, base_url: str = "") -> VenueSettings:
-    """`base_url` overrides the configured one: the embedded exchange's address."""
+def venue_settings(
+    config: Config, coin: str, base_url: str = "", also: Sequence[str] = ()
+) -> VenueSettings:
+    """`base_url` overrides the configured one: the embedded exchange's address. `also`: further
+    coins on the same connection."""
     venue = config.venue
     return VenueSettings(
         network=_network(config),
-        coin=coin,
+        coins=(coin, *also),
         base_url=base_url or venue.base_url,
         account_address=venue.account_address or None,
         vault=venue.vault or None,

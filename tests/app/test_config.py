@@ -140,7 +140,7 @@ def test_each_venue_field_reaches_the_venue(assignment: str, field: str, expecte
 def test_each_setting_of_the_venue_can_be_configured() -> None:
     reached = {field for _, field, _ in VENUE_FIELDS}
 
-    assert set(VenueSettings.__struct_fields__) - reached == {"coin"}
+    assert set(VenueSettings.__struct_fields__) - reached == {"coins"}
 
 
 SHELL = ("daemon", "venue", "instruments", "recorder", "paper", "web", "exchange")

@@ -169,7 +169,7 @@ class ModelRest(Rest):
         super().__init__("http://127.0.0.1", 3.0, WeightMeter(venue.clock.now))
         self._venue = venue
 
-    async def open_orders(self, user: str) -> answers.Orders:
+    async def open_orders(self, user: str, dex: str = "") -> answers.Orders:
         await pause()
         rows = [one.row() for one in self._venue.resting]
         await pause()
@@ -190,7 +190,7 @@ class ModelRest(Rest):
         await pause()
         return answers.OrderStatus("unknownOid" if found is None else "order", found)
 
-    async def clearinghouse(self, user: str) -> answers.Clearinghouse:
+    async def clearinghouse(self, user: str, dex: str = "") -> answers.Clearinghouse:
         await pause()
         held = {"type": "oneWay", "position": {"coin": COIN, "szi": str(self._venue.position)}}
         word = {

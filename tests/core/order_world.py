@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from mm.adapters.hyperliquid.budget import AddressBudget
+from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import Inbox
 from mm.adapters.hyperliquid.outlet import Outlet
@@ -85,9 +86,9 @@ class World:
         self.tasks: list[Task] = []
         self.held: list[Callable[[], None]] | None = None
         self.levels: dict[str, int] = {}
-        address = VenueSettings(network="local", coin=COIN, base_url="http://127.0.0.1")
+        address = VenueSettings(network="local", coins=(COIN,), base_url="http://127.0.0.1")
         self.seat = Seat(address, Signature(), self.clock)
-        self.seat.asset = 0
+        self.seat.assets = {COIN: 0}
         health = Health(self.clock, NO_HOOKS)
         outlet = Told(self.emit)
         self.own = OwnOrders("6d6d")
@@ -95,8 +96,9 @@ class World:
         self.inbox.remember((), self.clock.ms - 1, self.clock.ms - 1)
         self.verdicts = Verdicts(self.own, outlet, health, self.clock.now)
         rest = ModelRest(self.venue)
-        self.reconciler = Reconciler(self.seat, rest, self.own, self.inbox, outlet, health)
-        self.sweeper = Sweeper(self.seat, rest, self.own, AddressBudget(), outlet)
+        desks = Desks(self.own, Desk(COIN, self.inbox, outlet))
+        self.reconciler = Reconciler(self.seat, rest, self.own, desks, health)
+        self.sweeper = Sweeper(self.seat, rest, self.own, AddressBudget(), desks)
         self.outlet = outlet
         self.emit(Link(self.clock.ts, True, "connected"))
         self.emit(Account(self.clock.ts, 0, self.clock.ts, ZERO, Decimal(10_000), ()))

@@ -103,8 +103,23 @@ class Asset(Struct, rename="camel"):
     is_delisted: bool | None = None
 
 
-class Meta(Struct):
+class Meta(Struct, rename="camel"):
+    """`collateral_token`: what margin and profit are counted in; 0 is USDC."""
+
     universe: list[Asset]
+    collateral_token: int | None = 0
+
+
+class Dex(Struct):
+    name: str
+
+
+class _Leverage(Struct):
+    value: int
+
+
+class ActiveAsset(Struct):
+    leverage: _Leverage
 
 
 class _Position(Struct):

@@ -3,7 +3,10 @@
 import asyncio
 import difflib
 
+from msgspec import Struct, structs
+
 from mm.adapters.hyperliquid import answers, convert
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
@@ -14,14 +17,16 @@ from mm.model.units import NS_PER_MS
 
 PERP_DECIMALS = 6
 """A perp's price has at most 6 - szDecimals decimals (protocol 5)."""
+BUILDER_ASSETS, BUILDER_STEP = 100_000, 10_000
+BUILDER_FEES = 2.0
 SKEW_NOTED_MS = 2000
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 """The venue's weight limit is one per minute: a start that met it must outlast that minute."""
 POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 
 
-async def bootstrap(seat: Seat, rest: Rest, health: Health) -> Bootstrap:
-    """Sets the seat's asset and clock skew. VenueError says in one line what to change.
+async def bootstrap(seat: Seat, rest: Rest, health: Health) -> dict[str, Bootstrap]:
+    """By coin. Sets the seat's assets and clock skew. VenueError says in one line what to change.
 
     A venue that is only busy (429, 5xx) is asked again for a minute and a half, noted each time.
     """
@@ -48,32 +53,88 @@ def _unusable(error: RestError) -> VenueError:
     return VenueError(f"{error}; {hint}")
 
 
-async def _bootstrap(seat: Seat, rest: Rest) -> Bootstrap:
-    instrument = instrument_of(await rest.meta(), seat.coin, seat.settings.network)
+async def _bootstrap(seat: Seat, rest: Rest) -> dict[str, Bootstrap]:
+    network = seat.settings.network
+    listings = {dex: await listing_of(dex, network, rest) for dex in _dexes(seat)}
+    instruments = {coin: listings[dex_of(coin)].instrument(coin) for coin in seat.settings.coins}
     asked_ms = seat.now() // NS_PER_MS
-    state = await rest.clearinghouse(seat.account)
+    states = {dex: await rest.clearinghouse(seat.account, dex) for dex in listings}
     answered_ms = seat.now() // NS_PER_MS
-    venue_ms = state.time or answered_ms
     await _check_rights(seat, rest)
     fees = await rest.fees(seat.account)
     limit = await rest.rate_limit(seat.account)
-    listed = await rest.open_orders(seat.account)
-    seat.asset = instrument.asset
+    listed = {dex: await rest.open_orders(seat.account, dex) for dex in states}
+    mode = await _account_mode(seat, rest)
+    venue_ms = next(iter(states.values())).time or answered_ms
+    seat.assets = {coin: instrument.asset for coin, instrument in instruments.items()}
     seat.skew_ms = venue_ms - (asked_ms + answered_ms) // 2
-    return Bootstrap(
-        instrument=instrument,
-        account=seat.account,
-        maker_bps=fees.maker_bps,
-        taker_bps=fees.taker_bps,
-        position=state.position(seat.coin),
-        equity=state.equity,
-        orders=tuple(convert.open_order(one) for one in listed if one.coin == seat.coin),
-        venue_ms=venue_ms,
-        skew_ms=seat.skew_ms,
-        actions_used=limit.n_requests_used,
-        actions_cap=limit.n_requests_cap,
-        account_mode=await _account_mode(seat, rest),
-    )
+    found = {}
+    for coin, instrument in instruments.items():
+        dex = dex_of(coin)
+        orders = (convert.open_order(one) for one in listed[dex] if one.coin == coin)
+        found[coin] = Bootstrap(
+            instrument=await _with_own_leverage(instrument, seat, rest),
+            account=seat.account,
+            maker_bps=fee_on(dex, fees.maker_bps),
+            taker_bps=fee_on(dex, fees.taker_bps),
+            position=states[dex].position(coin),
+            equity=states[dex].equity,
+            orders=tuple(orders),
+            venue_ms=venue_ms,
+            skew_ms=seat.skew_ms,
+            actions_used=limit.n_requests_used,
+            actions_cap=limit.n_requests_cap,
+            account_mode=mode,
+        )
+    return found
+
+
+def _dexes(seat: Seat) -> list[str]:
+    return list(dict.fromkeys(dex_of(coin) for coin in seat.settings.coins))
+
+
+def fee_on(dex: str, bps: float) -> float:
+    """A builder's exchange charges about twice (protocol 7); a rebate is not promised there."""
+    return max(0.0, bps) * BUILDER_FEES if dex else bps
+
+
+class Listing(Struct, frozen=True):
+    """What one exchange lists: the venue's own, or a builder's."""
+
+    meta: answers.Meta
+    network: str
+    first_asset: int
+
+    def instrument(self, coin: str) -> Instrument:
+        """Raises VenueError where it is not, or no longer, listed."""
+        return instrument_of(self.meta, coin, self.network, self.first_asset)
+
+
+async def listing_of(dex: str, network: str, rest: Rest) -> Listing:
+    """Raises VenueError, RestError."""
+    first = await _first_asset(dex, network, rest)
+    meta = await rest.meta(dex)
+    if meta.collateral_token:
+        raise VenueError(f"{dex or network} does not settle in USDC: its coins cannot be quoted")
+    return Listing(meta, network, first)
+
+
+async def _first_asset(dex: str, network: str, rest: Rest) -> int:
+    """A builder's exchange has asset ids from 100,000 + 10,000 · its index on (protocol 0)."""
+    if not dex:
+        return 0
+    known = await rest.dexes()
+    if dex not in known:
+        raise VenueError(f"no builder's exchange {dex!r} on {network} ({len(known) - 1} listed)")
+    return BUILDER_ASSETS + BUILDER_STEP * known.index(dex)
+
+
+async def _with_own_leverage(instrument: Instrument, seat: Seat, rest: Rest) -> Instrument:
+    """What the account has set for this coin bounds its margin, not what the venue would allow."""
+    chosen = await rest.leverage(seat.account, instrument.name)
+    if chosen is None or chosen >= instrument.max_leverage:
+        return instrument
+    return structs.replace(instrument, max_leverage=chosen)
 
 
 def remark(boot: Bootstrap, health: Health) -> None:
@@ -86,8 +147,8 @@ def remark(boot: Bootstrap, health: Health) -> None:
         health.note(Severity.WARNING, "risk", text, mode=boot.account_mode)
 
 
-def instrument_of(meta: answers.Meta, coin: str, network: str) -> Instrument:
-    """Raises VenueError where the venue does not list the coin."""
+def instrument_of(meta: answers.Meta, coin: str, network: str, first: int = 0) -> Instrument:
+    """Raises VenueError where the venue does not list the coin. `first`: asset id of the list's."""
     names = {asset.name: index for index, asset in enumerate(meta.universe)}
     index = names.get(coin)
     if index is None:
@@ -97,7 +158,7 @@ def instrument_of(meta: answers.Meta, coin: str, network: str) -> Instrument:
         raise VenueError(f"coin {coin!r} is delisted on {network}")
     return Instrument(
         name=asset.name,
-        asset=index,
+        asset=first + index,
         size_decimals=asset.sz_decimals,
         price_decimals=PERP_DECIMALS - asset.sz_decimals,
         max_leverage=asset.max_leverage,

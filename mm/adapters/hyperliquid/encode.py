@@ -1,6 +1,6 @@
 """Actions as the venue signs them: the keys' order below is the signing order (protocol 3.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -12,37 +12,41 @@ from mm.model.units import Side
 
 WireAction: TypeAlias = dict[str, Any]
 
+AssetOf: TypeAlias = Callable[[str], int]
+"""The asset id that the order of this client id is in: one action may hold several."""
+
 MAX_ITEMS: Final = 100
 """Per signed action; the venue refuses above 200."""
 
 _json = msgspec.json.Encoder()
 
 
-def place(orders: Sequence[Place], asset: int) -> WireAction:
+def place(orders: Sequence[Place], asset_of: AssetOf) -> WireAction:
     """One bulk order. Mixing post-only and flatten orders would cost the former their priority."""
     return {
         "type": "order",
         "orders": [
-            _order(one, asset, "Ioc" if one.flatten else "Alo", one.reduce_only or one.flatten)
+            _order(one, asset_of, "Ioc" if one.flatten else "Alo", one.reduce_only or one.flatten)
             for one in orders
         ],
         "grouping": "na",
     }
 
 
-def modify(orders: Sequence[Modify], asset: int) -> WireAction:
+def modify(orders: Sequence[Modify], asset_of: AssetOf) -> WireAction:
     return {
         "type": "batchModify",
         "modifies": [
-            {"oid": one.oid, "order": _order(one, asset, "Alo", one.reduce_only)} for one in orders
+            {"oid": one.oid, "order": _order(one, asset_of, "Alo", one.reduce_only)}
+            for one in orders
         ],
     }
 
 
-def cancel(cloids: Sequence[str], asset: int) -> WireAction:
+def cancel(cloids: Sequence[str], asset_of: AssetOf) -> WireAction:
     return {
         "type": "cancelByCloid",
-        "cancels": [{"asset": asset, "cloid": cloid} for cloid in cloids],
+        "cancels": [{"asset": asset_of(cloid), "cloid": cloid} for cloid in cloids],
     }
 
 
@@ -62,9 +66,9 @@ def body(payload: WireAction) -> bytes:
     return _json.encode(payload)
 
 
-def _order(one: Place | Modify, asset: int, tif: str, reduce_only: bool) -> WireAction:
+def _order(one: Place | Modify, asset_of: AssetOf, tif: str, reduce_only: bool) -> WireAction:
     return {
-        "a": asset,
+        "a": asset_of(one.cloid),
         "b": one.side is Side.BID,
         "p": _positive(one.price),
         "s": _positive(one.size),

@@ -30,11 +30,23 @@ class Health:
         self.venue_errors: Counter[str] = Counter()
         """Websocket `error` frames, by their first words."""
         self.last_frame: dict[str, Ns] = {}
+        self.heard: dict[tuple[str, str], Ns] = {}
+        """Last frame by (stream, coin)."""
 
-    def feed_age_s(self) -> dict[str, float]:
-        """Seconds since the last frame, of each stream that ever had one."""
-        now = self._clock.now()
-        return {stream: seconds(now - at) for stream, at in self.last_frame.items()}
+    def feed_age_s(self, coin: str | None = None) -> dict[str, float]:
+        """Seconds since the last frame, of each stream that ever had one: of one coin, or any."""
+        now, last = self._clock.now(), self.last_frame
+        if coin is not None:
+            own = {stream: at for (stream, of), at in self.heard.items() if of == coin}
+            last = {stream: own.get(stream, at) for stream, at in last.items()}
+        return {stream: seconds(now - at) for stream, at in last.items()}
+
+    def last(self, stream: str, coin: str) -> Ns:
+        """When this coin's stream last said something, 0 if never; a feed of one coin may leave out
+        whose it is."""
+        if self.heard:
+            return self.heard.get((stream, coin), 0)
+        return self.last_frame.get(stream, 0)
 
     def note(
         self, severity: Severity, topic: str, text: str, **data: float | int | str | bool | None

@@ -108,6 +108,7 @@ class Inbox:
             if cloid is None or one.order.coin != self._coin or not self._own.is_own(cloid):
                 self._health.foreign_updates += 1
                 continue
+            self._own.belongs(cloid, self._coin)
             yield from self.order_status(cloid, one.order.oid, one.status, one.status_timestamp, ts)
 
     def order_status(

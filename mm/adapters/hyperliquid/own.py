@@ -49,10 +49,19 @@ class OwnOrders:
         self.filled: Recent[str, None] = Recent(REMEMBERED)
         """Client ids that had a fill: evidence that they were placed."""
         self._closed: Recent[int, str] = Recent(REMEMBERED)
+        self._coins: Recent[str, str] = Recent(REMEMBERED)
         self._in_flight: Counter[str] = Counter()
 
     def is_own(self, cloid: str | None) -> bool:
         return cloid is not None and cloid.startswith(self._prefix)
+
+    def belongs(self, cloid: str, coin: str) -> None:
+        """This client id is an order in that coin."""
+        self._coins[cloid] = coin
+
+    def coin_of(self, cloid: str) -> str | None:
+        """None where nobody has said so."""
+        return self._coins.get(cloid)
 
     # -- requests -------------------------------------------------------------------------------
 

@@ -1,15 +1,17 @@
 """What we believe against what the venue lists: after a gap, in every audit, and after a doubt."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from mm.adapters.hyperliquid import convert
 from mm.adapters.hyperliquid.answers import FoundOrder
+from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.desks import Desks, dex_of
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import OVERLAP_MS, Inbox, ends_order, never_rested
-from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.inbox import OVERLAP_MS, ends_order, never_rested
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
-from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.events import Account, RejectCode, Rejected, RequestKind
@@ -17,6 +19,9 @@ from mm.model.units import NS_PER_MS, Ns
 
 MANY: Final = 10
 """Doubts of which one listing (weight 20) settles most at less cost than a question each (2)."""
+RESOLVE_WEIGHT: Final = 100
+"""Questions wait while less than this is left of the minute's request weight."""
+RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 NEVER_PLACED: Final = "never placed: unknown to the venue after it expired"
 
 
@@ -24,49 +29,66 @@ class Reconciler:
     """Every method raises RestError where the venue does not answer: nothing is concluded then."""
 
     def __init__(
-        self, seat: Seat, rest: Rest, own: OwnOrders, inbox: Inbox, outlet: Outlet, health: Health
+        self, seat: Seat, rest: Rest, own: OwnOrders, desks: Desks, health: Health
     ) -> None:
         self._seat = seat
         self._rest = rest
         self._own = own
-        self._inbox = inbox
-        self._outlet = outlet
+        self._desks = desks
         self._health = health
-        self.foreign_open = 0
-        """Open orders of others on our account, by the latest listing."""
+        self._foreign: dict[str, int] = {}
+        self._filled_ms: int | None = None
+        """Fills before are known, of whatever coin; None: as far as each desk remembers."""
+
+    @property
+    def foreign_open(self) -> int:
+        """Open orders of others on our account, by the latest listings."""
+        return sum(self._foreign.values())
 
     async def audit(self) -> None:
         """Fills that we missed, then orders and account. Fills first: an Account that is ahead of
         the fills is put right by the next of them, one that lags would stay wrong."""
         await self.back_fill()
+        for dex in self._desks.dexes:
+            await self._audit(dex)
+
+    async def _audit(self, dex: str) -> None:
         asked = self._seat.now()
-        listed = await self.listing()
-        await self._compare(listed, asked)
-        state = await self._rest.clearinghouse(self._seat.account)
+        listed = await self.listing(dex)
+        await self._compare(dex, listed, asked)
+        state = await self._rest.clearinghouse(self._seat.account, dex)
         resting = [one for one in listed if not self._own.has_closed(one.oid)]
-        self._outlet.put(
-            Account(
+        for desk in self._desks.on(dex):
+            rows = tuple(convert.open_order(one) for one in resting if one.coin == desk.coin)
+            account = Account(
                 ts=self._seat.now(),
                 venue_ts=state.time * NS_PER_MS,
                 request_ts=asked,
-                position=state.position(self._seat.coin),
+                position=state.position(desk.coin),
                 equity=state.equity,
-                orders=tuple(convert.open_order(one) for one in resting),
+                orders=rows,
             )
-        )
+            desk.outlet.put(account)
 
     async def back_fill(self) -> None:
-        start_ms = self._inbox.last_fill_ms - OVERLAP_MS
-        found = await self._rest.fills_since(self._seat.account, start_ms)
-        news = list(self._inbox.fills(found, self._seat.now()))
-        self._health.fills_recovered += len(news)
-        self._outlet.put_all(news)
+        since_ms = self._filled_ms
+        if since_ms is None:
+            since_ms = min(desk.inbox.last_fill_ms for desk in self._desks)
+        found = await self._rest.fills_since(self._seat.account, since_ms - OVERLAP_MS)
+        for desk in self._desks:
+            news = list(desk.inbox.fills(found, self._seat.now()))
+            self._health.fills_recovered += len(news)
+            desk.outlet.put_all(news)
+        self._filled_ms = max(desk.inbox.last_fill_ms for desk in self._desks)
 
-    async def listing(self) -> list[OrderCore]:
-        """Our own open orders in our coin; foreign ones are counted and left alone."""
-        listed = await self._rest.open_orders(self._seat.account)
-        own = [one for one in listed if one.coin == self._seat.coin and self._own.is_own(one.cloid)]
-        self.foreign_open = len(listed) - len(own)
+    async def listing(self, dex: str) -> list[OrderCore]:
+        """Our own open orders in our coins there; foreign ones are counted and left alone."""
+        listed = await self._rest.open_orders(self._seat.account, dex)
+        ours = {desk.coin for desk in self._desks.on(dex)}
+        own = [one for one in listed if one.coin in ours and self._own.is_own(one.cloid)]
+        self._foreign[dex] = len(listed) - len(own)
+        for one in own:
+            self._own.belongs(one.cloid or "", one.coin)
         return own
 
     async def resolve(self) -> None:
@@ -77,16 +99,35 @@ class Reconciler:
             if found is not None:
                 self._tell(cloid, found)
         if len(self._own.doubts) > MANY:
-            for one in await self.listing():
-                known = self._own.doubts.get(one.cloid or "")
-                if known is not None and _executed(known, one.oid):
-                    self._opened(one.cloid or "", one.oid)
+            await self._resolve_many()
         for cloid, doubt in list(self._own.doubts.items()):
             await self._resolve(cloid, doubt)
 
+    async def run(self, doubtful: asyncio.Event, meter: WeightMeter) -> None:
+        """Ask after doubtful orders at once, then ever more slowly until none is left."""
+        while True:
+            await doubtful.wait()
+            doubtful.clear()
+            delay_s = RESOLVE_FIRST_S
+            while self._own.doubts or self._own.queries:
+                try:
+                    if meter.spare > RESOLVE_WEIGHT:
+                        await self.resolve()
+                except RestError:
+                    self._health.failed_polls += 1
+                await asyncio.sleep(delay_s)
+                delay_s = min(2.0 * delay_s, RESOLVE_MAX_S)
+
+    async def _resolve_many(self) -> None:
+        for dex in self._desks.dexes:
+            for one in await self.listing(dex):
+                known = self._own.doubts.get(one.cloid or "")
+                if known is not None and _executed(known, one.oid):
+                    self._opened(one.cloid or "", one.oid)
+
     # -- audits ---------------------------------------------------------------------------------
 
-    async def _compare(self, listed: Sequence[OrderCore], asked: Ns) -> None:
+    async def _compare(self, dex: str, listed: Sequence[OrderCore], asked: Ns) -> None:
         """Tell of listed orders that are news, and ask after believed ones that are not listed."""
         for one in listed:
             cloid = one.cloid or ""
@@ -97,8 +138,10 @@ class Reconciler:
             if known is None and cloid not in self._own.doubts and not self._own.in_flight(cloid):
                 self._health.orphans += 1
             now = self._seat.now()
-            self._outlet.put_all(self._own.updated(cloid, one.oid, now, now))
+            self._desks.put_all(self._own.updated(cloid, one.oid, now, now))
         for cloid in self._own.missing([one.cloid or "" for one in listed], asked):
+            if dex_of(self._own.coin_of(cloid) or "") != dex:
+                continue
             found = (await self._rest.order_status(self._seat.account, cloid)).order
             if found is None:
                 self._close(cloid, "filled" if cloid in self._own.filled else "unlisted")
@@ -106,15 +149,18 @@ class Reconciler:
                 self._tell(cloid, found)
 
     def _tell(self, cloid: str, found: FoundOrder) -> None:
-        now = self._seat.now()
-        status, status_ms = found.status, found.status_timestamp
-        self._outlet.put_all(
-            self._inbox.order_status(cloid, found.order.oid, status, status_ms, now)
-        )
+        """The venue's word on one order. Of a coin that we do not trade there is nobody to tell."""
+        desk = self._desks.get(found.order.coin)
+        if desk is not None:
+            self._own.belongs(cloid, desk.coin)
+            oid, status_ms = found.order.oid, found.status_timestamp
+            now = self._seat.now()
+            news = desk.inbox.order_status(cloid, oid, found.status, status_ms, now)
+            desk.outlet.put_all(news)
 
     def _close(self, cloid: str, reason: str) -> None:
         now = self._seat.now()
-        self._outlet.put_all(self._own.closed(cloid, None, reason, now, now))
+        self._desks.put_all(self._own.closed(cloid, None, reason, now, now))
 
     # -- doubts ---------------------------------------------------------------------------------
 
@@ -157,7 +203,7 @@ class Reconciler:
         await self.back_fill()
         if doubt.kind is RequestKind.PLACE and cloid not in self._own.filled:
             self._own.gone(cloid, "expired")
-            self._outlet.put(
+            self._desks.put(
                 Rejected(
                     ts=self._seat.now(),
                     cloid=cloid,
@@ -170,12 +216,13 @@ class Reconciler:
             self._close(cloid, "filled" if cloid in self._own.filled else "unlisted")
 
     async def _rests(self, cloid: str) -> int | None:
-        return next((one.oid for one in await self.listing() if one.cloid == cloid), None)
+        listed = await self.listing(dex_of(self._own.coin_of(cloid) or ""))
+        return next((one.oid for one in listed if one.cloid == cloid), None)
 
     def _opened(self, cloid: str, oid: int) -> None:
         now = self._seat.now()
         self._own.doubts.pop(cloid, None)
-        self._outlet.put_all(self._own.opened(cloid, oid, now, now))
+        self._desks.put_all(self._own.opened(cloid, oid, now, now))
 
 
 def _executed(doubt: Doubt, oid: int) -> bool:

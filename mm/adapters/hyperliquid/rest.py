@@ -64,15 +64,31 @@ class Rest:
         self.meter.spend(1)
         return await self._post("/exchange", envelope)
 
-    async def meta(self) -> answers.Meta:
-        return await self._info({"type": "meta"}, answers.Meta, 20)
+    async def meta(self, dex: str = "") -> answers.Meta:
+        return await self._info(_on(dex, {"type": "meta"}), answers.Meta, 20)
 
-    async def clearinghouse(self, user: str) -> answers.Clearinghouse:
-        body = {"type": "clearinghouseState", "user": user}
+    async def dexes(self) -> list[str]:
+        """Builders' exchanges by their index; the venue's own, "", is the first."""
+        found = await self._info({"type": "perpDexs"}, list[answers.Dex | None], 20)
+        return ["" if dex is None else dex.name for dex in found]
+
+    async def clearinghouse(self, user: str, dex: str = "") -> answers.Clearinghouse:
+        body = _on(dex, {"type": "clearinghouseState", "user": user})
         return await self._info(body, answers.Clearinghouse, 2)
 
-    async def open_orders(self, user: str) -> answers.Orders:
-        return await self._info({"type": "frontendOpenOrders", "user": user}, answers.Orders, 20)
+    async def open_orders(self, user: str, dex: str = "") -> answers.Orders:
+        body = _on(dex, {"type": "frontendOpenOrders", "user": user})
+        return await self._info(body, answers.Orders, 20)
+
+    async def leverage(self, user: str, coin: str) -> int | None:
+        """What the account has set for this coin; None where the venue does not say."""
+        body = {"type": "activeAssetData", "user": user, "coin": coin}
+        try:
+            return (await self._info(body, answers.ActiveAsset, 20)).leverage.value
+        except RestError as error:
+            if error.busy:
+                raise
+            return None
 
     async def fills_since(self, user: str, start_ms: int) -> answers.Fills:
         """All fills from `start_ms` on, oldest first, over as many pages as it takes."""
@@ -125,3 +141,8 @@ class Rest:
             words = raw[:200].decode(errors="replace")
             raise RestError(f"HTTP {reply.status} {words}", status=reply.status)
         return raw
+
+
+def _on(dex: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The venue's own exchange is the default, and has no name."""
+    return body | {"dex": dex} if dex else body

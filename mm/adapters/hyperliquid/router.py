@@ -6,9 +6,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from mm.adapters.hyperliquid import wire
+from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import Inbox
-from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.posts import Posts
 from mm.adapters.hyperliquid.settings import Hooks
 from mm.adapters.hyperliquid.stream import Stream
@@ -32,29 +31,22 @@ class Router:
     """Decode, note the stream's pulse, convert, hand out."""
 
     def __init__(
-        self,
-        inbox: Inbox,
-        outlet: Outlet,
-        health: Health,
-        stream: Stream,
-        posts: Posts,
-        hooks: Hooks,
+        self, desks: Desks, health: Health, stream: Stream, posts: Posts, hooks: Hooks
     ) -> None:
         self.decoder = wire.FrameDecoder()
         self.wake: Callable[[], None] = lambda: None
         """Called when an order's status should be asked for."""
-        self._inbox = inbox
-        self._outlet = outlet
+        self._desks = desks
         self._health = health
         self._record = hooks.frame
         self._held: list[tuple[UserFrame, Ns]] | None = None
         self._now: Ns = 0
         self._noted = 0
         self._handlers: dict[type, Callable[[Any, Ns], None]] = {
-            wire.BookFrame: lambda frame, ts: outlet.put_all(inbox.book(frame.data, ts)),
-            wire.BboFrame: lambda frame, ts: outlet.put_all(inbox.bbo(frame.data, ts)),
-            wire.TradesFrame: lambda frame, ts: outlet.put_all(inbox.trades(frame.data, ts)),
-            wire.ContextFrame: lambda frame, ts: outlet.put_all(inbox.reference(frame.data, ts)),
+            wire.BookFrame: lambda frame, ts: self._book(frame.data, ts),
+            wire.BboFrame: lambda frame, ts: self._bbo(frame.data, ts),
+            wire.TradesFrame: lambda frame, ts: self._trades(frame.data, ts),
+            wire.ContextFrame: lambda frame, ts: self._context(frame.data, ts),
             wire.FillsFrame: self._user,
             wire.OrdersFrame: self._user,
             wire.FundingsFrame: self._user,
@@ -84,8 +76,33 @@ class Router:
         except (msgspec.DecodeError, ValueError):
             self._health.failed_polls += 1
             return
-        if book is not None:
-            self._outlet.put_all(self._inbox.book(book, self._now))
+        desk = None if book is None else self._desks.get(book.coin)
+        if book is not None and desk is not None:
+            desk.outlet.put_all(desk.inbox.book(book, self._now))
+
+    # -- the market -----------------------------------------------------------------------------
+
+    def _desk(self, stream: str, coin: str, ts: Ns) -> Desk | None:
+        """Whose coin it is; its stream is alive."""
+        self._health.heard[stream, coin] = ts
+        return self._desks.get(coin)
+
+    def _book(self, data: wire.WireBook, ts: Ns) -> None:
+        if desk := self._desk("book", data.coin, ts):
+            desk.outlet.put_all(desk.inbox.book(data, ts))
+
+    def _bbo(self, data: wire.WireBbo, ts: Ns) -> None:
+        if desk := self._desk("bbo", data.coin, ts):
+            desk.outlet.put_all(desk.inbox.bbo(data, ts))
+
+    def _context(self, data: wire.WireContext, ts: Ns) -> None:
+        if desk := self._desk("reference", data.coin, ts):
+            desk.outlet.put_all(desk.inbox.reference(data, ts))
+
+    def _trades(self, data: list[wire.WireTrade], ts: Ns) -> None:
+        """One frame holds the prints of one coin."""
+        if data and (desk := self._desk("trades", data[0].coin, ts)):
+            desk.outlet.put_all(desk.inbox.trades(data, ts))
 
     # -- a gap ----------------------------------------------------------------------------------
 
@@ -107,13 +124,23 @@ class Router:
             return
         match frame:
             case wire.FillsFrame(data=data):
-                self._outlet.put_all(self._inbox.fills(data.fills, ts))
+                for desk in self._desks:
+                    desk.outlet.put_all(desk.inbox.fills(data.fills, ts))
             case wire.OrdersFrame(data=data):
-                self._outlet.put_all(self._inbox.orders(data, ts))
-                if self._inbox.asks:
-                    self.wake()
+                self._orders(data, ts)
             case wire.FundingsFrame(data=data):
-                self._outlet.put_all(self._inbox.fundings(data.fundings, ts))
+                for desk in self._desks:
+                    desk.outlet.put_all(desk.inbox.fundings(data.fundings, ts))
+
+    def _orders(self, data: list[wire.OrderUpdate], ts: Ns) -> None:
+        for one in data:
+            desk = self._desks.get(one.order.coin)
+            if desk is None:
+                self._health.foreign_updates += 1
+                continue
+            desk.outlet.put_all(desk.inbox.orders([one], ts))
+            if desk.inbox.asks:
+                self.wake()
 
     def _note_unparsed(self) -> None:
         """Of the first, the tenth, the hundredth: a venue that changed its protocol is noisy."""

@@ -12,12 +12,12 @@ GRACE_S: Final = 1.0
 
 
 class Seat:
-    """Signs as the account. `asset` and `skew_ms` are known after the bootstrap."""
+    """Signs as the account. `assets`, by coin, and `skew_ms` are known after the bootstrap."""
 
     def __init__(self, settings: VenueSettings, signer: Signer, clock: Clock) -> None:
         self.settings = settings
         self.account = (settings.account_address or signer.address).lower()
-        self.asset = -1
+        self.assets: dict[str, int] = {}
         self.skew_ms = 0
         self._signer = signer
         self._clock = clock
@@ -26,10 +26,6 @@ class Seat:
     @property
     def signer_address(self) -> str:
         return self._signer.address.lower()
-
-    @property
-    def coin(self) -> str:
-        return self.settings.coin
 
     def now(self) -> Ns:
         return self._clock.now()

@@ -6,7 +6,7 @@ from functools import partial
 
 from mm.adapters.hyperliquid import encode
 from mm.adapters.hyperliquid.budget import AddressBudget
-from mm.adapters.hyperliquid.encode import WireAction
+from mm.adapters.hyperliquid.encode import AssetOf, WireAction
 from mm.adapters.hyperliquid.posts import Posts
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
@@ -38,11 +38,11 @@ class Queue:
             case Place(cloid=cloid):
                 self.places[cloid] = action
 
-    def drop_quotes(self) -> Iterator[Place | Modify]:
-        """Everything is to be cancelled: what was not yet sent need not be."""
-        yield from self.places.values()
-        yield from self.modifies.values()
-        self.places, self.modifies = {}, {}
+    def drop_quotes(self, concerns: Callable[[str], bool]) -> Iterator[Place | Modify]:
+        """Such client ids are to be cancelled: what was not yet sent need not be."""
+        for waiting in (self.places, self.modifies):
+            for cloid in [cloid for cloid in waiting if concerns(cloid)]:
+                yield waiting.pop(cloid)
 
     def requests(self) -> Iterator[tuple[Request, ...]]:
         """Each tuple is one signed action. Cancels first: they free margin and budget.
@@ -61,12 +61,16 @@ class Queue:
 
 
 class Sender:
-    """`put` queues; `run` sends. `on_cancel_all` is called for a CancelAll."""
+    """`put` queues; `run` sends, what several coins have queued as one action.
+
+    `on_cancel_all` is called with the coin of a CancelAll.
+    """
 
     def __init__(
         self, seat: Seat, stream: Stream, rest: Rest, budget: AddressBudget, verdicts: Verdicts
     ) -> None:
         self._seat = seat
+        self._own = verdicts.own
         self._stream = stream
         self._rest = rest
         self._budget = budget
@@ -74,19 +78,26 @@ class Sender:
         self._queue = Queue()
         self._wake = asyncio.Event()
         self.posts = Posts(seat.settings.request_timeout_s)
-        self.on_cancel_all: Callable[[], None] = lambda: None
+        self.on_cancel_all: Callable[[str], None] = lambda _: None
 
-    def put(self, actions: Sequence[Action]) -> None:
+    def put(self, coin: str, actions: Sequence[Action]) -> None:
         for action in actions:
             if isinstance(action, CancelAll):
-                self.drop_quotes("dropped: everything is being cancelled")
-                self.on_cancel_all()
+                self.drop_quotes(coin)
+                self.on_cancel_all(coin)
             elif isinstance(action, Place | Modify | Cancel):
+                self._own.belongs(action.cloid, coin)
                 self._queue.add(action)
         self._wake.set()
 
-    def drop_quotes(self, why: str) -> None:
-        for dropped in self._queue.drop_quotes():
+    def drop_quotes(self, coin: str | None = None) -> None:
+        """Those of this coin, or all."""
+
+        def concerns(cloid: str) -> bool:
+            return coin is None or self._own.coin_of(cloid) == coin
+
+        for dropped in self._queue.drop_quotes(concerns):
+            why = "dropped: everything is being cancelled"
             self._verdicts.unsent(self._ticket((dropped,)), why)
 
     async def run(self) -> None:
@@ -103,7 +114,7 @@ class Sender:
             self._verdicts.unsent(ticket, "not connected: nothing was sent")
             return
         try:
-            envelope = self._seat.envelope(_action(requests, self._seat.asset))
+            envelope = self._seat.envelope(_action(requests, self._asset_of))
         except ValueError as error:
             self._verdicts.unsent(ticket, f"not sent: {error}")
             return
@@ -130,6 +141,9 @@ class Sender:
         except RestError as error:
             (self._verdicts.refused if error.refused else self._verdicts.lost)(ticket, str(error))
 
+    def _asset_of(self, cloid: str) -> int:
+        return self._seat.assets[self._own.coin_of(cloid) or ""]
+
     def _ticket(self, requests: tuple[Request, ...]) -> Ticket:
         return Ticket(
             kind=KINDS[type(requests[0])],
@@ -144,11 +158,11 @@ def _by_rest(request: Request) -> bool:
     return isinstance(request, Cancel) or (isinstance(request, Place) and request.flatten)
 
 
-def _action(requests: Sequence[Request], asset: int) -> WireAction:
+def _action(requests: Sequence[Request], asset_of: AssetOf) -> WireAction:
     places = [one for one in requests if isinstance(one, Place)]
     modifies = [one for one in requests if isinstance(one, Modify)]
     if places:
-        return encode.place(places, asset)
+        return encode.place(places, asset_of)
     if modifies:
-        return encode.modify(modifies, asset)
-    return encode.cancel([one.cloid for one in requests], asset)
+        return encode.modify(modifies, asset_of)
+    return encode.cancel([one.cloid for one in requests], asset_of)

@@ -50,7 +50,8 @@ class VenueSettings(Struct, frozen=True, kw_only=True):
     """
 
     network: Network
-    coin: str
+    coins: tuple[str, ...]
+    """What is traded, on one connection; those of a builder's exchange as "dex:COIN"."""
     base_url: str = ""
     """"" for the network's own; `http://127.0.0.1:PORT` for a local exchange."""
     account_address: str | None = None
@@ -68,6 +69,11 @@ class VenueSettings(Struct, frozen=True, kw_only=True):
     """scheduleCancel ahead by this much; it cancels *all* the account's orders. None: never."""
     cancel_all_s: float = 4.0
     reconnect_max_s: float = 30.0
+
+    @property
+    def coin(self) -> str:
+        """The first, or only, one."""
+        return self.coins[0]
 
     @property
     def url(self) -> str:
@@ -89,7 +95,11 @@ class VenueSettings(Struct, frozen=True, kw_only=True):
 
 
 class Bootstrap(Struct, frozen=True, kw_only=True):
-    """The venue's word at start. `venue_ms`: its time when position and equity were read."""
+    """The venue's word at start, on one coin and the account that trades it.
+
+    `equity` is that of the coin's exchange: a builder's has a balance of its own. `venue_ms`: the
+    venue's time when position and equity were read.
+    """
 
     instrument: Instrument
     account: str

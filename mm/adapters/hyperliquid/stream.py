@@ -66,7 +66,8 @@ class Stream:
         self._user = account
         self._socket: ClientConnection | None = None
         self._jitter = Random(clock.now())  # noqa: S311 - spreads reconnects, guards nothing
-        self._subscribed: dict[str, Ns] = {}
+        self._subscribed: dict[tuple[str, str], Ns] = {}
+        """When we last asked for (channel, coin); "" for the account's own."""
         self._acks: set[str] = set()
         self._acked = asyncio.Event()
         self._last_frame: Ns = 0
@@ -100,9 +101,14 @@ class Stream:
             raise LinkLostError(str(error)) from None
 
     async def subscribe(self, *channels: str) -> None:
+        """To a market's channel for each coin."""
         for channel in channels:
-            self._subscribed[channel] = self._clock.now()
-            await self._ask("subscribe", channel)
+            for coin in ("",) if channel in USER_CHANNELS else self._settings.coins:
+                await self._subscribe(channel, coin)
+
+    async def _subscribe(self, channel: str, coin: str) -> None:
+        self._subscribed[channel, coin] = self._clock.now()
+        await self._ask("subscribe", channel, coin)
 
     async def acknowledged(self, *channels: str) -> None:
         """Wait until the venue has confirmed these subscriptions. Raises LinkLostError."""
@@ -184,21 +190,21 @@ class Stream:
             await self._resubscribe_silent(now)
 
     async def _resubscribe_silent(self, now: Ns) -> None:
-        for channel, since in list(self._subscribed.items()):
+        for (channel, coin), since in list(self._subscribed.items()):
             if channel not in SILENCE:
                 continue
-            last = max(since, self._health.last_frame.get(STREAMS[channel], 0))
+            last = max(since, self._health.last(STREAMS[channel], coin))
             if now - last > SILENCE[channel] * self._settings.book_stale_s * NS_PER_S:
                 self._health.resubscribes += 1
-                await self._ask("unsubscribe", channel)
-                await self.subscribe(channel)
+                await self._ask("unsubscribe", channel, coin)
+                await self._subscribe(channel, coin)
 
-    async def _ask(self, method: str, channel: str) -> None:
+    async def _ask(self, method: str, channel: str, coin: str) -> None:
         subscription: dict[str, Any] = {"type": channel}
         if channel in USER_CHANNELS:
             subscription["user"] = self._user
         else:
-            subscription["coin"] = self._settings.coin
+            subscription["coin"] = coin
         if channel == "l2Book":
             subscription["fast"] = True
         frame = {"method": method, "subscription": subscription}

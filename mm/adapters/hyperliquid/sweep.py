@@ -8,7 +8,7 @@ import msgspec
 
 from mm.adapters.hyperliquid import answers, encode
 from mm.adapters.hyperliquid.budget import AddressBudget
-from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.desks import Desks
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.reconcile import Reconciler
 from mm.adapters.hyperliquid.rest import Rest, RestError
@@ -25,36 +25,41 @@ class Sweeper:
     """Works over REST alone: with the websocket up, down, or never opened."""
 
     def __init__(
-        self, seat: Seat, rest: Rest, own: OwnOrders, budget: AddressBudget, outlet: Outlet
+        self, seat: Seat, rest: Rest, own: OwnOrders, budget: AddressBudget, desks: Desks
     ) -> None:
         self._seat = seat
         self._rest = rest
         self._own = own
         self._budget = budget
-        self._outlet = outlet
+        self._desks = desks
         self._running = asyncio.Lock()
         self._left: int | None = None
         """Orders in the latest listing; None before the first."""
         self._trouble = ""
 
-    async def sweep(self, reconciler: Reconciler, within_s: float) -> int:
-        """How many of our orders still rest; VenueError where the venue would not even say."""
+    async def sweep(
+        self, reconciler: Reconciler, within_s: float, coins: frozenset[str] | None = None
+    ) -> int:
+        """How many of our orders, in these coins or all, still rest.
+
+        VenueError where the venue would not even say.
+        """
         async with self._running:
             self._left, self._trouble = None, "no answer"
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
-                    await self._until_none(reconciler)
+                    await self._until_none(reconciler, coins)
             if self._left is None:
                 raise VenueError(f"cannot verify that no order rests: {self._trouble}")
             return self._left
 
-    async def _until_none(self, reconciler: Reconciler) -> None:
+    async def _until_none(self, reconciler: Reconciler, coins: frozenset[str] | None) -> None:
         """Rounds until a listing is empty and nothing can be on its way to the book any more."""
         loop = asyncio.get_running_loop()
         start, pause_s = loop.time(), FIRST_PAUSE_S
         while True:
             try:
-                self._left = await self._round(reconciler)
+                self._left = await self._round(reconciler, coins)
             except RestError as error:
                 self._trouble = str(error)
             under_way = self._own.any_in_flight or bool(self._own.doubts)
@@ -63,15 +68,17 @@ class Sweeper:
             await asyncio.sleep(pause_s)
             pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
 
-    async def _round(self, reconciler: Reconciler) -> int:
+    async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many were listed."""
-        cloids = [one.cloid for one in await reconciler.listing() if one.cloid is not None]
+        listed = [one for dex in self._desks.dexes for one in await reconciler.listing(dex)]
+        wanted = (one for one in listed if coins is None or one.coin in coins)
+        cloids = [one.cloid for one in wanted if one.cloid is not None]
         for start in range(0, len(cloids), encode.MAX_ITEMS):
             await self._cancel(cloids[start : start + encode.MAX_ITEMS])
         return len(cloids)
 
     async def _cancel(self, cloids: list[str]) -> None:
-        envelope = self._seat.envelope(encode.cancel(cloids, self._seat.asset))
+        envelope = self._seat.envelope(encode.cancel(cloids, self._asset_of))
         self._budget.spend(len(cloids))
         raw = await self._rest.exchange(envelope)
         try:
@@ -81,4 +88,7 @@ class Sweeper:
         now = self._seat.now()
         for cloid, item in zip(cloids, items, strict=True):
             if isinstance(item, Done):
-                self._outlet.put_all(self._own.closed(cloid, None, "canceled", now, now))
+                self._desks.put_all(self._own.closed(cloid, None, "canceled", now, now))
+
+    def _asset_of(self, cloid: str) -> int:
+        return self._seat.assets[self._own.coin_of(cloid) or ""]

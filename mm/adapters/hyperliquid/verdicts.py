@@ -1,18 +1,24 @@
 """What came of our requests: answers, refusals and losses, item by item, told as events."""
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
 
 from mm.adapters.hyperliquid import answers, rejects
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.wire import PostResponse
 from mm.model.actions import Cancel, Modify, Place, Severity
-from mm.model.events import RejectCode, Rejected, RequestKind, Unresolved
+from mm.model.events import (
+    OrderClosed,
+    OrderOpened,
+    RejectCode,
+    Rejected,
+    RequestKind,
+    Unresolved,
+)
 from mm.model.exchange import Done, Filled, Item, Refused, Resting
 from mm.model.units import Ns, seconds
 
@@ -41,13 +47,18 @@ class Ticket(Struct, frozen=True):
         return [request.cloid for request in self.requests]
 
 
+class News(Protocol):
+    """Where it is told what became of an order."""
+
+    def put(self, event: Rejected | Unresolved) -> None: ...
+    def put_all(self, events: Iterable[OrderOpened | OrderClosed]) -> None: ...
+
+
 class Verdicts:
     """Ends each ticket exactly once."""
 
-    def __init__(
-        self, own: OwnOrders, outlet: Outlet, health: Health, now: Callable[[], Ns]
-    ) -> None:
-        self._own = own
+    def __init__(self, own: OwnOrders, outlet: News, health: Health, now: Callable[[], Ns]) -> None:
+        self.own = own
         self._outlet = outlet
         self._health = health
         self._now = now
@@ -55,7 +66,7 @@ class Verdicts:
         """Called when there is something to resolve."""
 
     def sent(self, ticket: Ticket) -> None:
-        self._own.sent(ticket.cloids)
+        self.own.sent(ticket.cloids)
         self._health.sent[ticket.kind] += len(ticket.requests)
 
     def reply(self, ticket: Ticket, response: PostResponse) -> None:
@@ -75,7 +86,7 @@ class Verdicts:
         except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
             self.lost(ticket, f"unreadable answer: {error}")
             return
-        self._own.answered(ticket.cloids)
+        self.own.answered(ticket.cloids)
         now = self._now()
         self._health.round_trip(ticket.kind, seconds(now - ticket.sent))
         for request, item in zip(ticket.requests, items, strict=True):
@@ -83,7 +94,7 @@ class Verdicts:
 
     def refused(self, ticket: Ticket, words: str) -> None:
         """Nothing was done."""
-        self._own.answered(ticket.cloids)
+        self.own.answered(ticket.cloids)
         for request in ticket.requests:
             self._reject(ticket.kind, request.cloid, rejects.classify(words), words)
 
@@ -94,7 +105,7 @@ class Verdicts:
 
     def lost(self, ticket: Ticket, reason: str) -> None:
         """It may or may not have been executed: doubt, to be resolved by client id."""
-        self._own.answered(ticket.cloids)
+        self.own.answered(ticket.cloids)
         kind, count = ticket.kind.value, len(ticket.requests)
         self._health.note(
             Severity.DEBUG, "order", "Outcome unknown", action=kind, count=count, reason=reason
@@ -105,7 +116,7 @@ class Verdicts:
 
     def _known_done(self, kind: RequestKind, request: Request) -> bool:
         """Has the stream already told of its success?"""
-        known = self._own.open.get(request.cloid)
+        known = self.own.open.get(request.cloid)
         if known is None or kind is RequestKind.CANCEL:
             return False
         return not isinstance(request, Modify) or known.oid > request.oid
@@ -113,7 +124,7 @@ class Verdicts:
     # -- one item -------------------------------------------------------------------------------
 
     def _settle(self, ticket: Ticket, request: Request, item: Item, ts: Ns) -> None:
-        own, cloid = self._own, request.cloid
+        own, cloid = self.own, request.cloid
         match item:
             case Refused(message=message):
                 self._refuse(ticket, request, message)
@@ -135,15 +146,15 @@ class Verdicts:
             return
         gone = rejects.order_gone(message) or code is RejectCode.NOT_OPEN
         if gone and kind is not RequestKind.PLACE:
-            self._own.gone(cloid, "canceled")
+            self.own.gone(cloid, "canceled")
         elif kind is RequestKind.MODIFY and code not in REFUSED_WHOLE:
-            self._own.queries.add(cloid)  # the venue does not say whether the old order rests
+            self.own.queries.add(cloid)  # the venue does not say whether the old order rests
             self.wake()
         self._reject(kind, cloid, code, message, gone=gone and kind is not RequestKind.PLACE)
 
     def _may_live_on(self, kind: RequestKind, cloid: str) -> bool:
         """The refusal names an order id that is gone: its client id may rest under another."""
-        return kind is RequestKind.MODIFY or self._own.in_flight(cloid)
+        return kind is RequestKind.MODIFY or self.own.in_flight(cloid)
 
     def _reject(
         self, kind: RequestKind, cloid: str, code: RejectCode, words: str, *, gone: bool = False
@@ -156,7 +167,7 @@ class Verdicts:
     def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
         now = self._now()
         oid = request.oid if isinstance(request, Modify) else None
-        self._own.doubts[request.cloid] = Doubt(kind=ticket.kind, expires=ticket.expires, oid=oid)
+        self.own.doubts[request.cloid] = Doubt(kind=ticket.kind, expires=ticket.expires, oid=oid)
         self._health.unresolved += not overtaken
         self._outlet.put(
             Unresolved(ts=now, cloid=request.cloid, kind=ticket.kind, overtaken=overtaken)

@@ -144,7 +144,7 @@ class Stand:
     def settings(self, **changes: object) -> VenueSettings:
         given: dict[str, object] = {
             "network": "local",
-            "coin": "BTC",
+            "coins": ("BTC",),
             "base_url": self.server.url,
             "audit_s": 60.0,
             "dead_man_s": None,

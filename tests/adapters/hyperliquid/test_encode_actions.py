@@ -26,7 +26,7 @@ def text(action: encode.WireAction) -> str:
 
 
 def test_a_place_is_vector_v1_of_the_protocol_page() -> None:
-    action = encode.place([PLACE], 4)
+    action = encode.place([PLACE], lambda _: 4)
     assert text(action) == f'{{"type":"order","orders":[{ORDER}],"grouping":"na"}}'
     signature = Signer(KEY).sign(action, 1700000000000, None, None, mainnet=True)
     assert signature == {
@@ -40,7 +40,7 @@ def test_a_modify_is_vector_v5() -> None:
     modify = Modify(
         cloid=CLOID, oid=123456789, side=Side.BID, level=1, price=PLACE.price, size=PLACE.size
     )
-    action = encode.modify([modify], 4)
+    action = encode.modify([modify], lambda _: 4)
     assert text(action) == (
         f'{{"type":"batchModify","modifies":[{{"oid":123456789,"order":{ORDER}}}]}}'
     )
@@ -50,7 +50,7 @@ def test_a_modify_is_vector_v5() -> None:
 
 
 def test_a_cancel_is_vector_v4_and_a_schedule_v6() -> None:
-    cancel = encode.cancel([CLOID], 4)
+    cancel = encode.cancel([CLOID], lambda _: 4)
     assert text(cancel) == f'{{"type":"cancelByCloid","cancels":[{{"asset":4,"cloid":"{CLOID}"}}]}}'
     signature = Signer(KEY).sign(cancel, 1700000000002, None, None, mainnet=False)
     assert str(signature["s"]).startswith("0x2b86c3e9")
@@ -69,7 +69,7 @@ def test_a_flatten_is_reduce_only_and_immediate() -> None:
         size=Decimal(1),
         flatten=True,
     )
-    (item,) = encode.place([flatten], 0)["orders"]
+    (item,) = encode.place([flatten], lambda _: 0)["orders"]
     assert (item["r"], item["t"], item["b"]) == (True, {"limit": {"tif": "Ioc"}}, False)
 
 
@@ -82,7 +82,7 @@ def test_a_post_carries_the_rest_body() -> None:
 @pytest.mark.parametrize("bad", ["0", "-1", "NaN", "Infinity"])
 def test_what_no_venue_takes_is_refused_here(bad: str) -> None:
     with pytest.raises(ValueError, match=r"price|size|wire"):
-        encode.place([Place(CLOID, Side.BID, 1, Decimal(bad), Decimal(1))], 0)
+        encode.place([Place(CLOID, Side.BID, 1, Decimal(bad), Decimal(1))], lambda _: 0)
 
 
 numbers = st.decimals("0.00000001", "10000000", places=8, allow_nan=False)
@@ -92,7 +92,7 @@ numbers = st.decimals("0.00000001", "10000000", places=8, allow_nan=False)
 def test_numbers_are_exact_and_canonical_and_signatures_recover(
     price: Decimal, size: Decimal, side: Side
 ) -> None:
-    action = encode.place([Place(CLOID, side, 1, price, size)], 7)
+    action = encode.place([Place(CLOID, side, 1, price, size)], lambda _: 7)
     (item,) = action["orders"]
     assert (Decimal(item["p"]), Decimal(item["s"])) == (price, size)
     for number in (item["p"], item["s"]):

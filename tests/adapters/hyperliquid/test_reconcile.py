@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import Inbox
 from mm.adapters.hyperliquid.outlet import Outlet
@@ -70,7 +71,7 @@ def fill(tid: int, time_ms: int, name: str | None = None) -> Json:
 class Bench:
     def __init__(self, url: str, venue: Venue) -> None:
         clock, self.venue, self.events = WallClock(), venue, list[Event]()
-        settings = VenueSettings(network="local", coin="BTC", base_url=url)
+        settings = VenueSettings(network="local", coins=("BTC",), base_url=url)
         health = Health(clock, NO_HOOKS)
         self.own = OwnOrders("6d6d")
         self.inbox = Inbox(ME.address, "BTC", self.own, health)
@@ -78,7 +79,8 @@ class Bench:
         self.rest = Rest(url, 3.0, WeightMeter(clock.now))
         self.outlet = Outlet(self.events.append)
         seat = Seat(settings, ME, clock)
-        self.reconciler = Reconciler(seat, self.rest, self.own, self.inbox, self.outlet, health)
+        desks = Desks(self.own, Desk("BTC", self.inbox, self.outlet))
+        self.reconciler = Reconciler(seat, self.rest, self.own, desks, health)
 
     def doubt(self, kind: RequestKind, oid: int | None = None, expires: int = LONG_AGO) -> None:
         self.own.doubts[ONE] = Doubt(kind=kind, expires=expires, oid=oid)

@@ -51,7 +51,7 @@ async def test_feed_ages_name_the_streams() -> None:
 
 
 async def test_backoff_doubles_jitters_and_is_bounded() -> None:
-    settings = VenueSettings(network="testnet", coin="BTC", reconnect_max_s=30.0)
+    settings = VenueSettings(network="testnet", coins=("BTC",), reconnect_max_s=30.0)
     clock = WallClock()
     stream = Stream(settings, ME.address, clock, Health(clock, NO_HOOKS), Mute())
     for attempt in range(40):

@@ -52,13 +52,13 @@ async def test_bootstrap_reads_instrument_account_fees_and_budget() -> None:
 async def test_an_unknown_coin_names_the_nearest(coin: str) -> None:
     async with stand() as at:
         with pytest.raises(VenueError, match=rf"unknown coin '{coin}'.*did you mean 'BTC'\?"):
-            await at.venue(Probe(), coin=coin).bootstrap()
+            await at.venue(Probe(), coins=(coin,)).bootstrap()
 
 
 async def test_a_coin_like_no_other_names_none() -> None:
     async with stand() as at:
         with pytest.raises(VenueError, match=r"unknown coin 'QQQ' on local \(1 listed\)$"):
-            await at.venue(Probe(), coin="QQQ").bootstrap()
+            await at.venue(Probe(), coins=("QQQ",)).bootstrap()
 
 
 async def test_an_unreachable_host_is_one_line_with_the_fix() -> None:
@@ -72,7 +72,7 @@ async def test_an_unreachable_host_is_one_line_with_the_fix() -> None:
 
 
 async def test_a_local_network_needs_an_address() -> None:
-    settings = VenueSettings(network="local", coin="BTC")
+    settings = VenueSettings(network="local", coins=("BTC",))
     with pytest.raises(VenueError, match=r"venue\.base_url"):
         HyperliquidVenue(settings, ME, WallClock(), Probe().emit, PREFIX)
 
@@ -203,7 +203,7 @@ async def canned(answer: Callable[[str], object]) -> tuple[web.AppRunner, str]:
 )
 async def test_a_venue_with_strange_meta(universe: list[object], words: str) -> None:
     runner, url = await canned(lambda _: {"universe": universe})
-    settings = VenueSettings(network="local", coin="BTC", base_url=url)
+    settings = VenueSettings(network="local", coins=("BTC",), base_url=url)
     venue = HyperliquidVenue(settings, ME, WallClock(), Probe().emit, PREFIX)
     try:
         with pytest.raises(VenueError, match=words):
@@ -252,14 +252,14 @@ async def test_funding_is_told_once() -> None:
 
 def test_it_is_a_venue_by_shape() -> None:
     venue: Venue = HyperliquidVenue(
-        VenueSettings(network="mainnet", coin="BTC"), ME, WallClock(), Probe().emit, PREFIX
+        VenueSettings(network="mainnet", coins=("BTC",)), ME, WallClock(), Probe().emit, PREFIX
     )
     assert callable(venue.send)
 
 
 def test_a_client_id_of_ours_is_known_by_its_prefix() -> None:
     venue = HyperliquidVenue(
-        VenueSettings(network="testnet", coin="BTC"), ME, WallClock(), Probe().emit, PREFIX
+        VenueSettings(network="testnet", coins=("BTC",)), ME, WallClock(), Probe().emit, PREFIX
     )
     assert venue.own.is_own(cloid(1))
     assert not venue.own.is_own("0x" + "f" * 32)

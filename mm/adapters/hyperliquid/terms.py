@@ -1,0 +1,75 @@
+"""What the venue charges and allows, read again now and then, and told to whom it concerns."""
+
+from msgspec import structs
+
+from mm.adapters.hyperliquid.bootstrap import fee_on, listing_of
+from mm.adapters.hyperliquid.budget import AddressBudget
+from mm.adapters.hyperliquid.desks import Desk, Desks
+from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.settings import Bootstrap, VenueError
+from mm.model.events import Command, Fees, Rules
+from mm.model.instrument import Instrument
+
+
+class Terms:
+    """Fees, action budget and instrument rules of all desks."""
+
+    def __init__(self, seat: Seat, rest: Rest, budget: AddressBudget, desks: Desks) -> None:
+        self._seat = seat
+        self._rest = rest
+        self._budget = budget
+        self._desks = desks
+
+    def begin(self, found: dict[str, Bootstrap]) -> None:
+        for desk in self._desks:
+            boot = found[desk.coin]
+            desk.instrument = boot.instrument
+            self._budget.sync(boot.actions_used, boot.actions_cap)
+
+    def tell_all(self, found: dict[str, Bootstrap]) -> None:
+        """As they were at the start."""
+        for desk in self._desks:
+            boot = found[desk.coin]
+            now = self._seat.now()
+            desk.outlet.put(Fees(ts=now, maker_bps=boot.maker_bps, taker_bps=boot.taker_bps))
+        self.tell_budget()
+
+    def tell_budget(self) -> None:
+        """Each engine spends its even share."""
+        news = self._budget.news(self._seat.now())
+        if news is not None:
+            self._desks.put(structs.replace(news, sharers=len(self._desks)))
+
+    async def sync_budget(self) -> None:
+        limit = await self._rest.rate_limit(self._seat.account)
+        self._budget.sync(limit.n_requests_used, limit.n_requests_cap)
+        self.tell_budget()
+
+    async def sync_fees(self) -> None:
+        """Tiers move with the volume of the last two weeks."""
+        fees = await self._rest.fees(self._seat.account)
+        now = self._seat.now()
+        for desk in self._desks:
+            maker, taker = fee_on(desk.dex, fees.maker_bps), fee_on(desk.dex, fees.taker_bps)
+            desk.outlet.put(Fees(ts=now, maker_bps=maker, taker_bps=taker))
+
+    async def sync_rules(self) -> None:
+        """Ticks, lots and leverage change at the venue's upgrades; a coin may be delisted."""
+        for dex in self._desks.dexes:
+            listing = await listing_of(dex, self._seat.settings.network, self._rest)
+            for desk in self._desks.on(dex):
+                try:
+                    self._renew(desk, listing.instrument(desk.coin))
+                except VenueError as error:  # delisted while we trade it
+                    desk.outlet.put(Command(self._seat.now(), "halt", "venue", str(error)))
+
+    def _renew(self, desk: Desk, listed: Instrument) -> None:
+        known = desk.instrument
+        if known is None:
+            return
+        fresh = structs.replace(listed, max_leverage=min(known.max_leverage, listed.max_leverage))
+        if fresh != known:
+            desk.instrument = fresh
+            self._seat.assets[desk.coin] = fresh.asset
+            desk.outlet.put(Rules(ts=self._seat.now(), instrument=fresh))
