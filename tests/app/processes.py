@@ -74,7 +74,7 @@ class Exchange:
         self.url = self.command.matches(address)[0]
 
     def ask(self, **question: object) -> Any:  # noqa: ANN401 - JSON
-        """Costs weight of the address that the daemon shares: ask rarely, wait where it is spent."""
+        """Costs weight of the address that the daemon shares: ask rarely."""
         request = urllib.request.Request(
             f"{self.url}/info",
             json.dumps({"user": USER, **question}).encode(),

@@ -19,7 +19,7 @@ import pytest
 
 from tests.app.processes import Exchange, Process, daemon, ledger, same_fills, until
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "3"))
 SEED = int(os.environ.get("SEED", "1"))
 DIES_YOUNG = 0.3
 """Share of the lives that end while starting; the others end after their first quotes."""
