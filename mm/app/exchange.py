@@ -3,11 +3,16 @@
 import asyncio
 import os
 import tomllib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+from msgspec import structs
+
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.server import HyperliquidServer
 from mm.adapters.hyperliquid.server.options import Cadence, Faults, Options, faults_named
 from mm.adapters.tape import Tape, TapeError, open_tape
@@ -23,6 +28,12 @@ from mm.sim.scenarios import PRESETS, Scenario, ScenarioError, build_market, pre
 LOCAL_CADENCE = Cadence(book_s=1.0, mids_s=1.0)
 """Quicker than the venue's where that costs nothing on loopback."""
 END_POLL_S = 0.5
+SEED_STEP = 1_000_003
+LOOKS: dict[str, dict[str, Any]] = {
+    "ETH": {"price": 2_400.0, "size_decimals": 4},
+    "SOL": {"price": 150.0, "size_decimals": 2},
+}
+"""Prices and lots of coins that everybody knows; others are as the scenario says."""
 
 
 class ExchangeError(Exception):
@@ -89,15 +100,40 @@ def market_of(config: ExchangeConfig, start_ms: int) -> tuple[Market, Tape | Non
         raise TapeError(f"{config.tape}: {error}") from None
 
 
+def beside(
+    config: ExchangeConfig, market: Market, coins: Sequence[str], start_ms: int
+) -> Iterator[Market]:
+    """A market of its own for each coin that the given one is not, of the same scenario.
+
+    Asset ids as on the venue: places in its list, and those of builders' exchanges from 110,000 on.
+    """
+    scenario, listed = scenario_of(config), market.instrument.name
+    dexes = list(dict.fromkeys(dex for coin in coins if (dex := dex_of(coin))))
+    taken: Counter[str] = Counter({"": market.instrument.asset + 1})
+    for number, coin in enumerate((coin for coin in coins if coin != listed), 1):
+        dex = dex_of(coin)
+        first = 100_000 + 10_000 * (1 + dexes.index(dex)) if dex else 0
+        known = LOOKS.get(coin, {})
+        one = structs.replace(scenario, coin=coin, asset=first + taken[dex], **known)
+        taken[dex] += 1
+        yield build_market(one, config.seed + SEED_STEP * number, start_ms, config.market_speed)
+
+
 @asynccontextmanager
-async def local_exchange(config: ExchangeConfig, clock: Clock) -> AsyncIterator[Serving]:
-    """Serve it until the block ends. Raises ConfigError, TapeError, ExchangeError."""
+async def local_exchange(
+    config: ExchangeConfig, clock: Clock, coins: Sequence[str] = ()
+) -> AsyncIterator[Serving]:
+    """Serve it until the block ends, its own market and one for each of these coins.
+
+    Raises ConfigError, TapeError, ExchangeError.
+    """
     now_ms = clock.now() // NS_PER_MS
     market, tape = market_of(config, now_ms)
+    markets = [market, *beside(config, market, coins, now_ms)]
     options = ExchangeOptions(
         faucet=config.faucet, faucet_usdc=Decimal(str(config.faucet_usd)), seed=config.seed
     )
-    exchange = Exchange([market], now_ms, options)
+    exchange = Exchange(markets, now_ms, options)
     served = Options(
         host=config.host,
         port=config.port,

@@ -26,9 +26,9 @@ from mm.sim.accounts import Account, Accounts
 from mm.sim.admission import Admission, request_cap
 from mm.sim.desk import Desk, DeskRules, phase
 from mm.sim.floor import Floor
-from mm.sim.funding import RATE_DECIMALS, Funding, next_hour
+from mm.sim.funding import Funding, next_hour
 from mm.sim.grid import micro_usd, usd
-from mm.sim.listing import account_state
+from mm.sim.listing import account_state, chosen_leverage
 from mm.sim.market import Background, FundingRate, Market, Taker
 from mm.sim.orders import Order, Status, order_row
 from mm.sim.pit import NEVER, Pit
@@ -242,12 +242,7 @@ class Exchange:
         return tuple(self._coins[coin].trades)
 
     def funding_history(self, coin: str, start_ms: int) -> Sequence[tuple[int, Decimal, Decimal]]:
-        """(time ms, hourly rate, premium) of past hours since `start_ms`, oldest first."""
-        return [
-            (time_ms, round(Decimal(rate), RATE_DECIMALS), round(Decimal(premium), RATE_DECIMALS))
-            for time_ms, rate, premium in self._coins[coin].funding.history
-            if time_ms >= start_ms
-        ]
+        return self._coins[coin].funding.since(start_ms)
 
     # -- reading: accounts ----------------------------------------------------------------------
 
@@ -291,6 +286,10 @@ class Exchange:
 
     def fee_rates(self, user: str) -> FeeRates:
         return self._options.fees
+
+    def leverage(self, user: str, coin: str) -> tuple[int, bool]:
+        default = self._options.default_leverage
+        return chosen_leverage(self._account(user), self._coins[coin].grid.instrument, default)
 
     def _account(self, user: str) -> Account:
         """The account to read; an empty one, not kept, where there is none."""

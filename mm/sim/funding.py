@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 
 HOUR_MS = 3_600_000
 SAMPLE_MS = 5_000
@@ -41,6 +42,14 @@ class Funding:
         self._next_ms = _after(start_ms, SAMPLE_MS)
         self.history: deque[tuple[int, float, float]] = deque(maxlen=KEPT_HOURS)
         """(time ms, hourly rate, average premium), oldest first."""
+
+    def since(self, start_ms: int) -> list[tuple[int, Decimal, Decimal]]:
+        """(time ms, hourly rate, premium) of past hours, oldest first."""
+        return [
+            (time_ms, round(Decimal(rate), RATE_DECIMALS), round(Decimal(premium), RATE_DECIMALS))
+            for time_ms, rate, premium in self.history
+            if time_ms >= start_ms
+        ]
 
     def announce(self, rate: float) -> None:
         """Pay this hourly rate from now on, whatever the premium."""

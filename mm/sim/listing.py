@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from mm.model.exchange import AccountState, PositionRow
+from mm.model.instrument import Instrument
 from mm.sim.accounts import Account, Position
 from mm.sim.grid import Grid, usd
 from mm.sim.pit import Pit
@@ -33,6 +34,14 @@ def account_state(account: Account | None, pits: dict[int, Pit]) -> AccountState
             _row(position, pits[asset], equity - maintenance) for asset, position in held.items()
         ),
     )
+
+
+def chosen_leverage(account: Account, instrument: Instrument, default: int) -> tuple[int, bool]:
+    """What a position has, or would have, and whether its margin is the common one."""
+    position = account.positions.get(instrument.asset)
+    if position is not None:
+        return position.leverage, position.is_cross
+    return min(default, instrument.max_leverage), True
 
 
 def _row(position: Position, pit: Pit, slack: int) -> PositionRow:

@@ -57,16 +57,17 @@ class Scenario(Struct, frozen=True, kw_only=True, gc=False):
     takers: Takers
     depth: Depth
     about: str = ""
-    coin: Annotated[str, Meta(pattern="^[A-Za-z0-9]{1,12}$")] = "BTC"
+    coin: Annotated[str, Meta(pattern="^([a-z0-9]{1,6}:)?[A-Za-z0-9]{1,12}$")] = "BTC"
     price: Positive = 64_000.0
     size_decimals: Annotated[int, Meta(ge=0, le=5)] = 5
+    asset: Annotated[int, Meta(ge=0)] = 0
     oracle_interval_ms: Interval = 3_000.0
 
     @property
     def instrument(self) -> Instrument:
         return Instrument(
             name=self.coin,
-            asset=0,
+            asset=self.asset,
             size_decimals=self.size_decimals,
             price_decimals=6 - self.size_decimals,
         )

@@ -98,18 +98,19 @@ class Feeds:
                 return [frame("l2Book", views.l2_book(coin, n_sig_figs, mantissa, fast))]
             case subs.Bbo(coin):
                 return [frame("bbo", views.bbo(coin))]
-            case subs.AllMids():
-                return [frame("allMids", {"mids": views.mids()})]
+            case subs.AllMids(dex):
+                own = {"mids": views.mids(dex)}
+                return [frame("allMids", own | {"dex": dex} if dex else own)]
             case subs.ActiveAssetCtx(coin):
                 return [frame("activeAssetCtx", {"coin": coin, "ctx": views.context(coin)})]
             case subs.Candle(coin, interval):
                 candle = views.candles.latest(coin, interval)
                 return [] if candle is None else [frame("candle", candle)]
             case subs.OpenOrders(user, dex):
-                data = {"dex": dex, "user": user, "orders": views.open_orders(user)}
+                data = {"dex": dex, "user": user, "orders": views.open_orders(user, dex)}
                 return [frame("openOrders", data)]
             case subs.ClearinghouseState(user, dex):
-                state = views.clearinghouse(user)
+                state = views.clearinghouse(user, dex)
                 whole = {"dex": dex, "user": user, "clearinghouseState": state}
                 return [frame("clearinghouseState", whole)]
             case _:

@@ -128,8 +128,8 @@ def _range(request: InfoRequest) -> tuple[int, int]:
 # -- market -------------------------------------------------------------------------------------
 
 
-def _meta_and_contexts(views: Views, _: InfoRequest) -> object:
-    return [views.meta(), views.contexts()]
+def _meta_and_contexts(views: Views, request: InfoRequest) -> object:
+    return [views.meta(request.dex), views.contexts(request.dex)]
 
 
 def _l2_book(views: Views, request: InfoRequest) -> object:
@@ -169,7 +169,7 @@ def _funding_history(views: Views, request: InfoRequest) -> object:
 
 
 def _open_orders(views: Views, request: InfoRequest) -> object:
-    return [shapes.basic_order(row) for row in views.exchange.open_orders(_user(request))]
+    return [shapes.basic_order(row) for row in views.orders(_user(request), request.dex)]
 
 
 def _fills_by_time(views: Views, request: InfoRequest) -> object:
@@ -247,6 +247,15 @@ def _user_funding(views: Views, request: InfoRequest) -> object:
     ]
 
 
+def _active_asset(views: Views, request: InfoRequest) -> object:
+    user, coin = _user(request), _coin(views, request)
+    if coin is None:
+        return None
+    leverage, is_cross = views.exchange.leverage(user, coin)
+    kind = "cross" if is_cross else "isolated"
+    return {"user": user, "coin": coin, "leverage": {"type": kind, "value": leverage}}
+
+
 def _role(views: Views, request: InfoRequest) -> object:
     return {"role": "agent" if views.exchange.is_agent(_user(request)) else "user"}
 
@@ -254,24 +263,25 @@ def _role(views: Views, request: InfoRequest) -> object:
 Answerer: TypeAlias = Callable[[Views, InfoRequest], object]
 
 ANSWERS: Final[dict[str, Answerer]] = {
-    "meta": lambda views, _: views.meta(),
+    "meta": lambda views, request: views.meta(request.dex),
     "metaAndAssetCtxs": _meta_and_contexts,
-    "perpDexs": lambda _, __: [None],
+    "perpDexs": lambda views, _: views.dexes(),
     "spotMeta": lambda _, __: {"universe": [], "tokens": [USDC]},
     "spotMetaAndAssetCtxs": lambda _, __: [{"universe": [], "tokens": [USDC]}, []],
-    "allMids": lambda views, _: views.mids(),
+    "allMids": lambda views, request: views.mids(request.dex),
     "l2Book": _l2_book,
     "recentTrades": _recent_trades,
     "candleSnapshot": _candles,
     "fundingHistory": _funding_history,
     "exchangeStatus": lambda views, _: {"time": views.now_ms(), "specialStatuses": None},
     "openOrders": _open_orders,
-    "frontendOpenOrders": lambda views, request: views.open_orders(_user(request)),
+    "frontendOpenOrders": lambda views, request: views.open_orders(_user(request), request.dex),
     "userFills": lambda views, request: views.fills(
         _user(request), bool(request.aggregate_by_time)
     ),
     "userFillsByTime": _fills_by_time,
-    "clearinghouseState": lambda views, request: views.clearinghouse(_user(request)),
+    "clearinghouseState": lambda views, request: views.clearinghouse(_user(request), request.dex),
+    "activeAssetData": _active_asset,
     "spotClearinghouseState": lambda _, request: {"balances": []} if _user(request) else None,
     "orderStatus": _order_status,
     "historicalOrders": _historical_orders,

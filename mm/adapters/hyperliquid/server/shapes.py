@@ -206,11 +206,12 @@ def mid_or_mark(state: AssetContext) -> str:
     return number(state.mark if state.mid is None else state.mid)
 
 
-def meta(instruments: Sequence[Instrument]) -> Json:
-    """The universe; an instrument's place in it is its asset id, so gaps are delisted names."""
+def meta(instruments: Sequence[Instrument], first: int = 0) -> Json:
+    """The universe; an instrument's place in it is its asset id less `first`, so gaps are delisted
+    names."""
     by_asset = {instrument.asset: instrument for instrument in instruments}
     universe: list[Json] = []
-    for asset in range(max(by_asset, default=-1) + 1):
+    for asset in range(first, max(by_asset, default=-1) + 1):
         found = by_asset.get(asset)
         universe.append(_delisted(asset) if found is None else _universe_row(found))
     tables = sorted({row["marginTableId"] for row in universe})

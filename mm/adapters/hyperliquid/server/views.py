@@ -3,12 +3,15 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, TypeAlias
 
+from msgspec import structs
+
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.server import shapes
 from mm.adapters.hyperliquid.server.candles import Candles
 from mm.adapters.hyperliquid.server.options import Clock
 from mm.adapters.hyperliquid.server.shapes import number
 from mm.model.events import Levels
-from mm.model.exchange import LocalExchange
+from mm.model.exchange import LocalExchange, OrderRow
 from mm.model.units import NS_PER_MS, exact
 
 Json: TypeAlias = dict[str, Any]
@@ -17,6 +20,8 @@ DEPTH = 20
 FAST_DEPTH = 5
 FULL_DEPTH = 1000
 MAX_ROWS = 2000
+STEP = 10_000
+"""Asset ids of each builder's exchange."""
 
 
 class Views:
@@ -25,7 +30,8 @@ class Views:
     def __init__(self, exchange: LocalExchange, clock: Clock) -> None:
         self.exchange = exchange
         self.candles = Candles()
-        self.coins = tuple(i.name for i in sorted(exchange.instruments(), key=lambda i: i.asset))
+        self._listed = sorted(exchange.instruments(), key=lambda i: i.asset)
+        self.coins = tuple(instrument.name for instrument in self._listed)
         self._clock = clock
 
     def now_ms(self) -> int:
@@ -74,31 +80,48 @@ class Views:
     def recent_trades(self, coin: str) -> list[Json]:
         return [shapes.trade(report) for report in self.exchange.recent_trades(coin)]
 
-    def mids(self) -> dict[str, str]:
-        return {coin: shapes.mid_or_mark(self.exchange.context(coin)) for coin in self.coins}
+    def mids(self, dex: str | None = None) -> dict[str, str]:
+        coins = [coin for coin in self.coins if dex_of(coin) == (dex or "")]
+        return {coin: shapes.mid_or_mark(self.exchange.context(coin)) for coin in coins}
 
     def context(self, coin: str) -> Json:
         return shapes.context(self.exchange.context(coin))
 
-    def meta(self) -> Json:
-        return shapes.meta(self.exchange.instruments())
+    def dexes(self) -> list[Json | None]:
+        """The venue's own first, nameless; then the builders', in the order of their asset ids."""
+        names = dict.fromkeys(dex for coin in self.coins if (dex := dex_of(coin)))
+        return [None, *({"name": name, "fullName": name} for name in names)]
 
-    def contexts(self) -> list[Json]:
+    def meta(self, dex: str | None = None) -> Json:
+        """Of one exchange: the builders' lists have asset ids from an offset on (protocol 0)."""
+        listed = [one for one in self._listed if dex_of(one.name) == (dex or "")]
+        first = listed[0].asset // STEP * STEP if dex and listed else 0
+        return shapes.meta(listed, first)
+
+    def contexts(self, dex: str | None = None) -> list[Json]:
         """Positional with the universe of `meta`."""
         absent = {"funding": "0.0", "openInterest": "0.0", "markPx": "0.0", "oraclePx": "0.0"}
         return [
             self.context(row["name"]) if row["name"] in self.coins else absent
-            for row in self.meta()["universe"]
+            for row in self.meta(dex)["universe"]
         ]
 
     # -- users ----------------------------------------------------------------------------------
 
-    def clearinghouse(self, user: str) -> Json:
+    def clearinghouse(self, user: str, dex: str | None = None) -> Json:
+        """Positions are those of one exchange; the balance is the same for all of them, though each
+        builder's has its own on the venue."""
         now_ms = self.now_ms()
-        return shapes.clearinghouse(self.exchange.account(user, now_ms), now_ms)
+        state = self.exchange.account(user, now_ms)
+        held = tuple(row for row in state.positions if dex_of(row.coin) == (dex or ""))
+        return shapes.clearinghouse(structs.replace(state, positions=held), now_ms)
 
-    def open_orders(self, user: str) -> list[Json]:
-        return [shapes.frontend_order(row) for row in self.exchange.open_orders(user)]
+    def orders(self, user: str, dex: str | None = None) -> list[OrderRow]:
+        rows = self.exchange.open_orders(user)
+        return [row for row in rows if dex_of(row.coin) == (dex or "")]
+
+    def open_orders(self, user: str, dex: str | None = None) -> list[Json]:
+        return [shapes.frontend_order(row) for row in self.orders(user, dex)]
 
     def fills(self, user: str, aggregate: bool = False) -> list[Json]:
         """Newest first, at most 2000."""
