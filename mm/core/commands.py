@@ -1,7 +1,7 @@
 """The operator's verbs: pause, resume, halt, flatten."""
 
 from mm.core.state import State
-from mm.model.actions import Action, Halt, Note, Severity
+from mm.model.actions import Action, CancelAll, Halt, Note, Severity
 from mm.model.events import Command
 
 VERBS = ("pause", "resume", "halt", "flatten")
@@ -14,17 +14,17 @@ def obey(state: State, command: Command) -> tuple[list[Action], list[Note]]:
         text = f"Unknown command {command.verb!r}: expected one of {', '.join(VERBS)}"
         return [], [Note(command.ts, Severity.ERROR, "risk", text, data)]
     note = Note(command.ts, Severity.WARNING, "risk", f"Command: {command.verb}", data)
-    reason = command.reason or command.source
     if command.verb == "pause":
-        state.kill.paused = reason
+        state.kill.paused = command.reason or command.source
         return [], [note]
     if command.verb == "resume":
         return _resume(state), [note]
     state.flatten = state.flatten or command.verb == "flatten"
     if state.kill.halted:
         return [], [note]
-    state.kill.halted = f"operator: {reason}"
-    return [Halt(state.kill.halted)], [note]
+    halted = f"operator: {command.reason}" if command.reason else "operator"
+    state.kill.halted = halted
+    return [Halt(halted), CancelAll(halted)], [note]
 
 
 def _resume(state: State) -> list[Action]:

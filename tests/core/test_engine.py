@@ -264,7 +264,7 @@ def test_rejects_pause_new_risk_and_are_noted(stage: Stage) -> None:
 
 def test_halt_latches_cancels_everything_and_stays(stage: Stage) -> None:
     step = stage.command("halt", "test")
-    assert step.actions == (Halt("operator: test"),)
+    assert step.actions == (Halt("operator: test"), CancelAll("operator: test"))
 
     stage.tick()
     assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []

@@ -1,0 +1,158 @@
+"""Each reason to halt, in each state that it may meet: once, at once, for good, and said."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import product
+
+import pytest
+
+from mm.core.engine import Engine
+from mm.model.actions import CancelAll, Halt, Modify, Place
+from mm.model.events import Fill, Funding, Link, RejectCode, Rejected, RequestKind
+from mm.model.units import NS_PER_S, Side
+from tests.core.stage import INSTRUMENT, Stage, settings
+
+LOT = Decimal("2.000")
+
+
+def held(stage: Stage, size: Decimal) -> None:
+    """A position that came from elsewhere: somebody traded by hand."""
+    stage.happen(
+        Fill(
+            ts=stage.ts,
+            venue_ts=stage.ts,
+            trade_id=10_000 + len(stage.notes),
+            cloid="",
+            oid=99,
+            side=Side.BID if size > 0 else Side.ASK,
+            price=Decimal("100.000"),
+            size=abs(size),
+            fee=Decimal(0),
+            start_position=stage.engine.state.pnl.position,
+            quote=False,
+        )
+    )
+
+
+# -- reasons --------------------------------------------------------------------------------------
+
+
+def lose(stage: Stage, usd: str) -> None:
+    stage.happen(Funding(stage.ts, stage.ts, Decimal(usd), 0.01))
+
+
+def by_operator(stage: Stage) -> None:
+    stage.command("halt", "look")
+
+
+def by_drawdown(stage: Stage) -> None:
+    lose(stage, "-1100")
+
+
+def by_daily_loss(stage: Stage) -> None:
+    lose(stage, "-600")
+
+
+def by_rejects(stage: Stage) -> None:
+    sent = stage.engine.state.kill
+    sent.sent(stage.ts, 100)
+    for number in range(200):
+        cloid = f"0x{number:032x}"
+        refused = Rejected(stage.ts, cloid, RequestKind.PLACE, RejectCode.OTHER, "no")
+        stage.happen(refused)
+
+
+def by_mismatch(stage: Stage) -> None:
+    ours = stage.engine.state.pnl.position
+    for _ in range(3):
+        stage.audit(position=str(ours + 1))
+        stage.ts += 30 * NS_PER_S
+
+
+def by_breach(stage: Stage) -> None:
+    position = stage.engine.state.pnl.position
+    held(stage, Decimal(200) if position >= 0 else Decimal(-200))
+
+
+REASONS: dict[str, Callable[[Stage], None]] = {
+    "operator: look": by_operator,
+    "drawdown": by_drawdown,
+    "daily loss": by_daily_loss,
+    "reject rate": by_rejects,
+    "position mismatch": by_mismatch,
+    "position breach": by_breach,
+}
+POSITIONS = {"flat": Decimal(0), "long": LOT, "short": -LOT}
+ORDERS = ("resting", "in flight")
+LINKS = ("connected", "disconnected", "during reconnect")
+
+
+def met(position: str, orders: str, link: str) -> Stage:
+    """A stage in this state, quoting until just before."""
+    stage = Stage(Engine(settings(), INSTRUMENT))
+    stage.start()
+    if POSITIONS[position]:
+        held(stage, POSITIONS[position])
+        stage.audit()
+    stage.silent = orders == "in flight"
+    stage.warm()
+    assert list(stage.engine.state.orders)
+    assert all(order.live for order in stage.engine.state.orders) is not stage.silent
+    if link != "connected":
+        stage.happen(Link(stage.ts, False, "test"))
+    if link == "during reconnect":
+        stage.ts += NS_PER_S
+        stage.happen(Link(stage.ts, True, "again"))
+    return stage
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize(("position", "orders", "link"), list(product(POSITIONS, ORDERS, LINKS)))
+def test_halt(reason: str, position: str, orders: str, link: str) -> None:
+    stage = met(position, orders, link)
+    stage.actions.clear()
+
+    REASONS[reason](stage)
+    stage.lone_tick(0.0)
+
+    halts = [action for action in stage.actions if isinstance(action, Halt)]
+    assert [halt.reason[: len(reason)] for halt in halts] == [reason]
+    assert any(isinstance(action, CancelAll) for action in stage.actions)
+    after = stage.actions.index(halts[0])
+
+    stage.silent = False
+    stage.happen(Link(stage.ts, True, "again"))
+    for _ in range(5):
+        stage.tick()
+    assert list(stage.engine.state.orders) == [], "still resting"
+    later = stage.actions[after:]
+    assert not any(isinstance(action, Place | Modify) for action in later)
+    assert sum(isinstance(action, Halt) for action in later) == 1
+    assert stage.said("Halted") + stage.said("Command: halt") == 1
+
+    view = stage.engine.view()
+    assert view.safety.state == "halted"
+    assert view.safety.halt_reason.startswith(reason)
+    assert view.bid.blocked == view.ask.blocked == f"halted: {view.safety.halt_reason}"
+    it_survives_a_restart(stage, view.safety.halt_reason)
+    it_ends_when_the_operator_says_so(stage, reason)
+
+
+def it_survives_a_restart(before: Stage, halted: str) -> None:
+    """The ledger's latch is in `Start`: the next run is halted from its first event."""
+    stage = Stage(Engine(settings(), INSTRUMENT))
+    stage.start(halted=halted, position=before.engine.state.pnl.position)
+    stage.warm()
+    assert not any(isinstance(action, Place | Modify | Halt) for action in stage.actions)
+    assert stage.engine.view().safety.halt_reason == halted
+
+
+def it_ends_when_the_operator_says_so(stage: Stage, reason: str) -> None:
+    """`resume` clears it, and what broke the limit does not break it at once again."""
+    if reason == "position breach":  # the position is still there: it must be brought down first
+        held(stage, -stage.engine.state.pnl.position)
+    stage.command("resume")
+    stage.audit()
+    stage.warm()
+    assert stage.engine.view().safety.halt_reason == ""
+    assert len(stage.prices(Side.BID)) + len(stage.prices(Side.ASK)) >= 5
