@@ -106,8 +106,8 @@ def doctor(files: Files = None, sets: Sets = None, as_json: Json = False) -> Non
     raise typer.Exit(import_module("mm.commands.doctor").doctor(files or [], sets or [], as_json))
 
 
-@app.command("explain")
-def explain_(
+@app.command()
+def explain(
     files: Files = None,
     sets: Annotated[
         list[str] | None,

@@ -29,7 +29,6 @@ from mm.model.units import Side, nanoseconds
 MOST_LOTS = 500
 ASSUMED_TOUCH_BPS = 2.0
 ASSUMED_PRICE = 100.0
-ASSUMED_SIZE_DECIMALS = 2
 
 Bounds = tuple[float, float]
 
@@ -112,7 +111,7 @@ def inputs(files: Sequence[Path], environ: Mapping[str, str], sets: Sequence[str
     settings = _with_strategy(settings, values)
     state = State(settings, instrument)
     lot = state.lot_size(values["fair"][0])
-    values = _learned(settings, values) | _room(settings, lot, values) | values
+    values = _learned(settings, values) | _room(config, settings, lot, values) | values
     values.setdefault("maker_fee_bps", (state.maker_fee_bps, "until the venue says"))
     listed = tuple(
         Parameter(name, known.symbol, values[name][0], known.unit, known.about, values[name][1])
@@ -178,11 +177,7 @@ def _market(config: Config, given: Mapping[str, float]) -> tuple[Instrument, Sou
         price, touch = scenario.price, scenario.depth.half_spread_bps
         source = f"scenario {scenario.name}"
     else:
-        decimals = ASSUMED_SIZE_DECIMALS
-        name = config.instruments[0].name
-        instrument = Instrument(
-            name=name, asset=0, size_decimals=decimals, price_decimals=6 - decimals
-        )
+        instrument = _assumed(config.instruments[0].name, given.get("fair", ASSUMED_PRICE))
         price, touch, source = ASSUMED_PRICE, ASSUMED_TOUCH_BPS, "assumed: set it"
     fair = given.get("fair", price)
     return instrument, {
@@ -192,9 +187,16 @@ def _market(config: Config, given: Mapping[str, float]) -> tuple[Instrument, Sou
     }
 
 
+def _assumed(name: str, price: float) -> Instrument:
+    """As venues list such a price: a size step is worth about a dollar, or less."""
+    decimals = min(max(math.ceil(math.log10(price)), 0), 5)
+    return Instrument(name=name, asset=0, size_decimals=decimals, price_decimals=6 - decimals)
+
+
 def _strategy(config: Config, settings: EngineSettings) -> Sourced:
     strategy = settings.strategy
-    lot_key = "strategy.lot_usd" if config.instruments[0].lot_usd is None else "instruments.0"
+    own = config.instruments[0].lot_usd is not None
+    lot_key = "instruments.0.lot_usd" if own else "strategy.lot_usd"
     return {
         "gamma": (strategy.gamma, _config_source(config, "strategy.gamma")),
         "min_edge_bps": (strategy.min_edge_bps, _config_source(config, "strategy.min_edge_bps")),
@@ -208,7 +210,7 @@ def _strategy(config: Config, settings: EngineSettings) -> Sourced:
 
 def _config_source(config: Config, key: str) -> str:
     source = config.source(key)
-    return f"{key}" if source == "default" else source
+    return key if source == "default" else source
 
 
 def _learned(settings: EngineSettings, values: Sourced) -> Sourced:
@@ -257,10 +259,12 @@ def _with_strategy(settings: EngineSettings, values: Sourced) -> EngineSettings:
     return replace(settings, strategy=strategy)
 
 
-def _room(settings: EngineSettings, lot: Decimal, values: Sourced) -> Sourced:
+def _room(config: Config, settings: EngineSettings, lot: Decimal, values: Sourced) -> Sourced:
     limits = Limits.at(settings.risk, values["fair"][0], None)
     most = max(1, math.floor(limits.max_position / lot))
-    return {"max_inventory_lots": (min(most, MOST_LOTS), "risk.max_position_usd")}
+    own = config.instruments[0].max_position_usd is not None
+    key = "instruments.0.max_position_usd" if own else "risk.max_position_usd"
+    return {"max_inventory_lots": (min(most, MOST_LOTS), _config_source(config, key))}
 
 
 def premia(bps: float, settings: EngineSettings) -> tuple[Premium, ...]:

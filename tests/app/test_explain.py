@@ -70,6 +70,9 @@ def test_a_value_says_where_it_was_set() -> None:
 def test_on_a_venue_whose_market_nobody_knows_the_assumption_is_named() -> None:
     given = asked("venue.network=testnet")
     assert sources(given)["touch_bps"] == sources(given)["fair"] == "assumed: set it"
+    listed = asked("venue.network=testnet", "fair=65000", "lot_usd=100")
+    assert 0.98 < float(listed.lot_size) * 65_000.0 / 100.0 <= 1.0
+    assert listed.market.max_inventory_lots == 100
 
 
 def test_a_tick_and_a_price_make_the_instrument() -> None:
