@@ -8,7 +8,7 @@ import pytest
 
 from mm.core.engine import Engine
 from mm.model.actions import CancelAll, Halt, Modify, Place
-from mm.model.events import Fill, Funding, Link, RejectCode, Rejected, RequestKind
+from mm.model.events import Fill, Funding, Link
 from mm.model.units import NS_PER_S, Side
 from tests.core.stage import INSTRUMENT, Stage, settings
 
@@ -54,12 +54,11 @@ def by_daily_loss(stage: Stage) -> None:
 
 
 def by_rejects(stage: Stage) -> None:
-    sent = stage.engine.state.kill
-    sent.sent(stage.ts, 100)
-    for number in range(200):
-        cloid = f"0x{number:032x}"
-        refused = Rejected(stage.ts, cloid, RequestKind.PLACE, RejectCode.OTHER, "no")
-        stage.happen(refused)
+    """The venue refuses nearly all that was sent in the last minute."""
+    kill = stage.engine.state.kill
+    kill.sent(stage.ts, 100)
+    for _ in range(190):
+        kill.rejected(stage.ts)
 
 
 def by_mismatch(stage: Stage) -> None:
