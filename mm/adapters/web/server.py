@@ -2,17 +2,14 @@
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from mm import __version__
-from mm.adapters.metrics import Metrics
+from mm.adapters.metrics import Metrics, render
 from mm.adapters.web.auth import (
     MIN_TOKEN,
     WebError,
@@ -22,11 +19,8 @@ from mm.adapters.web.auth import (
     load_or_create_token,
     same_origin,
 )
-from mm.adapters.web.history import FILLS, NOTES, History, point
-from mm.adapters.web.stream import Backlog, Client, Hub, State, Update, encode
-from mm.model.actions import Note
-from mm.model.events import Fill
-from mm.model.view import HealthView, View
+from mm.adapters.web.face import Face, Source
+from mm.adapters.web.stream import Client, encode
 
 STATIC = Path(__file__).parent / "static"
 CONTENT_TYPES = {
@@ -56,20 +50,6 @@ STOP_S = 0.5
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Source(Protocol):
-    """What the page shows and commands: the running engine, seen from outside."""
-
-    def view(self) -> View | None: ...
-    def health(self) -> HealthView: ...
-    def ready(self) -> tuple[bool, str]:
-        """Whether it quotes with fresh feeds and ready estimators, and if not why."""
-        ...
-
-    def command(self, verb: str, reason: str) -> None:
-        """Queue an operator's command: pause, resume, halt or flatten."""
-        ...
-
-
 class WebOptions(Struct, frozen=True, kw_only=True):
     """`token` "": generated at `token_path`, and then only a loopback `host` is accepted.
 
@@ -83,33 +63,43 @@ class WebOptions(Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
 
 
-class HaltRequest(Struct, frozen=True, forbid_unknown_fields=True):
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """`instrument` "": all of them."""
+
     reason: str = ""
+    instrument: str = ""
+
+
+class HaltOrder(Order, frozen=True, forbid_unknown_fields=True):
     flatten: bool = False
-
-
-class Reason(Struct, frozen=True, forbid_unknown_fields=True):
-    reason: str = ""
 
 
 class WebServer:
     """`await start()`, then `run()` in the daemon's task group, `await stop()` at the end.
 
-    Feed it with `on_fill` and `on_note`; views are pulled from `source` at 4 Hz.
+    It shows the instrument of `source` and those that are `add`ed, each fed through its face.
     """
 
     def __init__(self, source: Source, metrics: Metrics, options: WebOptions) -> None:
         self.options = options
         self.token = _token(options)
         self.port = options.port
-        self.hub = Hub()
-        self.history = History()
-        self._source, self._metrics = source, metrics
+        self.face = Face(source, metrics)
+        self._faces = {metrics.instrument: self.face}
+        self.hub = self.face.hub
+        self.on_fill, self.on_note = self.face.on_fill, self.face.on_note
         self._hosts = frozenset(name.lower() for name in options.hosts)
-        self._fills: deque[Fill] = deque(maxlen=FILLS)
-        self._notes: deque[Note] = deque(maxlen=NOTES)
         self._static = {file.name: file.read_bytes() for file in STATIC.iterdir()}
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=STOP_S)
+
+    def add(self, source: Source, metrics: Metrics) -> Face:
+        """A further instrument of this daemon."""
+        face = self._faces[metrics.instrument] = Face(source, metrics)
+        return face
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        return tuple(self._faces)
 
     @property
     def url(self) -> str:
@@ -136,36 +126,13 @@ class WebServer:
             await asyncio.sleep(PERIOD_S)
 
     async def stop(self) -> None:
-        await self.hub.close(STOP_S)
+        await asyncio.gather(*(face.hub.close(STOP_S) for face in self._faces.values()))
         await self._runner.cleanup()
 
-    def on_fill(self, fill: Fill) -> None:
-        self.history.fills.append(fill)
-        self._fills.append(fill)
-
-    def on_note(self, note: Note) -> None:
-        self.history.notes.append(note)
-        self._notes.append(note)
-
     def beat(self) -> None:
-        """One sample to the history and the connected pages."""
-        state = self.state()
-        self._metrics.update(state.view, state.health)
-        known = self.history.trends[-1:]
-        if state.view is not None:
-            self.history.sample(state.view)
-        newest = self.history.trends[-1:]
-        if self.hub.clients:
-            now = None if state.view is None else point(state.view)
-            fresh = newest[0] if newest != known else None
-            update = Update(state, now, fresh, [*self._fills], [*self._notes])
-            self.hub.publish(encode(update).decode())
-        self._fills.clear()
-        self._notes.clear()
-
-    def state(self) -> State:
-        ready, reason = self._source.ready()
-        return State(__version__, ready, reason, self._source.view(), self._source.health())
+        """One sample of each instrument."""
+        for face in self._faces.values():
+            face.beat(self.instruments)
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[_explain, self._guard], client_max_size=MAX_BODY_BYTES)
@@ -211,51 +178,66 @@ class WebServer:
         return web.Response(body=body, content_type=CONTENT_TYPES.get(suffix, "text/plain"))
 
     async def _get_metrics(self, request: web.Request) -> web.Response:
-        self._metrics.update(self._source.view(), self._source.health())
+        for face in self._faces.values():
+            face.measure()
         kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return web.Response(body=self._metrics.render(), headers=kind)
+        body = render([face.metrics for face in self._faces.values()])
+        return web.Response(body=body, headers=kind)
 
     async def _healthz(self, request: web.Request) -> web.Response:
-        lag_s = self._source.health().loop_lag_s
+        lag_s = self.face.source.health().loop_lag_s
         if lag_s > MAX_LOOP_LAG_S:
             return web.Response(status=503, text=f"event loop late by {lag_s:.1f} s\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        ready, reason = self._source.ready()
-        return web.Response(status=200 if ready else 503, text=f"{reason or 'ready'}\n")
+        """Of several instruments all must be, and what is said names the one that is not."""
+        verdicts = {face.instrument: face.source.ready() for face in self._faces.values()}
+        reasons = {name: why or "not ready" for name, (ready, why) in verdicts.items() if not ready}
+        several = len(verdicts) > 1
+        words = (f"{name}: {why}" if several else why for name, why in reasons.items())
+        text = "; ".join(words) or "ready"
+        return web.Response(status=503 if reasons else 200, text=f"{text}\n")
+
+    def _asked(self, name: str) -> Face:
+        """The face of that instrument, or the first. Raises HTTPNotFound."""
+        face = self._faces.get(name) if name else self.face
+        if face is None:
+            known = ", ".join(self._faces)
+            raise web.HTTPNotFound(reason=f"no instrument {name[:40]!a} here: {known}")
+        return face
 
     async def _get_state(self, request: web.Request) -> web.Response:
-        return web.Response(body=encode(self.state()), content_type="application/json")
+        face = self._asked(request.query.get("instrument", ""))
+        body = encode(face.state(self.instruments))
+        return web.Response(body=body, content_type="application/json")
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if self.hub.full:
+        face = self._asked(request.query.get("instrument", ""))
+        if face.hub.full:
             return _refuse(503, "too many pages are open")
         socket = web.WebSocketResponse(
             heartbeat=20.0, max_msg_size=MAX_BODY_BYTES, compress=False, timeout=STOP_S
         )
         await socket.prepare(request)
         if request.transport is not None:  # None: gone already
-            self.beat()  # so that what is in the backlog is not sent again
+            face.beat(self.instruments)  # so that what is in the backlog is not sent again
             client = Client(socket, request.transport.abort)
-            await self.hub.serve(client, encode(self._backlog()).decode())
+            await face.hub.serve(client, encode(face.backlog(self.instruments)).decode())
         return socket
-
-    def _backlog(self) -> Backlog:
-        past = self.history
-        return Backlog(self.state(), [*past.points], past.trends, [*past.fills], [*past.notes])
 
     async def _command(self, request: web.Request) -> web.Response:
         verb, body = request.match_info["verb"], await request.read() or b"{}"
         try:
-            if verb == "halt":
-                wish = msgspec.json.decode(body, type=HaltRequest)
-                verb, reason = ("flatten" if wish.flatten else "halt"), wish.reason
-            else:
-                reason = msgspec.json.decode(body, type=Reason).reason
+            kind = HaltOrder if verb == "halt" else Order
+            wish = msgspec.json.decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refuse(400, str(error))
-        self._source.command(verb, reason)
+        if isinstance(wish, HaltOrder) and wish.flatten:
+            verb = "flatten"
+        chosen = [self._asked(wish.instrument)] if wish.instrument else [*self._faces.values()]
+        for face in chosen:
+            face.source.command(verb, wish.reason)
         return web.json_response({"accepted": verb}, status=202)
 
 

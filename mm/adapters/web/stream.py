@@ -28,6 +28,8 @@ class State(Struct, frozen=True, gc=False):
     """"" or why it is not ready."""
     view: View | None
     health: HealthView
+    instruments: tuple[str, ...] = ()
+    """All that this daemon quotes: each has a state of its own at `?instrument=NAME`."""
 
 
 class Backlog(Struct, frozen=True, tag_field="type", tag="backlog", gc=False):

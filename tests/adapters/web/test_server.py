@@ -45,7 +45,7 @@ async def test_state_is_the_view_and_health_with_exact_decimals(
     async with client.get("/api/state") as response:
         state = msgspec.json.decode(await response.read(), type=State)
 
-    assert state == State("0.1.0", True, "", maker.view(), maker.health())
+    assert state == State("0.1.0", True, "", maker.view(), maker.health(), ("BTC",))
     assert state.view is not None
     assert state.view.position.size == Decimal("0.004")
 

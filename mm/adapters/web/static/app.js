@@ -1,5 +1,6 @@
 // The live page: one websocket in, one state out. Says so when what it shows is old.
 
+import { Chooser } from "./chooser.js";
 import { wireCommands } from "./control.js";
 import { byId, text } from "./dom.js";
 import { clearEvents, priceDecimals, showEvents, showState } from "./panels.js";
@@ -17,13 +18,21 @@ let attempts = 0;
 let connected = false;
 let pending = false;
 let last = null;
+let stream = null;
+
+const chooser = new Chooser(() => stream?.close());
 
 function connect() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const socket = new WebSocket(`${scheme}://${location.host}/api/stream`);
+  const socket = new WebSocket(`${scheme}://${location.host}/api/stream${chooser.query}`);
+  stream = socket;
   socket.onmessage = ({ data }) => receive(JSON.parse(data));
   socket.onclose = () => {
     connected = false;
+    if (chooser.changed()) {
+      connect();
+      return;
+    }
     setTimeout(connect, RETRY_MS[Math.min(attempts++, RETRY_MS.length - 1)]);
     watch();
   };
@@ -34,6 +43,7 @@ function receive(message) {
   connected = true;
   attempts = 0;
   last = message.state;
+  chooser.offer(last.instruments, last.view?.instrument);
   prices.decimals = priceDecimals(last.view?.market.fair);
   if (message.type === "backlog") {
     clearEvents();
@@ -86,6 +96,6 @@ for (const button of document.querySelectorAll("[data-window]")) {
   });
 }
 
-wireCommands();
+wireCommands(chooser);
 setInterval(watch, 500);
 connect();

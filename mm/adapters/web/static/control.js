@@ -10,6 +10,7 @@ const WORDS = {
 };
 
 let verb = "";
+let chooser = null;
 
 function open(wanted) {
   verb = wanted;
@@ -18,6 +19,9 @@ function open(wanted) {
   text("command-error", "");
   byId("flatten-row").hidden = verb !== "halt";
   byId("flatten").checked = false;
+  byId("only-row").hidden = !chooser.several;
+  byId("only").checked = false;
+  text("only-name", chooser.name);
   byId("command-reason").value = "";
   byId("token").value = sessionStorage.getItem(KEY) ?? "";
   byId("command").showModal();
@@ -26,6 +30,7 @@ function open(wanted) {
 async function send() {
   const body = { reason: byId("command-reason").value };
   if (verb === "halt") body.flatten = byId("flatten").checked;
+  if (byId("only").checked) body.instrument = chooser.name;
   const token = byId("token").value.trim();
   let error = "the daemon does not answer";
   try {
@@ -44,7 +49,8 @@ async function send() {
   byId("command").close();
 }
 
-export function wireCommands() {
+export function wireCommands(instruments) {
+  chooser = instruments;
   for (const name of Object.keys(WORDS)) byId(name).addEventListener("click", () => open(name));
   byId("command-cancel").addEventListener("click", () => byId("command").close());
   byId("command").querySelector("form").addEventListener("submit", (event) => {
