@@ -20,6 +20,7 @@ PICTURES: dict[str, Callable[[Figure], list[str]]] = {
     "closed-form": quoting.closed_form,
     "levers": quoting.levers,
     "long-run": quoting.long_run,
+    "costs": quoting.costs,
     "ladder": quoting.ladder,
     "volatility": estimating.volatility,
     "exposure": estimating.exposure,

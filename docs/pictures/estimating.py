@@ -61,11 +61,11 @@ def volatility(figure: Figure) -> list[str]:
             bipower.append(math.sqrt(estimator.bipower))
             realised.append(math.sqrt(estimator.realised))
     axes.plot(times, realised, color=ASK, label="realised")
-    axes.plot(times, bipower, color=BID, label="bipower: the estimate")
+    axes.plot(times, bipower, color=BID, label="bipower")
     axes.axhline(1.0, color="0.5", lw=0.8, ls=":")
     axes.set(xlabel="minutes", ylabel="σ, bps/√s", ylim=(0, 2.6))
     axes.legend(fontsize=8)
-    before, after = (jump_at - 5) // 5, (jump_at + 10) // 5
+    before, after = times.index((jump_at - 5) / 60), times.index((jump_at + 5) / 60)
     told = (
         f"a jump of 40 bps takes bipower from {bipower[before]:.2f} to {bipower[after]:.2f}, "
         f"realised from {realised[before]:.2f} to {realised[after]:.2f} bps/√s"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mm.app.explain import Explanation, explain
 from mm.app.explain_inputs import Inputs, inputs
 from mm.core.strategy import glft
-from mm.core.strategy.stationary import stationary
+from mm.core.strategy.stationary import cost_per_fill, intensity, stationary
 from mm.model.market_params import MarketParams
 from mm.sim.scenarios import PRESETS
 from mm.sim.truth import truth
@@ -173,3 +173,53 @@ def ladder(figure: Figure) -> list[str]:
     axes.legend(fontsize=8)
     figure.axes[0].set_ylabel("share of the lot")
     return told
+
+
+def costs(figure: Figure) -> list[str]:
+    """What it costs that each side bears its own adverse move, where they differ."""
+    axes = figure.subplots()
+    told = []
+    for name, colour in (("liquid", BID), ("toxic", ASK)):
+        true = truth(PRESETS[name])
+        sets = (f"kappa={true.kappa}", f"A={true.arrival}", f"sigma={true.sigma}", "min_edge_bps=0")
+        even = given(*sets, "adverse_bps=2").market
+        gaps = np.linspace(0.0, 4.0, 17)
+        kept = [share_kept(even, float(gap)) for gap in gaps]
+        axes.plot(gaps, kept, color=colour, label=name)
+        told.append(
+            f"{name}: own costs keep {share_kept(even, 1.0):.1%} at 2.5 and 1.5 bps, "
+            f"{share_kept(even, 4.0):.1%} at 4 and 0"
+        )
+    axes.set(xlabel="a_bid - a_ask, bps, of mean 2", ylabel="certainty equivalent, share kept")
+    axes.legend(fontsize=8)
+    return told
+
+
+def share_kept(even: MarketParams, gap: float) -> float:
+    """Worth of quotes that bear their own side's cost ÷ that of the mean's on both sides."""
+    split = {
+        "adverse_bid_bps": even.adverse_bid_bps + 0.5 * gap,
+        "adverse_ask_bps": even.adverse_ask_bps - 0.5 * gap,
+    }
+    true = replace(even, **split)
+    return worth(true, true) / worth(true, even)
+
+
+def worth(true: MarketParams, believed: MarketParams) -> float:
+    """Certainty equivalent per second, bps·lot, in the long run, of the quotes for `believed`.
+
+    E[e^(-γW)] grows at the greatest eigenvalue of the generator of q, tilted by what fills earn
+    and what S does to q.
+    """
+    bound, gamma = true.max_inventory_lots, true.gamma
+    tilted = np.zeros((2 * bound + 1, 2 * bound + 1))
+    for place, q in enumerate(range(-bound, bound + 1)):
+        quote = glft.quote(believed, float(q))
+        tilted[place, place] = 0.5 * (gamma * true.sigma * q) ** 2
+        for side in (quote.bid, quote.ask):
+            if side is not None:
+                rate = intensity(true, side.depth_bps)
+                edge = side.depth_bps - cost_per_fill(true, side.side)
+                tilted[place, place] -= rate
+                tilted[place, place + side.side] = rate * math.exp(-gamma * edge)
+    return -float(np.linalg.eigvals(tilted).real.max()) / gamma
