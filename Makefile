@@ -42,7 +42,7 @@ test: install ## every test, and the coverage of the pure packages
 	done
 
 bench: install ## cold start in virtual time, then the cost of a turn over a minute's journal
-	$(BIN)/mm bench cold-start
+	$(BIN)/mm bench cold-start --quick
 	@data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
 	$(BIN)/mm run --port 0 --duration 60 --set daemon.data_dir="$$data" 2>"$$data/log"; \
 	$(BIN)/mm bench turn "$$data"/journal/*.mmj

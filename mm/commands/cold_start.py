@@ -37,8 +37,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 QUICK = Plan(
-    scenarios=("liquid", "toxic", "thin", "thin:kappa-low"),
-    seeds=5,
+    scenarios=("liquid", "toxic", "thin:kappa-low", "thin:kappa-high"),
+    seeds=4,
     horizon_h=6.0,
     quote_interval_s=10.0,
 )
@@ -185,7 +185,6 @@ COLUMNS: dict[str, Callable[[Cell], str]] = {
     "cost $": lambda cell: f"{cell.cost_usd:.2f}",
     "edge bps": lambda cell: f"{cell.opened_edge_bps:.2f}",
     "PnL $": lambda cell: f"{cell.pnl_usd:.2f}",
-    "+- ": lambda cell: f"{cell.se['pnl_usd']:.2f}",
     "2-sided": lambda cell: f"{cell.two_sided_share:.1%}",
 }
 
@@ -196,7 +195,7 @@ def table(report: Report) -> list[str]:
     if report.after_h:
         columns["reopened/24h"] = lambda cell: f"{cell.reopenings_per_24h or 0.0:.2f}"
     widths = {name: max(len(name), 5) + 1 for name in columns}
-    head = "".join(f"{name.strip():>{width}}" for name, width in widths.items())
+    head = "".join(f"{name:>{width}}" for name, width in widths.items())
     lines = [f"{'scenario':<20}{'policy':<18}{head}"]
     for scenario, policies in report.scenarios.items():
         for policy, found in policies.items():

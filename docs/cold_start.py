@@ -1,0 +1,70 @@
+"""Draw docs/cold-start.svg from the JSON of `mm bench cold-start`: how long, and what it costs."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+COLOURS = {
+    "off": "#8c8c8c",
+    "fill_hungry+gamma": "#d98032",
+    "fill_hungry": "#2f7ebc",
+    "target_rate": "#1f8a4c",
+}
+ROW_GAP = 0.18
+Cells = dict[str, dict[str, dict[str, Any]]]
+
+
+def rows(axes: Axes, scenarios: Cells, value: str, scale: float, error: str | None) -> None:
+    """A row for each scenario, a point for each policy, one standard error to either side."""
+    for index, policy in enumerate(COLOURS):
+        cells = [policies[policy] for policies in scenarios.values()]
+        axes.errorbar(
+            [scale * cell[value] for cell in cells],
+            [row + ROW_GAP * (index - 1.5) for row in range(len(cells))],
+            xerr=[scale * cell["se"][error] for cell in cells] if error else None,
+            fmt="o",
+            markersize=5,
+            linewidth=1.2,
+            color=COLOURS[policy],
+            label=policy,
+        )
+    for row in range(len(scenarios) - 1):
+        axes.axhline(row + 0.5, color="#e5e5e5", linewidth=0.8, zorder=0)
+    axes.grid(axis="x", color="#e5e5e5", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def draw(report: dict[str, Any]) -> Figure:
+    scenarios: Cells = report["scenarios"]
+    figure = Figure(figsize=(10, 1.2 + 0.55 * len(scenarios)), layout="constrained")
+    times, costs = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    rows(times, scenarios, "calibrated_s", 1 / 3600, "calibrated_s")
+    rows(costs, scenarios, "cost_bps", 1.0, None)
+    times.set_yticks(range(len(scenarios)), list(scenarios))
+    times.invert_yaxis()
+    times.set_xscale("log")
+    times.xaxis.set_major_formatter(lambda hours, _: f"{hours:g}")
+    times.xaxis.set_minor_formatter("")
+    times.set_xlabel(f"time to calibrated, h (mean of {report['seeds']} runs, ±1 s.e.)")
+    costs.set_xlabel("edge given up, bps of notional traded")
+    figure.legend(*times.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path, nargs="?", default=HERE / "cold-start.json")
+    parser.add_argument("picture", type=Path, nargs="?", default=HERE / "cold-start.svg")
+    given = parser.parse_args()
+    mpl.rcParams.update({"svg.hashsalt": "cold start", "font.size": 10})
+    drawn = draw(json.loads(given.report.read_text()))
+    drawn.savefig(given.picture, metadata={"Date": None})
