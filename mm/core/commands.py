@@ -29,14 +29,15 @@ def obey(state: State, command: Command) -> tuple[list[Action], list[Note]]:
 
 def _resume(state: State) -> list[Action]:
     """Clear pause and latch. Loss limits count afresh from here, and a position that differed from
-    the venue's is taken from it: an explicit act of the operator, never of a restart."""
+    the venue's in two audits is taken from it: an explicit act of the operator, never of a restart.
+    A gap that only one audit saw may be a fill that crossed it on the wire."""
     was_halted = bool(state.kill.halted)
     state.kill.paused = state.kill.halted = ""
     state.flatten = False
     if not was_halted:
         return []
     state.kill.resume(state.pnl.total)
-    if state.mismatch is not None:
+    if state.mismatch is not None and state.mismatch.audits >= 2:
         state.pnl.adopt(state.pnl.position + state.mismatch.gap)
         state.mismatch = None
     return [Halt("")]

@@ -3,10 +3,13 @@
 from mm.core.state import State
 from mm.model.actions import Action, CancelAll, Halt, Note, Place, Severity
 from mm.model.events import Event, Tick
-from mm.model.units import BPS, Side
+from mm.model.units import BPS, NS_PER_S, Side
 
 EXIT_SLIPPAGE_BPS = 50.0
 """How far through the touch an exit order may trade."""
+REPEAT_NS = 10 * NS_PER_S
+"""What still rests is cancelled again this often: looking costs the venue's request weight, which
+those need who find out what became of orders in doubt."""
 
 
 def leave(state: State, reason: str, event: Event) -> tuple[list[Action], list[Note]]:
@@ -20,7 +23,8 @@ def leave(state: State, reason: str, event: Event) -> tuple[list[Action], list[N
         actions.append(CancelAll(reason))
     elif isinstance(event, Tick) and state.link_up:
         if any(not order.flatten for order in state.orders):
-            actions.append(CancelAll(reason))
+            if event.ts - state.cancel_all_ts >= REPEAT_NS:
+                actions.append(CancelAll(reason))
         elif state.flatten:
             actions += _exit(state)
     for side in Side:

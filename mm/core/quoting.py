@@ -19,7 +19,7 @@ from mm.model.events import Event, Fill, Tick
 from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
-from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, price_at, seconds
+from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, nanoseconds, price_at, seconds
 
 TOLERANCE_PER_KAPPA = 0.3
 """Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
@@ -73,7 +73,7 @@ class Quoting:
             self._price(state, components, limits, ts)
             if verdict.reduce_only:
                 self.ladder = _only_reducing(self.ladder, state, verdict.reduce_only)
-        actions, refused = self._act(state, limits) if state.link_up else ([], [])
+        actions, refused = self._act(state, limits) if _reachable(state, ts) else ([], [])
         notes = self._say(state, actions, refused, ts)
         return actions, [*notes, *components.calibration.take_notes()]
 
@@ -241,6 +241,14 @@ def _nothing_rests(
         return ""
     reasons = (refusal.reason for refusal in refused if refusal.side is side)
     return f"no order: {next(reasons, 'waiting for the last to be gone')}"
+
+
+def _reachable(state: State, ts: Ns) -> bool:
+    """A link that went a moment ago is soon back: orders keep their place in the queue until the
+    book is stale. Then they go, by whatever way out the venue port has besides the link."""
+    seen = state.book.seen_ts
+    max_age = nanoseconds(state.settings.risk.max_book_age_s)
+    return state.link_up or (seen is not None and ts - seen > max_age)
 
 
 def _blocked(reason: str) -> Ladder:

@@ -27,6 +27,7 @@ from mm.model.events import (
     Reference,
     RejectCode,
     Rejected,
+    RequestKind,
     Rules,
     Start,
     Unresolved,
@@ -38,6 +39,8 @@ REMEMBERED_FILLS = 20_000
 DEFAULT_MAKER_FEE_BPS = 1.5
 CLOSED_MEMORY_NS = 30 * NS_PER_S
 TURNOVER_S = 900.0
+INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED)
+"""Refusals that say nothing of what we ask for: overtaken, or lost on the way."""
 LOT_DRIFT = 0.1
 """The lot is re-derived when the price has moved by this share since it was."""
 
@@ -77,6 +80,8 @@ class State:
         self.budget: ActionBudget | None = None
         self.allowance: Allowance | None = None
         self.flatten = False
+        self.cancel_all_ts: Ns = 0
+        """When everything was last asked to be cancelled."""
         self._lot: tuple[float, Decimal] | None = None
         self._run_id = "00000000"
         self.cloids = self._new_cloids()
@@ -151,7 +156,7 @@ class State:
         if event.code is RejectCode.BUDGET:
             known = self.budget or ActionBudget(event.ts, 0, 0)
             self.budget = ActionBudget(event.ts, known.cap, known.cap, known.sharers)
-        elif event.code is not RejectCode.NOT_OPEN:
+        elif event.kind is not RequestKind.CANCEL and event.code not in INNOCENT:
             self.kill.rejected(event.ts)
 
     def _turnover(self, fill: Fill) -> None:
@@ -188,6 +193,7 @@ class State:
             if isinstance(action, Place):
                 self.orders.add(Order(action, ts))
             elif isinstance(action, CancelAll):
+                self.cancel_all_ts = ts
                 for order in self.orders:
                     order.cancel_sent(ts)
             elif not isinstance(action, Halt):

@@ -301,8 +301,9 @@ def test_cancel_all_is_repeated_until_nothing_rests(stage: Stage) -> None:
     stage.silent = True
     stage.command("halt")
 
-    for _ in range(3):
-        assert CancelAll("operator: test") in stage.tick()
+    repeated = [CancelAll("operator: test") in stage.tick() for _ in range(20)]
+
+    assert [number for number, again in enumerate(repeated) if again] == [0, 8, 16], "each 10 s"
 
 
 def test_a_loss_beyond_the_limit_halts_once(stage: Stage) -> None:
