@@ -6,6 +6,7 @@ from statistics import fmean
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from docs.pictures.market import TakerMarket
 from docs.pictures.quoting import ASK, BID, OTHER
@@ -92,6 +93,10 @@ def exposure(figure: Figure) -> list[str]:
     axes.plot(truths, naive, "s--", ms=4, color=ASK, label="1 / mean distance of fills")
     axes.plot(truths, truths, color="0.6", lw=0.8)
     axes.set(xscale="log", yscale="log", xlabel="true κ, 1/bps", ylabel="estimate")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator([0.03, 0.1, 0.3]))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.legend(fontsize=8)
     inside = sum(
         m - low <= k <= m + high for k, m, low, high in zip(truths, means, lows, highs, strict=True)

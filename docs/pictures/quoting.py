@@ -73,7 +73,7 @@ def closed_form(figure: Figure) -> list[str]:
         told.append(f"q = {q}: error {shown} of 1/κ at α/η = 0.0001, 0.01, 1, 100")
     for number, (name, place) in enumerate(presets().items()):
         axes.axvline(place, color=BID, lw=0.6)
-        axes.text(place, 3e-6 * 6 ** (number % 3), f" {name}", color=BID, fontsize=8)
+        axes.text(1.15 * place, 3e-6 * 6 ** (number % 3), name, color=BID, fontsize=8)
     axes.set(
         xlabel="α/η", ylabel="|closed form - exact|, in 1/κ", ylim=(1e-6, 3e3), xlim=(1e-6, 1e4)
     )
@@ -143,9 +143,8 @@ def long_run(figure: Figure) -> list[str]:
     edge = [row.edge_usd_per_h for row in found.gammas]
     right.plot(risk, edge, "o-", ms=4, color=BID)
     for row in found.gammas[2:]:
-        right.annotate(
-            f" γ = {row.gamma:g}", (row.risk_usd_per_sqrt_h, row.edge_usd_per_h), fontsize=8
-        )
+        at = (row.risk_usd_per_sqrt_h, row.edge_usd_per_h)
+        right.annotate(f"γ = {row.gamma:g}", at, (6, -9), textcoords="offset points", fontsize=8)
     right.set(xlabel="± USD/√h by moves of S", ylabel="edge, USD/h", xlim=(0, 1.25 * max(risk)))
     return [
         f"γ = {row.gamma:g}: inventory ± {row.inventory_sd_lots:.2f} lots, "
