@@ -222,6 +222,12 @@ class ExchangeConfig(Section):
     faucet_usd: float = Field(
         default=100_000.0, gt=0, le=1e9, description="What the faucet gives, test USDC."
     )
+    weight_per_min: int = Field(
+        default=1200,
+        ge=100,
+        le=10_000_000,
+        description="Request weight that one IP address may use a minute.",
+    )
     faults: str = Field(
         default="none",
         description="Bad days: none drops half-open lost-replies lost-updates frames errors "

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.server import HyperliquidServer
-from mm.adapters.hyperliquid.server.options import Cadence, Faults, Options, faults_named
+from mm.adapters.hyperliquid.server.options import Cadence, Faults, Limits, Options, faults_named
 from mm.adapters.tape import Tape, TapeError, open_tape
 from mm.app.config import ConfigError
 from mm.app.config_sections import ExchangeConfig
@@ -123,13 +123,16 @@ def beside(
 async def local_exchange(
     config: ExchangeConfig, clock: Clock, coins: Sequence[str] = ()
 ) -> AsyncIterator[Serving]:
-    """Serve it until the block ends, its own market and one for each of these coins.
+    """Serve it until the block ends: its own market and, if that is one of these coins, one for
+    each of the others.
 
     Raises ConfigError, TapeError, ExchangeError.
     """
     now_ms = clock.now() // NS_PER_MS
     market, tape = market_of(config, now_ms)
-    markets = [market, *beside(config, market, coins, now_ms)]
+    markets = [market]
+    if market.instrument.name in coins:
+        markets += beside(config, market, coins, now_ms)
     options = ExchangeOptions(
         faucet=config.faucet, faucet_usdc=Decimal(str(config.faucet_usd)), seed=config.seed
     )
@@ -140,6 +143,7 @@ async def local_exchange(
         seed=config.seed,
         cadence=LOCAL_CADENCE,
         faults=faults_of(config),
+        limits=Limits(weight_per_min=config.weight_per_min),
     )
     server = HyperliquidServer(exchange, clock, served)
     try:

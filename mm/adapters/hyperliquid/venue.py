@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 
 from mm.adapters.hyperliquid import encode
@@ -189,13 +188,20 @@ class HyperliquidVenue:
             self._sender.drop_quotes()
         async with self._rest:
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s, coins)
-            with suppress(TimeoutError, RestError):
-                async with asyncio.timeout(CLEAR_S):
-                    await self._reconciler.back_fill()  # what traded while orders were leaving
-                    if left == 0 and not self.own.open:
-                        await self.dead_man.clear()
+            await self._clear(left == 0 and not self.own.open)
         self.desks.flush()
         return left
+
+    async def _clear(self, nothing_rests: bool) -> None:
+        """What traded while orders were leaving; and the dead-man switch where none is left."""
+        try:
+            async with asyncio.timeout(CLEAR_S):
+                await self._reconciler.back_fill()
+                if nothing_rests:
+                    await self.dead_man.clear()
+        except (TimeoutError, RestError) as error:
+            text = "the last fills are not known yet: the next start will be told them"
+            self.health.note(Severity.WARNING, "fill", text, reason=str(error) or "too slow")
 
     # -- the connection's life ------------------------------------------------------------------
 
