@@ -1,12 +1,8 @@
 """What a quote cycle costs, stage by stage, and a day of a strategy-run: the real engine, warm."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 import typer
 from msgspec import Struct
@@ -14,6 +10,7 @@ from msgspec import Struct
 from mm.app.backtest import Backtest, Pace
 from mm.app.clock import cpu_ns, stopwatch_ns
 from mm.app.cold_start import START_MS
+from mm.app.stage_clocks import Places, StageClocks
 from mm.core import guard, quoting, risk
 from mm.core.engine import Engine
 from mm.core.learning import Learning
@@ -34,7 +31,7 @@ PRINTS = 500
 """Public trades whose learning is timed at once."""
 ROUNDS = 9
 
-STAGES: dict[str, tuple[Any, str]] = {
+STAGES: Places = {
     "expire": (State, "expire"),
     "flush": (Learning, "flush"),
     "halted": (guard, "halted"),
@@ -76,47 +73,6 @@ class Report(Struct, frozen=True):
     """Seconds of one core that a run of `run_h` hours at 1 s quotes took, exchange included."""
 
 
-class StageClocks:
-    """How long each stage took in each cycle that a Tick started, ns."""
-
-    def __init__(self) -> None:
-        self.taken: dict[str, list[int]] = {name: [] for name in STAGES}
-        self._cycle: dict[str, int] | None = None
-
-    def begin(self) -> None:
-        self._cycle = {}
-
-    def end(self) -> None:
-        for name, spent in (self._cycle or {}).items():
-            self.taken[name].append(spent)
-        self._cycle = None
-
-    def timed(self, name: str, called: Any) -> Any:  # noqa: ANN401 - a function or a method of any kind
-        """The same, with a clock; a static or class method stays one."""
-        inner: Callable[..., Any] = getattr(called, "__func__", called)
-
-        @wraps(inner)
-        def clocked(*args: object, **more: object) -> object:
-            began = stopwatch_ns()
-            result = inner(*args, **more)
-            if self._cycle is not None:
-                self._cycle[name] = self._cycle.get(name, 0) + stopwatch_ns() - began
-            return result
-
-        return type(called)(clocked) if isinstance(called, staticmethod | classmethod) else clocked
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        kept = {name: vars(owner)[attribute] for name, (owner, attribute) in STAGES.items()}
-        for name, (owner, attribute) in STAGES.items():
-            setattr(owner, attribute, self.timed(name, kept[name]))
-        try:
-            yield
-        finally:
-            for name, (owner, attribute) in STAGES.items():
-                setattr(owner, attribute, kept[name])
-
-
 class Bench(Engine):
     """An engine on a preset market that keeps how long each Tick took, ns, and whether it acted."""
 
@@ -124,7 +80,7 @@ class Bench(Engine):
         market = build_market(preset(scenario), SEED, START_MS)
         super().__init__(EngineSettings(), market.instrument)
         self.ticks: list[tuple[int, bool]] = []
-        self.clocks = StageClocks()
+        self.clocks = StageClocks(STAGES)
         exchange = Exchange([market], START_MS, ExchangeOptions(seed=SEED))
         self._backtest = Backtest(self, exchange, START_MS, Pace())
 

@@ -149,6 +149,19 @@ def cycle(
     _show(report, measure.table, as_json)
 
 
+@bench.command()
+def latency(
+    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 20.0,
+    as_json: Json = False,
+) -> None:
+    """From a market frame to the bytes of orders, over loopback sockets, stage by stage.
+
+    At 1x and 100x of a busy market's rate; beside it the bare stack and the official SDK's.
+    """
+    measure = import_module("mm.commands.latency")
+    _show(measure.measure(seconds), measure.table, as_json)
+
+
 def _show(found: Any, table: Callable[[Any], list[str]], as_json: bool) -> None:  # noqa: ANN401 - what `table` takes
     if as_json:
         typer.echo(import_module("msgspec").json.encode(found).decode())
