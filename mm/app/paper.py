@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from mm.adapters.hyperliquid.health import Health
@@ -15,17 +16,29 @@ from mm.app.config_paper import PaperConfig
 from mm.app.paper_exchange import PaperExchange
 from mm.model.actions import Action, Severity
 from mm.model.events import Event, Fees, Link
+from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS, NS_PER_S
 
 ACCOUNT: Final = "PAPER"
 LOST: Final = "feed lost: paper orders are withdrawn, nothing is filled that was not seen"
 
 
+class PaperDesk:
+    """One coin: to its engine it is the venue."""
+
+    def __init__(self, coin: str, emit: Callable[[Event], None]) -> None:
+        self.coin = coin
+        self.outlet = Outlet(emit)
+        self.send: Callable[[Sequence[Action]], None] = lambda _: None
+        self.position = self.cash = Decimal(0)
+
+
 class PaperVenue:
     """The port `Venue` without an account or a key.
 
-    Usage: `carry` what the ledger knows, `bootstrap`, `run` as a task, `send`; at the end
-    `cancel_all`, with `run` already cancelled or not.
+    Usage: `open` a desk for each further coin, `carry` what the ledger knows, `bootstrap`, `run` as
+    a task, `send`; at the end `cancel_all`, with `run` already cancelled or not. `emit` and `send`
+    are those of the first coin's desk.
     """
 
     def __init__(
@@ -38,15 +51,17 @@ class PaperVenue:
     ) -> None:
         self.settings = settings
         self.health = Health(clock, hooks)
-        self.outlet = Outlet(emit)
+        self.desks: dict[str, PaperDesk] = {}
+        self.found: dict[str, Bootstrap] = {}
+        """What was found at the start, by coin."""
         self._paper = paper
         self._clock = clock
         self._hooks = hooks
         self._feed = PublicFeed(settings, clock, self.health, self, hooks.frame)
-        self._position = self._cash = Decimal(0)
         self._exchange: PaperExchange | None = None
         self._sent = asyncio.Event()
         self._up = False
+        self.send = self.open(settings.coin, emit).send
 
     @property
     def exchange(self) -> PaperExchange:
@@ -56,28 +71,46 @@ class PaperVenue:
 
     # -- the port -------------------------------------------------------------------------------
 
-    def carry(self, position: Decimal, cash: Decimal) -> None:
+    def open(self, coin: str, emit: Callable[[Event], None]) -> PaperDesk:
+        """A desk for one of the settings' coins; `emit` is told all that concerns it."""
+        desk = self.desks[coin] = PaperDesk(coin, emit)
+        desk.send = partial(self._send, coin)
+        return desk
+
+    def carry(self, position: Decimal, cash: Decimal, coin: str | None = None) -> None:
         """What former runs left. `cash` USD: what they earned and paid, the position apart."""
-        self._position, self._cash = position, cash
+        desk = self.desks[coin or self.settings.coin]
+        desk.position, desk.cash = position, cash
 
     async def bootstrap(self) -> Bootstrap:
-        """Ask for the instrument, open the account. VenueError: one line that names the fix."""
-        instrument = await self._feed.instrument()
-        cash = Decimal(str(self._paper.equity_usd)) + self._cash
-        now, tell = self._clock.now, self.outlet.put
-        opened = PaperExchange(instrument, self._paper, now, tell, self._hooks.round_trip)
-        opened.open_account(self._position, cash)
-        self._exchange = opened
-        budget = opened.budget()
+        """Ask for the instruments, open the account. VenueError: one line that names the fix."""
+        instruments = await self._feed.instruments()
+        coins = {
+            coin: (instrument, self.desks[coin].outlet.put)
+            for coin, instrument in instruments.items()
+        }
+        self._exchange = PaperExchange(coins, self._paper, self._clock.now, self._hooks.round_trip)
+        equity = Decimal(str(self._paper.equity_usd))
+        self._exchange.open_account(self.settings.coin, Decimal(0), equity)
+        for coin, desk in self.desks.items():
+            self._exchange.open_account(coin, desk.position, desk.cash)
+            equity += desk.cash
+        self.found = {
+            coin: self._boot(instrument, equity) for coin, instrument in instruments.items()
+        }
+        return self.found[self.settings.coin]
+
+    def _boot(self, instrument: Instrument, equity: Decimal) -> Bootstrap:
+        budget = self.exchange.budget()
         return Bootstrap(
             instrument=instrument,
             account=ACCOUNT,
             maker_bps=self._paper.maker_fee_bps,
             taker_bps=self._paper.taker_fee_bps,
-            position=self._position,
-            equity=cash,
+            position=self.desks[instrument.name].position,
+            equity=equity,
             orders=(),
-            venue_ms=now() // NS_PER_MS,
+            venue_ms=self._clock.now() // NS_PER_MS,
             skew_ms=0,
             actions_used=budget.used,
             actions_cap=budget.cap,
@@ -90,33 +123,35 @@ class PaperVenue:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.run())
                 group.create_task(self._clockwork())
-                group.create_task(self.outlet.watch())
+                for desk in self.desks.values():
+                    group.create_task(desk.outlet.watch())
                 group.create_task(every(self.settings.audit_s, self._audit))
         finally:
             self._up = False
-            self.outlet.put(Link(ts=self._clock.now(), up=False, reason="stopped"))
-            self.outlet.flush()
-
-    def send(self, actions: Sequence[Action]) -> None:
-        self.exchange.send(actions)
-        self._sent.set()
+            self._tell(Link(ts=self._clock.now(), up=False, reason="stopped"))
+            self._flush()
 
     async def cancel_all(self) -> int:
         self.exchange.withdraw("everything is being cancelled")
-        self.outlet.flush()
+        self._flush()
         return len(self.exchange.open_orders())
+
+    def _send(self, coin: str, actions: Sequence[Action]) -> None:
+        self.exchange.send(coin, actions)
+        self._sent.set()
 
     # -- the feed -------------------------------------------------------------------------------
 
     def on_up(self) -> None:
         self._up = True
         now, paper = self._clock.now(), self._paper
-        self.outlet.put(Fees(now, paper.maker_fee_bps, paper.taker_fee_bps))
+        self._tell(Fees(now, paper.maker_fee_bps, paper.taker_fee_bps))
         self._tell_account()
-        self.outlet.put(Link(ts=now, up=True, reason="connected"))
+        self._tell(Link(ts=now, up=True, reason="connected"))
 
-    def on_market(self, event: Public) -> None:
-        self.exchange.hear(event)
+    def on_market(self, coin: str, event: Public) -> None:
+        if coin in self.desks:
+            self.exchange.hear(coin, event)
 
     def on_lost(self, reason: str) -> None:
         """Nobody knows what would have been filled meanwhile, so nothing rests meanwhile.
@@ -129,7 +164,7 @@ class PaperVenue:
         self._up = False
         self.exchange.forget()
         self.exchange.withdraw("feed lost")
-        self.outlet.put(Link(ts=self._clock.now(), up=False, reason=reason))
+        self._tell(Link(ts=self._clock.now(), up=False, reason=reason))
 
     # -- on its own time ------------------------------------------------------------------------
 
@@ -151,5 +186,14 @@ class PaperVenue:
             self._tell_account()
 
     def _tell_account(self) -> None:
-        self.outlet.put(self.exchange.account())
-        self.outlet.put(self.exchange.budget())
+        for coin, desk in self.desks.items():
+            desk.outlet.put(self.exchange.account(coin))
+        self._tell(self.exchange.budget())
+
+    def _tell(self, event: Event) -> None:
+        for desk in self.desks.values():
+            desk.outlet.put(event)
+
+    def _flush(self) -> None:
+        for desk in self.desks.values():
+            desk.outlet.flush()

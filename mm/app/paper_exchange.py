@@ -1,16 +1,15 @@
 """The pretended venue of paper trading: the matching of a recording, driven by live data."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Final
 
-from msgspec import structs
-
+from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.public_feed import Public
 from mm.app.config_paper import PaperConfig
-from mm.app.translate import Translator
+from mm.app.paper_market import USER, PaperMarket, as_one_message
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
 from mm.model.events import (
     Account,
@@ -18,26 +17,20 @@ from mm.model.events import (
     Bbo,
     Book,
     Event,
-    FromVenue,
-    Levels,
     OrderClosed,
     OrderOpened,
-    Reference,
     RejectCode,
     Rejected,
     RequestKind,
-    Trade,
     Trades,
 )
-from mm.model.exchange import BboReport, FeeRates, OrderRow
+from mm.model.exchange import FeeRates, OrderRow
 from mm.model.instrument import Instrument
-from mm.model.units import BPS, NS_PER_MS, Ns, Side, seconds
+from mm.model.units import BPS, NS_PER_MS, Ns, seconds
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.latency import Lognormal
-from mm.sim.live import LiveMarket
 from mm.sim.queue import Conservative, ProRata, QueueModel
 
-USER: Final = "0x" + "9a" * 20
 BLOCK_MS: Final = 70
 QUEUES: Final[dict[str, QueueModel]] = {"pro_rata": ProRata, "conservative": Conservative}
 KINDS: Final = {
@@ -46,32 +39,28 @@ KINDS: Final = {
     Cancel: RequestKind.CANCEL,
 }
 
-Touch = tuple[float, float] | None
-
 
 class PaperExchange:
-    """One account in one market, in the time of receipt; all that is to be told goes to `tell`.
+    """One account in some markets, in the time of receipt.
 
     An order acts a round trip after it was sent, and its answer comes at once then: so it meets the
-    events that it would have met. What is told is stamped with the venue's time of the newest
-    display, prints and their fills with that of the print. Our orders are shown in the book, as the
-    venue would show them; nobody reacts to them.
+    events that it would have met. Nobody reacts to it.
     """
 
     def __init__(
         self,
-        instrument: Instrument,
+        coins: Mapping[str, tuple[Instrument, Callable[[Event], None]]],
         paper: PaperConfig,
         now: Callable[[], Ns],
-        tell: Callable[[Event], None],
         round_trip: Callable[[str, float], None],
     ) -> None:
+        """`coins`: each with its rules, and who is told what happens there."""
         self._now = now
-        self._tell = tell
         self._round_trip = round_trip
         self._delay = Lognormal(paper.round_trip_ms, paper.round_trip_log_sd)
         self._rng = Random(paper.seed)  # noqa: S311 - delays, not secrets
-        self._market = LiveMarket(instrument)
+        nonces = NonceAllocator()
+        self._markets = {coin: PaperMarket(*of, nonces) for coin, of in coins.items()}
         options = ExchangeOptions(
             block_ms=BLOCK_MS,
             faucet=False,
@@ -79,31 +68,30 @@ class PaperExchange:
             queue=QUEUES[paper.queue],
             seed=paper.seed,
         )
-        self._exchange = Exchange([self._market], now() // NS_PER_MS, options)
-        self._translator = Translator(instrument, USER, latency=0)
-        self._wire: deque[tuple[Ns, tuple[Action, ...]]] = deque()
+        lives = [market.live for market in self._markets.values()]
+        self._exchange = Exchange(lives, now() // NS_PER_MS, options)
+        self._wire: deque[tuple[Ns, str, tuple[Action, ...]]] = deque()
         self._sent: dict[str, tuple[RequestKind, Ns]] = {}
-        self._told_touch: tuple[Touch, Touch] = (None, None)
         self._ahead_ms = 0
 
-    def open_account(self, position: Decimal, cash: Decimal) -> None:
-        """`cash` USD: all of its equity but the position's worth."""
-        coin = self._market.instrument.name
+    def open_account(self, coin: str, position: Decimal, cash: Decimal) -> None:
+        """Add to it. `cash` USD: all of its equity but the position's worth."""
         self._exchange.restore(USER, coin, position, cash)
 
     # -- our orders -----------------------------------------------------------------------------
 
-    def send(self, actions: Sequence[Action]) -> None:
+    def send(self, coin: str, actions: Sequence[Action]) -> None:
         """On their way; one connection carries them, so none overtakes another."""
         now = self._now()
         last = self._wire[-1][0] if self._wire else now
         due = max(last, now + int(self._delay.one_way_ms(self._rng) * NS_PER_MS))
-        self._wire.append((due, tuple(actions)))
+        self._wire.append((due, coin, tuple(actions)))
         for action in actions:
             if isinstance(action, Place | Modify | Cancel):
                 self._sent[action.cloid] = (KINDS[type(action)], now)
 
     def open_orders(self) -> Sequence[OrderRow]:
+        """Of all coins."""
         return self._exchange.open_orders(USER)
 
     def withdraw(self, why: str) -> None:
@@ -111,25 +99,26 @@ class PaperExchange:
 
         Twice: what waited for its block when this began rests after it.
         """
-        for _, actions in self._wire:
-            self._refuse(actions, why)
+        for _, coin, actions in self._wire:
+            self._refuse(self._markets[coin], actions, why)
         self._wire.clear()
         for _ in range(2 if self._may_rest else 0):
-            self._translator.submit(self._exchange, (CancelAll(why),), self._now_ms())
+            for market in self._markets.values():
+                market.submit(self._exchange, (CancelAll(why),), self._now_ms())
             self._ahead_ms = self._now_ms() + 2 * BLOCK_MS
-            self._tell_all(self._advance())
+            self.run()
 
     @property
     def _may_rest(self) -> bool:
         waits = self._exchange.next_ms() <= self._now_ms() + BLOCK_MS
         return waits or bool(self.open_orders())
 
-    def _refuse(self, actions: Iterable[Action], why: str) -> None:
+    def _refuse(self, market: PaperMarket, actions: Iterable[Action], why: str) -> None:
         now, code = self._now(), RejectCode.OTHER
         for action in actions:
             if isinstance(action, Place | Modify):
                 kind, gone = KINDS[type(action)], isinstance(action, Modify)
-                self._tell(Rejected(now, action.cloid, kind, code, why, gone))
+                market.tell(Rejected(now, action.cloid, kind, code, why, gone))
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -141,140 +130,82 @@ class PaperExchange:
     def run(self) -> None:
         """Let all happen that is due."""
         self._deliver()
-        told = self._advance()
-        self._tell_all(told)
-        if any(isinstance(one, OrderOpened | OrderClosed) for one in told):
-            self._show_touch()
+        for market, told in self._advance():
+            market.tell_all(told)
+            if any(isinstance(one, OrderOpened | OrderClosed) for one in told):
+                market.show_touch(self._now(), self._exchange)
 
     def _deliver(self) -> None:
         now = self._now()
         while self._wire and self._wire[0][0] <= now:
-            due, actions = self._wire.popleft()
+            due, coin, actions = self._wire.popleft()
             at_ms = max(self._ahead_ms, due // NS_PER_MS)
-            self._translator.submit(self._exchange, actions, at_ms)
+            self._markets[coin].submit(self._exchange, actions, at_ms)
 
-    def _advance(self, venue_ts: Ns | None = None) -> list[Event]:
-        """All that is due, on the venue's clock. Displays are told by `_show`, as they were heard:
-        the exchange takes prints off its own, which the next display has done already."""
+    def _advance(self, venue_ts: Ns | None = None) -> list[tuple[PaperMarket, list[Event]]]:
+        """What came of all that is due, by coin; `venue_ts`: of the print that it is due to."""
         now = self._now()
         self._exchange.look()
-        stamp = venue_ts or self._market.venue_ts or now
-        told = [
-            _stamped(event, stamp)
-            for output in self._exchange.advance(self._now_ms())
-            if not isinstance(output, BboReport)
-            for event in self._translator.events(output, now)
-        ]
-        for event in told:
-            self._observe(event, now)
+        outputs = self._exchange.advance(self._now_ms())
+        told = []
+        for market in self._markets.values() if outputs else ():
+            mine = [output for output in outputs if market.concerns(output)]
+            events = [e for output in mine for e in market.events(output, now, venue_ts)]
+            self._clock(events, now)
+            told.append((market, events))
         return told
 
-    def _observe(self, event: Event, now: Ns) -> None:
-        if isinstance(event, OrderOpened | OrderClosed | Rejected):
-            sent = self._sent.pop(event.cloid, None)
-            if sent is not None:
-                self._round_trip(sent[0].value, seconds(now - sent[1]))
+    def _clock(self, events: Iterable[Event], now: Ns) -> None:
+        """How long the answers took."""
+        for event in events:
+            if isinstance(event, OrderOpened | OrderClosed | Rejected):
+                sent = self._sent.pop(event.cloid, None)
+                if sent is not None:
+                    self._round_trip(sent[0].value, seconds(now - sent[1]))
 
     def _now_ms(self) -> int:
         return max(self._ahead_ms, self._now() // NS_PER_MS)
 
-    def _tell_all(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._tell(event)
-
     # -- the market -----------------------------------------------------------------------------
 
-    def hear(self, event: Public) -> None:
-        self._deliver()
-        match event:
-            case Trades():
-                self._prints(event)
-            case Reference():
-                self._market.refer(self._now_ms(), event)
-                self._tell_all(self._advance())
-                self._tell(event)
-            case Book() | Bbo():
-                self._market.show(self._now_ms(), event)
-                self._tell_all(self._advance())
-                self._show(event)
+    def hear(self, coin: str, event: Public) -> None:
+        market = self._markets[coin]
+        if isinstance(event, Trades):
+            self._prints(market, event)
+            return
+        market.take(event, self._now_ms())
+        self.run()
+        if isinstance(event, Book | Bbo):
+            market.show(event, self._exchange)
+        else:
+            market.tell(event)
 
     def forget(self) -> None:
         """The feed was lost: what it showed says nothing of what comes."""
-        self._market.forget()
+        for market in self._markets.values():
+            market.live.forget()
 
-    def _prints(self, event: Trades) -> None:
-        """One message is told as one, with the prints that filled us in it: both carry one id, so
-        that nobody takes them for the public's."""
+    def _prints(self, market: PaperMarket, event: Trades) -> None:
+        self.run()
         told: list[Event] = []
         for trade in event.trades:
-            self._market.trade(self._now_ms(), trade)
-            told += self._advance(trade.venue_ts)
-        prints: list[Trade] = []
-        for one in told:
-            prints += one.trades if isinstance(one, Trades) else ()
-        self._tell(Trades(event.ts, tuple(prints)))
-        self._tell_all(one for one in told if not isinstance(one, Trades))
-
-    def _show(self, event: Book | Bbo) -> None:
-        """The display with our orders in it."""
-        bids, asks = self._display()
-        venue_ts = self._market.venue_ts
-        self._told_touch = _touch(bids), _touch(asks)
-        if isinstance(event, Book):
-            self._tell(Book(event.ts, venue_ts, bids, asks))
-        else:
-            self._tell(Bbo(event.ts, venue_ts, *self._told_touch))
-
-    def _show_touch(self) -> None:
-        """Our own orders may have changed the touch."""
-        if not self._market.is_shown:
-            return
-        bids, asks = self._display()
-        touch = _touch(bids), _touch(asks)
-        if touch != self._told_touch:
-            self._told_touch = touch
-            self._tell(Bbo(self._now(), self._market.venue_ts, *touch))
-
-    def _display(self) -> tuple[Levels, Levels]:
-        own, market = self.open_orders(), self._market
-        return with_own(market.bids, own, Side.BID), with_own(market.asks, own, Side.ASK)
+            market.live.trade(self._now_ms(), trade)
+            for whose, events in self._advance(trade.venue_ts):
+                if whose is market:
+                    told += events
+                else:
+                    whose.tell_all(events)
+        market.tell_all(as_one_message(event.ts, told))
 
     # -- the account ----------------------------------------------------------------------------
 
-    def account(self) -> Account:
-        now = self._now()
-        state = self._exchange.account(USER, self._now_ms())
-        position = sum((row.size for row in state.positions), Decimal(0))
-        orders = self._translator.open_orders(self.open_orders())
-        return Account(now, self._market.venue_ts or now, now, position, state.equity, orders)
+    def account(self, coin: str) -> Account:
+        return self._markets[coin].account(self._exchange, self._now())
 
     def budget(self) -> ActionBudget:
         """As an address of this volume would have, counted from the start of this run."""
         limit = self._exchange.rate_limit(USER)
-        return ActionBudget(self._now(), limit.used, limit.cap)
-
-
-def with_own(levels: Levels, own: Iterable[OrderRow], side: Side) -> Levels:
-    """These levels with our orders of this side among them, best first."""
-    ours = [order for order in own if order.side is side]
-    if not ours:
-        return levels
-    sizes = dict(levels)
-    for order in ours:
-        price = float(order.price)
-        sizes[price] = sizes.get(price, 0.0) + float(order.remaining)
-    return tuple(sorted(sizes.items(), reverse=side is Side.BID))
-
-
-def _touch(levels: Levels) -> Touch:
-    return levels[0] if levels else None
-
-
-def _stamped(event: Event, venue_ts: Ns) -> Event:
-    if isinstance(event, Trades):
-        prints = tuple(structs.replace(one, venue_ts=venue_ts) for one in event.trades)
-        return structs.replace(event, trades=prints)
-    return structs.replace(event, venue_ts=venue_ts) if isinstance(event, FromVenue) else event
+        return ActionBudget(self._now(), limit.used, limit.cap, len(self._markets))
 
 
 def _rate(bps: float) -> Decimal:

@@ -6,6 +6,7 @@ What the Hyperliquid adapter does over sockets, without them: requests out, repo
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.rejects import classify, order_gone
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
 from mm.model.events import (
@@ -57,13 +58,20 @@ Sent = tuple[RequestKind, str, int]
 class Translator:
     """One user of one instrument. Remembers what each ticket asked, to match its answer."""
 
-    def __init__(self, instrument: Instrument, user: str, latency: Ns) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        user: str,
+        latency: Ns,
+        nonces: NonceAllocator | None = None,
+    ) -> None:
+        """`nonces`: of the user, where others act for it too."""
         self._instrument = instrument
         self._user = user
         self._latency = latency
         self._tickets: dict[int, tuple[Sent, ...]] = {}
         self._resting: set[int] = set()
-        self._nonce: int = 0
+        self._nonces = nonces or NonceAllocator()
         # Any: each teller takes the type that it is registered under
         self._tellers: dict[type, Callable[[Any, Ns, Ns], Iterable[Event]]] = {
             Answer: self._answer,
@@ -79,8 +87,8 @@ class Translator:
     def submit(self, exchange: LocalExchange, actions: Sequence[Action], now_ms: int) -> None:
         """Hand over one turn's actions: at most one bulk order, one batch modify, one cancel."""
         for request, sent in self._requests(exchange, actions):
-            self._nonce = max(self._nonce + 1, now_ms)
-            ticket = exchange.submit(Signed(self._user, self._nonce, request), now_ms)
+            signed = Signed(self._user, self._nonces.next(now_ms), request)
+            ticket = exchange.submit(signed, now_ms)
             self._tickets[ticket] = sent
 
     def _requests(
@@ -91,7 +99,8 @@ class Translator:
         cancels = [a.cloid for a in actions if isinstance(a, Cancel)]
         if any(isinstance(a, CancelAll) for a in actions):
             rows = exchange.open_orders(self._user)
-            cancels += [row.cloid for row in rows if row.cloid and row.cloid not in cancels]
+            own = [row.cloid for row in rows if row.coin == self._instrument.name]
+            cancels += [cloid for cloid in own if cloid and cloid not in cancels]
         if cancels:
             asset = self._instrument.asset
             refs = tuple(OrderRef(asset, cloid=cloid) for cloid in cancels)
@@ -116,6 +125,10 @@ class Translator:
         )
 
     # -- in -------------------------------------------------------------------------------------
+
+    def asked(self, answer: Answer) -> bool:
+        """Is it the answer to a request of ours?"""
+        return answer.ticket in self._tickets
 
     def events(self, output: Answer | Report, at: Ns) -> Iterable[Event]:
         """What we are told of this, `latency` after it happened."""

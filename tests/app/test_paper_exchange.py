@@ -20,9 +20,11 @@ from mm.model.events import (
     Trade,
     Trades,
 )
+from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS, Ns, Side
 from mm.sim.scripted import BTC
 
+ETH = Instrument(name="ETH", asset=1, size_decimals=4, price_decimals=2)
 START: Ns = 1_800_000_000_000 * NS_PER_MS
 LAG_MS = 300
 """How old what we hear is."""
@@ -37,16 +39,16 @@ class Stage:
     def __init__(self, **paper: object) -> None:
         self.now: Ns = START
         self.told: list[Event] = []
+        self.told_of_eth: list[Event] = []
         self.trips: list[tuple[str, float]] = []
         settings = {"round_trip_ms": TRIP_MS, "round_trip_log_sd": 0.0, **paper}
         self.exchange = PaperExchange(
-            BTC,
+            {"BTC": (BTC, self.told.append), "ETH": (ETH, self.told_of_eth.append)},
             PaperConfig.model_validate(settings),
             lambda: self.now,
-            self.told.append,
             lambda kind, elapsed: self.trips.append((kind, elapsed)),
         )
-        self.exchange.open_account(Decimal(0), Decimal(100_000))
+        self.exchange.open_account("BTC", Decimal(0), Decimal(100_000))
         self._trades = 0
 
     @property
@@ -61,18 +63,18 @@ class Stage:
         self.now = end
 
     def show(self, bids: Levels = BIDS, asks: Levels = ASKS) -> None:
-        self.exchange.hear(Book(self.now, self.venue_ts, bids, asks))
+        self.exchange.hear("BTC", Book(self.now, self.venue_ts, bids, asks))
 
     def sell(self, price: float, *sizes: float) -> None:
         prints = []
         for size in sizes:
             self._trades += 1
             prints.append(Trade(self.venue_ts, price, size, Side.ASK, self._trades))
-        self.exchange.hear(Trades(self.now, tuple(prints)))
+        self.exchange.hear("BTC", Trades(self.now, tuple(prints)))
 
     def send(self, *actions: Action) -> None:
         """Send and wait for the answers."""
-        self.exchange.send(actions)
+        self.exchange.send("BTC", actions)
         self.wait(TRIP_MS + 100)
 
     def bid(self, price: str, size: str = "0.5", cloid: str = "0x6d6d01") -> None:
@@ -162,7 +164,7 @@ class TestFills:
 class TestOrders:
     def test_an_order_acts_a_round_trip_after_it_was_sent(self) -> None:
         at = stage()
-        at.exchange.send((Place("0x6d6d01", Side.BID, 1, Decimal(99_995), Decimal(1)),))
+        at.exchange.send("BTC", (Place("0x6d6d01", Side.BID, 1, Decimal(99_995), Decimal(1)),))
         at.wait(TRIP_MS - 1)
         assert at.resting() == []
         at.sell(99_980.0, 5.0)
@@ -177,8 +179,8 @@ class TestOrders:
         at = stage(round_trip_log_sd=1.0, seed=7)
         for n in range(50):
             cloid = f"0x6d6d{n:02x}"
-            at.exchange.send((Place(cloid, Side.BID, 1, Decimal(99_990), Decimal("0.01")),))
-            at.exchange.send((Cancel(cloid),))
+            at.exchange.send("BTC", (Place(cloid, Side.BID, 1, Decimal(99_990), Decimal("0.01")),))
+            at.exchange.send("BTC", (Cancel(cloid),))
             at.wait(5)
         at.wait(20_000)
         assert at.resting() == []
@@ -186,7 +188,7 @@ class TestOrders:
 
     def test_post_only_is_judged_by_the_touch_of_then(self) -> None:
         at = stage()
-        at.exchange.send((Place("0x6d6d01", Side.BID, 1, Decimal(100_000), Decimal(1)),))
+        at.exchange.send("BTC", (Place("0x6d6d01", Side.BID, 1, Decimal(100_000), Decimal(1)),))
         at.show(bids=((99_980.0, 1.0),), asks=((100_000.0, 1.0),))
         at.wait(TRIP_MS + 100)
         (rejected,) = [event for event in at.told if isinstance(event, Rejected)]
@@ -220,7 +222,7 @@ class TestOrders:
         at.send(Place("0x6d6d09", Side.ASK, 0, Decimal(99_000), Decimal("0.5"), True, True))
         closing = [event for event in at.told if isinstance(event, Fill)][-1]
         assert (closing.price, closing.side, closing.quote) == (Decimal(99_990), Side.ASK, False)
-        assert at.exchange.account().position == 0
+        assert at.exchange.account("BTC").position == 0
 
 
 class TestDisplay:
@@ -245,7 +247,7 @@ class TestDisplay:
         at = stage()
         at.sell(99_990.0, 0.9)
         at.bid("99980", "0.2")
-        at.exchange.hear(Bbo(at.now, at.venue_ts, BIDS[0], ASKS[0]))
+        at.exchange.hear("BTC", Bbo(at.now, at.venue_ts, BIDS[0], ASKS[0]))
         touches = {event.bid for event in at.told if isinstance(event, Bbo)}
         assert touches == {BIDS[0]}
 
@@ -254,10 +256,10 @@ class TestLostFeed:
     def test_nothing_rests_and_nothing_is_filled_unseen(self) -> None:
         at = stage()
         at.bid("99990")
-        at.exchange.send((Place("0x6d6d02", Side.BID, 1, Decimal(99_980), Decimal(1)),))
-        at.exchange.send((Place("0x6d6d03", Side.BID, 1, Decimal(99_980), Decimal(1)),))
+        at.exchange.send("BTC", (Place("0x6d6d02", Side.BID, 1, Decimal(99_980), Decimal(1)),))
+        at.exchange.send("BTC", (Place("0x6d6d03", Side.BID, 1, Decimal(99_980), Decimal(1)),))
         at.wait(TRIP_MS)  # arrived, and waiting for its block
-        at.exchange.send((Place("0x6d6d04", Side.BID, 1, Decimal(99_980), Decimal(1)),))
+        at.exchange.send("BTC", (Place("0x6d6d04", Side.BID, 1, Decimal(99_980), Decimal(1)),))
         at.exchange.forget()
         at.exchange.withdraw("feed lost")
 
@@ -283,17 +285,42 @@ class TestLostFeed:
 class TestAccount:
     def test_what_former_runs_left_goes_on(self) -> None:
         at = Stage()
-        at.exchange.open_account(Decimal("0.25"), Decimal(-25_000))
-        at.exchange.hear(Reference(at.now, at.venue_ts, 100_000.0, 100_000.0, 0.0001))
+        at.exchange.open_account("BTC", Decimal("0.25"), Decimal(-25_000))
+        at.exchange.hear("BTC", Reference(at.now, at.venue_ts, 100_000.0, 100_000.0, 0.0001))
         at.show()
-        account = at.exchange.account()
+        account = at.exchange.account("BTC")
         assert (account.position, account.equity) == (Decimal("0.25"), Decimal(100_000))
 
     def test_funding_is_paid_at_the_announced_rate(self) -> None:
         at = Stage()
-        at.exchange.open_account(Decimal("0.25"), Decimal(-25_000))
+        at.exchange.open_account("BTC", Decimal("0.25"), Decimal(-25_000))
         at.show()
-        at.exchange.hear(Reference(at.now, at.venue_ts, 100_000.0, 100_000.0, 0.0001))
+        at.exchange.hear("BTC", Reference(at.now, at.venue_ts, 100_000.0, 100_000.0, 0.0001))
         at.wait(3_600_000)
         (paid,) = [event for event in at.told if isinstance(event, Funding)]
         assert paid.amount == Decimal("-2.5")
+
+
+class TestTwoCoins:
+    def test_each_hears_of_itself_and_both_share_the_money(self) -> None:
+        at = stage()
+        at.exchange.hear("ETH", Book(at.now, at.venue_ts, ((3_999.0, 5.0),), ((4_001.0, 5.0),)))
+        at.exchange.send("ETH", (Place("0x6d6dee", Side.BID, 1, Decimal(3_999), Decimal(1)),))
+        at.bid("99995")
+        of_btc, of_eth = len(at.told), len(at.told_of_eth)
+        at.sell(99_990.0, 0.5)
+
+        assert len(at.told) > of_btc
+        assert len(at.told_of_eth) == of_eth
+        assert {e.cloid for e in at.told_of_eth if isinstance(e, OrderOpened)} == {"0x6d6dee"}
+        btc, eth = at.exchange.account("BTC"), at.exchange.account("ETH")
+        assert (btc.position, eth.position) == (Decimal("0.5"), Decimal(0))
+        assert btc.equity == eth.equity
+        assert btc.orders == ()
+        assert [order.cloid for order in eth.orders or ()] == ["0x6d6dee"]
+
+        at.exchange.send("BTC", (CancelAll("one coin's engine asks"),))
+        at.wait(TRIP_MS + 100)
+        assert at.resting() == [3_999.0]
+        at.exchange.withdraw("everything")
+        assert at.resting() == []

@@ -96,9 +96,9 @@ class OnPaper:
         paper = PaperConfig.model_validate(settings)
         self._told: list[Event] = []
         self._paper = PaperExchange(
-            instrument, paper, lambda: self.now, self._told.append, lambda *_: None
+            {"BTC": (instrument, self._told.append)}, paper, lambda: self.now, lambda *_: None
         )
-        self._paper.open_account(ZERO, Decimal(100_000))
+        self._paper.open_account("BTC", ZERO, Decimal(100_000))
         self._heard = Translator(instrument, "nobody", LAG_MS * NS_PER_MS)
         self._frames = Agenda()
         self._frames.put(NEVER, Tick(NEVER))
@@ -109,7 +109,7 @@ class OnPaper:
         for event in (
             Start(start, "00000001", ZERO, ZERO, "", None, None, None),
             Fees(start, 1.5, 4.5),
-            self._paper.account(),
+            self._paper.account("BTC"),
             Link(start, True, "virtual"),
         ):
             self._turn(event)
@@ -135,7 +135,7 @@ class OnPaper:
         while self._frames.next_ts <= self.now:
             _, frame = self._frames.pop()
             assert not isinstance(frame, tuple)
-            self._paper.hear(frame)  # type: ignore[arg-type]  # only market data is put there
+            self._paper.hear("BTC", frame)  # type: ignore[arg-type]  # only market data is put there
             self._flush()
         self._paper.run()
         self._flush()
@@ -168,7 +168,7 @@ class OnPaper:
     def _turn(self, event: Event) -> None:
         step = turn(self.engine, [self.fills], event)
         if step.actions:
-            self._paper.send(step.actions)
+            self._paper.send("BTC", step.actions)
 
 
 @pytest.mark.parametrize(

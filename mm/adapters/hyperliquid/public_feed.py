@@ -1,14 +1,15 @@
-"""Market data of one coin without an account or a key: for paper trading and for recording."""
+"""Market data without an account or a key: for paper trading and for recording."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from mm.adapters.hyperliquid import convert, encode, wire
-from mm.adapters.hyperliquid.bootstrap import instrument_of
+from mm.adapters.hyperliquid.bootstrap import PAUSES_S, listing_of
 from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.posts import Posts
 from mm.adapters.hyperliquid.recent import Recent
@@ -21,7 +22,7 @@ from mm.model.instrument import Instrument
 from mm.model.units import Ns
 
 NOBODY: Final = "0x" + "0" * 40
-PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0)
+MIN_POLL_S: Final = 0.5
 REMEMBERED_TRADES: Final = 4096
 
 Public: TypeAlias = Book | Bbo | Trades | Reference
@@ -34,12 +35,12 @@ class Audience(Protocol):
         """Connected and subscribed; what is heard from now on is whole, until `on_lost`."""
         ...
 
-    def on_market(self, event: Public) -> None: ...
+    def on_market(self, coin: str, event: Public) -> None: ...
     def on_lost(self, reason: str) -> None: ...
 
 
 class PublicFeed:
-    """`instrument` once, then `run` for ever: connects again and again, as the stream does.
+    """`instruments` once, then `run` for ever: connects again and again, as the stream does.
 
     It has no way to send an action. Prints from before the first display of a connection are left
     out: the venue replays some on each subscription, and nobody was watching then.
@@ -63,8 +64,9 @@ class PublicFeed:
         self._posts = Posts(settings.request_timeout_s)
         self._decoder = wire.FrameDecoder()
         self._trades: Recent[tuple[int, int], None] = Recent(REMEMBERED_TRADES)
-        self._floor_ms: int | None = None
-        """Of this connection's first display; None before it."""
+        self._floor_ms: dict[str, int] = {}
+        """Of this connection's first display, by coin."""
+        self._polled: Iterator[str] = iter(())
         self._now: Ns = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             wire.BookFrame: lambda frame: self._book(frame.data),
@@ -75,30 +77,37 @@ class PublicFeed:
             wire.AckFrame: lambda frame: self._stream.on_ack(frame.data),
         }
 
-    async def instrument(self) -> Instrument:
-        """What the venue says of the coin. Raises VenueError: one line that names the fix."""
+    async def instruments(self) -> dict[str, Instrument]:
+        """What the venue says of each coin. Raises VenueError: one line that names the fix."""
         settings = self._settings
         async with Rest(settings.url, settings.request_timeout_s, self._meter) as rest:
-            for pause_s in (*PAUSES_S, None):
+            for pause_s in PAUSES_S:
                 try:
-                    return instrument_of(await rest.meta(), settings.coin, settings.network)
+                    return await self._listed(rest)
                 except RestError as error:
-                    if pause_s is None or not error.busy:
+                    if not error.busy:
                         hint = "check the network, venue.base_url, and that the venue is up"
                         raise VenueError(f"{error}; {hint}") from None
                 await asyncio.sleep(pause_s)
-        raise AssertionError("the last try returns or raises")
+        raise VenueError(f"{settings.url} is too busy to start with: try later")
+
+    async def _listed(self, rest: Rest) -> dict[str, Instrument]:
+        coins, network = self._settings.coins, self._settings.network
+        dexes = dict.fromkeys(dex_of(coin) for coin in coins)
+        listings = {dex: await listing_of(dex, network, rest) for dex in dexes}
+        return {coin: listings[dex_of(coin)].instrument(coin) for coin in coins}
 
     async def run(self) -> None:
         """Until cancelled."""
+        period_s = max(MIN_POLL_S, self._settings.poll_book_s / len(self._settings.coins))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._stream.run())
-            group.create_task(every(self._settings.poll_book_s, self._poll_book))
+            group.create_task(every(period_s, self._poll_book))
 
     # -- the stream's listener ------------------------------------------------------------------
 
     async def on_connected(self) -> None:
-        self._floor_ms = None
+        self._floor_ms.clear()
         await self._stream.subscribe(*MARKET_CHANNELS)
         await self._stream.acknowledged(*MARKET_CHANNELS)
         self._audience.on_up()
@@ -122,39 +131,49 @@ class PublicFeed:
     # -- frames ---------------------------------------------------------------------------------
 
     def _book(self, data: wire.WireBook) -> None:
-        if data.coin == self._settings.coin:
-            self._floor_ms = data.time if self._floor_ms is None else self._floor_ms
-            self._audience.on_market(convert.book(data, self._now))
+        self._display("book", data.coin, data.time)
+        self._audience.on_market(data.coin, convert.book(data, self._now))
 
     def _bbo(self, data: wire.WireBbo) -> None:
-        if data.coin == self._settings.coin:
-            self._floor_ms = data.time if self._floor_ms is None else self._floor_ms
-            self._audience.on_market(convert.bbo(data, self._now))
+        self._display("bbo", data.coin, data.time)
+        self._audience.on_market(data.coin, convert.bbo(data, self._now))
+
+    def _display(self, stream: str, coin: str, time_ms: int) -> None:
+        self._health.heard[stream, coin] = self._now
+        self._floor_ms.setdefault(coin, time_ms)
 
     def _prints(self, data: list[wire.WireTrade]) -> None:
+        """One frame holds the prints of one coin."""
         fresh = [one for one in data if self._is_news(one)]
         event = convert.trades(fresh, self._now)
         if event.trades:
-            self._audience.on_market(event)
+            self._audience.on_market(fresh[0].coin, event)
 
     def _is_news(self, one: wire.WireTrade) -> bool:
+        self._health.heard["trades", one.coin] = self._now
         key = (one.time, one.tid)
-        known = one.coin != self._settings.coin or key in self._trades
+        known = key in self._trades
         self._trades[key] = None
-        return not known and self._floor_ms is not None and one.time >= self._floor_ms
+        floor_ms = self._floor_ms.get(one.coin)
+        return not known and floor_ms is not None and one.time >= floor_ms
 
     def _reference(self, data: wire.WireContext) -> None:
+        self._health.heard["reference", data.coin] = self._now
         event = convert.reference(data, self._now)
-        if data.coin == self._settings.coin and event is not None:
-            self._audience.on_market(event)
+        if event is not None:
+            self._audience.on_market(data.coin, event)
 
     async def _poll_book(self) -> None:
-        """The fast book shows five levels: look deeper."""
+        """The fast book shows five levels: look deeper, at one coin after the other."""
         if not self._stream.is_open:
             return
+        coin = next(self._polled, None)
+        if coin is None:
+            self._polled = iter(self._settings.coins)
+            coin = next(self._polled)
         request_id = self._posts.expect(self._on_deep_book, lambda _: None)
-        question = {"type": "l2Book", "coin": self._settings.coin}
         try:
+            question = {"type": "l2Book", "coin": coin}
             await self._stream.send(encode.post(request_id, "info", question))
         except LinkLostError as error:
             self._posts.lose(request_id, str(error))
