@@ -8,11 +8,11 @@ from msgspec import structs
 from mm.core import risk
 from mm.core.diff import Band, Tolerance, diff, even
 from mm.core.guard import Verdict
+from mm.core.reducing import only_reducing
 from mm.core.settings import EngineSettings, StrategySettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
-from mm.core.strategy.distribution import entropy
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
 from mm.model.actions import Action, Data, Note, Place, Severity
 from mm.model.events import Event, Fill, Tick
@@ -72,7 +72,8 @@ class Quoting:
         else:
             self._price(state, components, limits, ts)
             if verdict.reduce_only:
-                self.ladder = _only_reducing(self.ladder, state, verdict.reduce_only)
+                position, instrument = state.pnl.position, state.instrument
+                self.ladder = only_reducing(self.ladder, position, instrument, verdict.reduce_only)
         actions, refused = self._act(state, limits) if _reachable(state, ts) else ([], [])
         notes = self._say(state, actions, refused, ts)
         return actions, [*notes, *components.calibration.take_notes()]
@@ -98,9 +99,9 @@ class Quoting:
         if isinstance(self.params, NotReady):
             self.quote, self.ladder = None, _blocked(self.params.reason)
             return
-        self.quote = glft.quote(
-            self.params, sources.inventory_lots, exact=self._settings.exact_glft
-        )
+        target = glft.target_inventory(self.params, state.funding_rate)
+        exact, inventory = self._settings.exact_glft, sources.inventory_lots
+        self.quote = glft.quote(self.params, inventory, exact, target)
         ParameterAggregator.record(sources, self.params, self.quote)
         built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.ladder = _with_numbers(built, limits)
@@ -256,7 +257,11 @@ def _blocked(reason: str) -> Ladder:
 
 
 def _premia(state: State, components: StochasticComponents, ts: Ns) -> tuple[Premium, ...]:
-    """The one premium so far: what S may have moved since the book was last seen, σ√age."""
+    """The one premium: what S may have moved since the book was last seen, σ√age.
+
+    None for volatility, which σ itself carries, nor for a short action budget, which widens the
+    hysteresis instead: fewer edits at the same depth keep the fills that refill it.
+    """
     if state.book.seen_ts is None:
         return ()
     age_s = seconds(ts - state.book.seen_ts) - STALE_AFTER_S
@@ -265,41 +270,3 @@ def _premia(state: State, components: StochasticComponents, ts: Ns) -> tuple[Pre
     sigma = components.sigma(ts)
     bps = 0.0 if sigma is None else sigma.value * math.sqrt(age_s)
     return (Premium("stale_data", bps, bps),)
-
-
-def _only_reducing(wanted: Ladder, state: State, reason: str) -> Ladder:
-    """Keep the side that brings the position to zero, no larger than the position."""
-    position = state.pnl.position
-    bids = _within(wanted.bids, abs(position), state.instrument)
-    asks = _within(wanted.asks, abs(position), state.instrument)
-    return Ladder(
-        bids=bids if position < 0 else (),
-        asks=asks if position > 0 else (),
-        entropy_bid=_entropy(bids) if position < 0 else 0.0,
-        entropy_ask=_entropy(asks) if position > 0 else 0.0,
-        blocked_bid=wanted.blocked_bid if position < 0 else reason,
-        blocked_ask=wanted.blocked_ask if position > 0 else reason,
-    )
-
-
-def _entropy(levels: tuple[Level, ...]) -> float:
-    """Of the sizes that are left after all filters."""
-    return entropy([float(level.size) for level in levels])
-
-
-def _within(levels: tuple[Level, ...], size: Decimal, instrument: Instrument) -> tuple[Level, ...]:
-    """The levels from the touch outward whose sizes fit, all reduce-only.
-
-    The last one takes the rest where that is too little for an order of its own: only the whole
-    position may be closed below the venue's minimum.
-    """
-    kept: list[Level] = []
-    for level in levels:
-        take = min(level.size, size)
-        if take <= 0:
-            break
-        if size - take < instrument.min_size(level.price):
-            take = size
-        kept.append(Level(level.side, level.level, level.price, take, reduce_only=True))
-        size -= take
-    return tuple(kept)

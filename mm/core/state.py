@@ -71,6 +71,7 @@ class State:
         self.kill = KillSwitch(risk)
         self.presence = Presence()
         self.maker_fee_bps = DEFAULT_MAKER_FEE_BPS
+        self.funding_rate = 0.0
         self.link_up = False
         self.link_reason = "connecting"
         self.audited = False
@@ -101,6 +102,7 @@ class State:
     def market(self, event: Book | Bbo | Reference) -> None:
         if isinstance(event, Reference):
             self.book.oracle = event.oracle
+            self.funding_rate = event.funding_rate
             return
         self.book.apply(event, self.orders.sizes())
         if self.book.fair is not None:

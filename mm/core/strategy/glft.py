@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mm.model.market_params import MarketParams
 from mm.model.quote import Binding, Quote, SideQuote, Term
-from mm.model.units import Side
+from mm.model.units import BPS, Side
 
 LATTICE = 0.005
 """Spacing in ln(α/η) of the cached solutions; between them δ is interpolated linearly."""
@@ -15,12 +15,21 @@ SMALL = 1e-8
 FLAT = 1e-12
 """α/η at and below which risk is nil."""
 STEEP = 1e12
-REGIME_LOW, REGIME_HIGH = 0.5, 2.0
+GAMMA_BOUNDS = (1e-9, 1e3)
+MOST_TARGET = 1.0
+"""Lots: no rate of funding makes us want to hold more."""
+LEAST_TARGET = 0.01
+"""Lots: less would move quotes by thousandths of a basis point."""
 
 
-def effective_gamma(gamma: float, regime: float = 1.0) -> float:
-    """γ × one bounded regime scalar: σ and q already carry the rest."""
-    return gamma * min(max(regime, REGIME_LOW), REGIME_HIGH)
+def effective_gamma(gamma: float, multiplier: float = 1.0) -> float:
+    """γ·m, m being 1 unless the calibration's lever is γ. Inside what formulas can bear.
+
+    No factor for the regime: σ follows the market within minutes and enters squared, so that a
+    second one on γ would count volatility twice, and would narrow h, for ∂c1/∂γ < 0.
+    """
+    low, high = GAMMA_BOUNDS
+    return min(max(gamma * multiplier, low), high)
 
 
 def cost_bps(params: MarketParams) -> float:
@@ -161,20 +170,42 @@ def shape(params: MarketParams, inventory: float, exact: bool = True) -> Shape:
 # -- the quote ----------------------------------------------------------------------------------
 
 
-def quote(params: MarketParams, inventory_lots: float, exact: bool = True) -> Quote:
+def target_inventory(params: MarketParams, funding_rate: float) -> float:
+    """q* = μ/(γσ²) lots, μ = -funding per second: what funding pays for holding.
+
+    With a drift μ of S the matrix has αq² - κμq = α(q - q*)² + const. on its diagonal (Guéant,
+    Lehalle, Fernandez-Tapia 2013, section on the trend), so that the skew is that of q - q*, and
+    for what a position earns funding is such a drift. `funding_rate`: share of the notional per
+    hour, positive: longs pay. 0.00125 % moves nothing; what does is 0.1 % where σ is small.
+    """
+    drift = -BPS * funding_rate / 3600.0
+    target = drift / (params.gamma * params.sigma * params.sigma)
+    if not abs(target) >= LEAST_TARGET:
+        return 0.0
+    return min(max(target, -MOST_TARGET), MOST_TARGET)
+
+
+def quote(
+    params: MarketParams, inventory_lots: float, exact: bool = True, target_lots: float = 0.0
+) -> Quote:
     """Level-1 depths with their terms. m scales h only, never the skew.
 
-    A side is None, with its reason, at the inventory bound or where a depth is not finite.
+    The term "funding" is what the skew gains by being measured from `target_lots`. Bounds, floor
+    and premia go by the position itself. A side is None, with its reason, at the inventory bound
+    or where a depth is not finite.
     """
     found = shape(params, inventory_lots, exact)
     bound = params.max_inventory_lots
+    funding = 0.0
+    if target_lots:
+        funding = shape(params, inventory_lots - target_lots, exact).skew - found.skew
     if not (math.isfinite(found.half_spread) and math.isfinite(found.skew)):
         reason = "depth not finite"
         return Quote(None, None, 0.0, 0.0, reason, reason)
     full_long, full_short = inventory_lots >= bound, inventory_lots <= -bound
     return Quote(
-        None if full_long else side_quote(params, Side.BID, found, inventory_lots),
-        None if full_short else side_quote(params, Side.ASK, found, inventory_lots),
+        None if full_long else side_quote(params, Side.BID, found, inventory_lots, funding),
+        None if full_short else side_quote(params, Side.ASK, found, inventory_lots, funding),
         found.half_spread,
         found.skew,
         "inventory at its bound" if full_long else "",
@@ -182,8 +213,11 @@ def quote(params: MarketParams, inventory_lots: float, exact: bool = True) -> Qu
     )
 
 
-def side_quote(params: MarketParams, side: Side, found: Shape, inventory: float) -> SideQuote:
-    """fee + max(a,0) + m·h ± skew + premia, at least the floor; a reducing side has neither."""
+def side_quote(
+    params: MarketParams, side: Side, found: Shape, inventory: float, funding: float
+) -> SideQuote:
+    """fee + max(a,0) + m·h ± (skew + funding) + premia, at least the floor; a reducing side has
+    neither premia nor floor."""
     a = params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps
     adverse = max(a, 0.0)
     terms = [
@@ -192,6 +226,8 @@ def side_quote(params: MarketParams, side: Side, found: Shape, inventory: float)
         Term("half_spread", params.calibration_gamma_mult * found.half_spread),
         Term("skew", side * found.skew + 0.0),
     ]
+    if funding:
+        terms.append(Term("funding", side * funding))
     binding = Binding.GLFT
     if side * inventory >= 0.0:
         for premium in params.premia:

@@ -16,7 +16,6 @@ from mm.model.units import NS_PER_S, Ns, Side
 SIGMA_BOUNDS = (1e-4, 1e3)
 KAPPA_BOUNDS = (1e-4, 1e2)
 ARRIVAL_BOUNDS = (1e-7, 1e4)
-GAMMA_BOUNDS = (1e-9, 1e3)
 DITHER_NS = 600 * NS_PER_S
 
 
@@ -31,8 +30,6 @@ class ParameterSources(Struct, frozen=True, kw_only=True):
     components: StochasticComponents
     strategy: StrategySettings
     premia: tuple[Premium, ...] = ()
-    regime: float = 1.0
-    """Bounded scalar on γ."""
 
 
 class ParameterAggregator:
@@ -76,7 +73,7 @@ class ParameterAggregator:
         effect = (1.0 - multiplier) * half_spread
         if moves_gamma(calibration.settings):
             multiplier = calibration.gamma_multiplier()
-            full = replace(params, gamma=effective_gamma(sources))
+            full = replace(params, gamma=glft.effective_gamma(sources.strategy.gamma))
             effect = full_half_spread(sources, full) - half_spread
         loss = max(0.0, -multiplier) * half_spread
         depths = tuple(s.depth_bps for s in (quote.bid, quote.ask) if s is not None)
@@ -93,10 +90,6 @@ def full_half_spread(sources: ParameterSources, params: MarketParams) -> float:
     return glft.shape(params, sources.inventory_lots, exact).half_spread
 
 
-def effective_gamma(sources: ParameterSources) -> float:
-    return clip(glft.effective_gamma(sources.strategy.gamma, sources.regime), GAMMA_BOUNDS)
-
-
 def uncalibrated(sources: ParameterSources, numbers: dict[str, float]) -> MarketParams:
     """The parameters with m = 1."""
     return MarketParams(
@@ -105,7 +98,7 @@ def uncalibrated(sources: ParameterSources, numbers: dict[str, float]) -> Market
         sigma=clip(numbers["sigma"], SIGMA_BOUNDS),
         kappa=clip(numbers["kappa"], KAPPA_BOUNDS),
         arrival=clip(numbers["arrival"], ARRIVAL_BOUNDS),
-        gamma=effective_gamma(sources),
+        gamma=glft.effective_gamma(sources.strategy.gamma),
         maker_fee_bps=numbers["maker_fee_bps"],
         adverse_bid_bps=numbers["adverse_bid_bps"],
         adverse_ask_bps=numbers["adverse_ask_bps"],
@@ -127,7 +120,7 @@ def calibrated(sources: ParameterSources, params: MarketParams) -> MarketParams:
         if calibration.may_lose:
             min_edge = -max(params.maker_fee_bps + adverse_high(params), 0.0)
     elif moves_gamma(calibration.settings):
-        gamma, width = gamma * multiplier, 1.0
+        gamma, width = glft.effective_gamma(sources.strategy.gamma, multiplier), 1.0
     premia = (*params.premia, *dither(sources, params.kappa))
     return replace(
         params,

@@ -346,11 +346,11 @@ def test_a_quote_that_is_not_finite_is_a_named_refusal() -> None:
     assert quote.blocked_bid == quote.blocked_ask == "depth not finite"
 
 
-def test_effective_gamma_is_gamma_times_one_bounded_scalar() -> None:
+def test_effective_gamma_is_gamma_times_the_multiplier_where_that_is_the_lever() -> None:
     assert glft.effective_gamma(0.05) == 0.05
-    assert glft.effective_gamma(0.05, 1.5) == pytest.approx(0.075)
-    assert glft.effective_gamma(0.05, 99.0) == pytest.approx(0.1)
-    assert glft.effective_gamma(0.05, 0.0) == pytest.approx(0.025)
+    assert glft.effective_gamma(0.05, 0.3) == pytest.approx(0.015)
+    assert glft.effective_gamma(1e9) == 1e3
+    assert glft.effective_gamma(0.0) == 1e-9
 
 
 # -- sensitivity ----------------------------------------------------------------------------------

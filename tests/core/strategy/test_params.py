@@ -69,13 +69,13 @@ def build(components: StochasticComponents, **changes: object) -> MarketParams:
 
 def test_estimates_settings_and_calibration_all_arrive() -> None:
     components = bundle()
-    p = build(components, strategy=StrategySettings(gamma=0.07, min_edge_bps=0.4), regime=1.5)
+    p = build(components, strategy=StrategySettings(gamma=0.07, min_edge_bps=0.4))
     sigma, known = components.sigma(WARM), components.intensity.posterior
     assert sigma is not None
     assert known is not None
     assert (p.sigma, p.kappa, p.arrival) == (sigma.value, known.kappa_value, known.arrival_value)
     assert (p.fair, p.maker_fee_bps, p.min_edge_bps) == (FAIR, 1.5, 0.4)
-    assert p.gamma == pytest.approx(0.105)
+    assert p.gamma == 0.07
     assert p.calibration_gamma_mult == 0.3
     assert p.calibration_progress == 0.0
     assert not p.calibration_complete
