@@ -57,9 +57,7 @@ class Pnl:
         self._mark = mark
         self.carried = self.total - self._parts()
 
-    def fill(
-        self, fill: Fill, fair_before: float | None, fair_after: float | None = None
-    ) -> None:
+    def fill(self, fill: Fill, fair_before: float | None, fair_after: float | None = None) -> None:
         """Account for a unique fill, S_t being `fair_before` (None: the mark, then the price).
 
         `fair_after`: S at its horizon, where that has passed before the fill reached us.

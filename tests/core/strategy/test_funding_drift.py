@@ -67,14 +67,14 @@ def with_drift(params: MarketParams, drift_bps_per_s: float) -> tuple[np.ndarray
 
 @pytest.mark.parametrize("target", [-1.0, -0.4, 0.25, 1.0])
 def test_it_is_the_papers_solution_with_a_trend(target: float) -> None:
-    """To 0.02 bps of some 0.8 a lot: h stays where it is, and between lots we interpolate."""
+    """To 0.03 bps, where a lot moves them by 1.0: h stays where it is, and between lots we interpolate."""
     drift = target * PARAMS.gamma * PARAMS.sigma**2
     assert glft.target_inventory(PARAMS, rate_for(target)) == pytest.approx(target)
     bids, asks = with_drift(PARAMS, drift)
     for q in (0, 1, 2):
         bid, ask = sides(PARAMS, q, target)
-        assert bid.depth_bps - 1.5 == pytest.approx(bids[q], abs=0.02)
-        assert ask.depth_bps - 1.5 == pytest.approx(asks[q], abs=0.02)
+        assert bid.depth_bps - 1.5 == pytest.approx(bids[q], abs=0.03)
+        assert ask.depth_bps - 1.5 == pytest.approx(asks[q], abs=0.03)
 
 
 def test_where_longs_pay_bids_step_back_and_asks_come_forward() -> None:
