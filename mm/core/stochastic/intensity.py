@@ -36,6 +36,8 @@ CUBIC = np.array(
 )[:, None, :]
 NEIGHBOURS = np.arange(4)[:, None] + np.arange(2 * ZOOM_CELLS)
 """The four points around each inner cell."""
+CELLS = 25
+"""Of the first look at the distribution of A; `ZOOM` finer in the second."""
 NORMAL_Z = np.linspace(-8.0, 8.0, 3201)
 NORMAL_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in NORMAL_Z])
 
@@ -147,18 +149,29 @@ class Posterior:
         return float(self.log_kappa[index]) + (min(max(inside, 0.0), 1.0) - 0.5) * self.step
 
     def arrival_quantiles(self, *probabilities: float) -> list[float]:
-        """Of the marginal of A: a mixture of Gammas, each by Wilson and Hilferty's cube root."""
-        a = self.shape
-        log_rate = self.log_rate
-        middle = float(np.add.reduce(self.weights * log_rate))
-        variance = float(np.add.reduce(self.weights * (log_rate - middle) ** 2))
+        """Of the marginal of A, found in the cell of a coarse grid that holds them."""
+        a, weights, log_rate = self.shape, self.weights, self.log_rate
+        middle = float(np.add.reduce(weights * log_rate))
+        variance = float(np.add.reduce(weights * (log_rate - middle) ** 2))
         centre = math.log(a) - 0.5 / a - 1.0 / (12.0 * a * a) - middle
         sd = math.sqrt(1.0 / a + 0.5 / a**2 + 1.0 / (6.0 * a**3) + variance)
-        grid_points = np.linspace(centre - 6.0 * sd, centre + 4.0 * sd, 200)
-        cube = np.exp(np.add.outer(grid_points, log_rate - math.log(a)) / 3.0)
+        coarse = np.linspace(centre - 6.0 * sd, centre + 4.0 * sd, CELLS + 1)
+        below = self._arrival_cdf(coarse, weights)
+        found = []
+        for probability in probabilities:
+            cell = min(max(int(np.searchsorted(below, probability)), 1), CELLS)
+            fine = np.linspace(coarse[cell - 1], coarse[cell], ZOOM + 1)
+            cdf = self._arrival_cdf(fine, weights)
+            found.append(math.exp(float(np.interp(probability, cdf, fine))))
+        return found
+
+    def _arrival_cdf(self, log_arrival: Vector, weights: Vector) -> Vector:
+        """A mixture of Gammas, each by Wilson and Hilferty's cube root."""
+        a = self.shape
+        cube = np.exp(np.add.outer(log_arrival, self.log_rate - math.log(a)) / 3.0)
         z = (cube - 1.0 + 1.0 / (9.0 * a)) * (3.0 * math.sqrt(a))
-        cdf = np.add.reduce(np.interp(z, NORMAL_Z, NORMAL_CDF) * self.weights, axis=1)
-        return [math.exp(float(np.interp(p, cdf, grid_points))) for p in probabilities]
+        cdf: Vector = np.add.reduce(np.interp(z, NORMAL_Z, NORMAL_CDF) * weights, axis=1)
+        return cdf
 
     def expected_rate(self, depth: float) -> float:
         """E[A·e^(-κ·max(δ,0))], arrivals per second on one side."""
