@@ -158,7 +158,7 @@ class MarketBook:
         if not 0 < bid < ask:
             return None
         if self._microprice:
-            return (bid * ask_size + ask * bid_size) / (bid_size + ask_size)
+            return bid + (ask - bid) * (bid_size / (bid_size + ask_size))
         return 0.5 * (bid + ask)
 
     def _bounded(self, fair: float | None) -> float | None:
