@@ -15,13 +15,8 @@ from mm.core.risk import Limits
 from mm.core.settings import EngineSettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
-from mm.core.strategy.params import (
-    ARRIVAL_BOUNDS,
-    GAMMA_BOUNDS,
-    KAPPA_BOUNDS,
-    SIGMA_BOUNDS,
-    bounded_premia,
-)
+from mm.core.strategy.glft import GAMMA_BOUNDS
+from mm.core.strategy.params import ARRIVAL_BOUNDS, KAPPA_BOUNDS, SIGMA_BOUNDS, bounded_premia
 from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, Premium
 from mm.model.units import Side, nanoseconds
