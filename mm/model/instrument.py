@@ -1,7 +1,8 @@
 """What the venue allows: ticks, lots, minimum notional. Rounding is away from the market."""
 
 import math
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 
 from msgspec import Struct
 
@@ -41,13 +42,21 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
         Raises ValueError where no valid price exists (not finite, not positive).
         """
-        exponent = self.tick_exponent(price)
-        scaled = price / 10.0**exponent
-        slack = abs(scaled) * SLACK
-        ticks = math.floor(scaled + slack) if side is Side.BID else math.ceil(scaled - slack)
-        if ticks <= 0:
-            raise ValueError(f"no valid {side.label} at or below {price}")
-        return ticks * POWERS[exponent]
+        return self.round_prices([price], side)[0]
+
+    def round_prices(self, prices: Sequence[float], side: Side) -> list[Decimal]:
+        """`round_price` of each of some that rise or fall: the tick is looked up at their ends."""
+        exponent = self.tick_exponent(prices[0])
+        if len(prices) > 1 and exponent != self.tick_exponent(prices[-1]):
+            return [self.round_price(price, side) for price in prices]
+        scale, tick = 10.0**exponent, POWERS[exponent]
+        if side is Side.BID:
+            ticks = [math.floor(price / scale * (1.0 + SLACK)) for price in prices]
+        else:
+            ticks = [math.ceil(price / scale * (1.0 - SLACK)) for price in prices]
+        if min(ticks) <= 0:
+            raise ValueError(f"no valid {side.label} at or below {min(prices)}")
+        return [count * tick for count in ticks]
 
     def is_valid_price(self, price: Decimal) -> bool:
         return price > 0 and price == price.quantize(self.tick(float(price)))
@@ -71,7 +80,5 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     def behind(self, touch: float, side: Side) -> Decimal:
         """The most aggressive post-only price on `side`: one tick behind the opposite touch."""
-        inward = ROUND_CEILING if side is Side.BID else ROUND_FLOOR
-        tick = self.tick(touch)
-        on_grid = exact(touch).quantize(tick, inward)
-        return on_grid - side * tick
+        (on_grid,) = self.round_prices([touch], side.opposite)
+        return on_grid - side * self.tick(touch)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 Ns: TypeAlias = int
@@ -48,6 +49,7 @@ def price_at(side: Side, depth: float, fair: float) -> float:
     return fair * (1.0 - side * depth / BPS)
 
 
+@lru_cache(maxsize=256)
 def exact(value: float) -> Decimal:
     """The decimal that a float was written as: exact for any price or size with up to 15 digits."""
     return Decimal(repr(value))

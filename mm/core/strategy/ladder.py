@@ -79,21 +79,20 @@ def rung_prices(
     tick_bps = 1e4 * float(instrument.tick(params.fair)) / params.fair
     spacing = max(tick_bps, frame.spacing_per_kappa / params.kappa)
     outward = operator.lt if side is Side.BID else operator.gt
+    depths = [side_quote.depth_bps + index * spacing for index in range(frame.levels)]
+    targets = [price_at(side, depth, params.fair) for depth in depths]
+    while len(targets) > 1 and not targets[-1] > 0.0:
+        targets.pop()
     rungs: list[tuple[Decimal, float]] = []
-    for index in range(frame.levels):
-        depth = side_quote.depth_bps + index * spacing
-        target = price_at(side, depth, params.fair)
-        if rungs and not target > 0.0:
-            break
-        wanted = price = instrument.round_price(target, side)
+    for depth, wanted in zip(depths, instrument.round_prices(targets, side), strict=False):
+        price = wanted
         if clamp is not None and outward(clamp, price):
             price = clamp
         if rungs and not outward(price, rungs[-1][0]):
             last = rungs[-1][0]
             price = last - side * instrument.tick(float(last))
-        if price is not wanted:
-            depth = depth_bps(side, float(price), params.fair)
-        rungs.append((price, depth))
+        meant = depth if price is wanted else depth_bps(side, float(price), params.fair)
+        rungs.append((price, meant))
     return rungs
 
 
