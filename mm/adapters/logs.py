@@ -56,12 +56,13 @@ class Repeats:
     """Identical warnings and errors at most once a minute; the next one says how many it hid."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._seen: dict[tuple[str, ...], tuple[float, int]] = {}
 
     def __call__(self, _: object, __: str, line: EventDict) -> EventDict:
         if LEVELS[line["level"]] < LEVELS["warning"]:
             return line
-        key = (line["level"], str(line["topic"]), str(line["event"]))
+        whose = str(line.get("data", {}).get("instrument", ""))
+        key = (line["level"], str(line["topic"]), str(line["event"]), whose)
         shown_s, hidden = self._seen.get(key, (-math.inf, 0))
         if 0 <= line["ts_s"] - shown_s < REPEAT_S:
             self._seen[key] = (shown_s, hidden + 1)

@@ -14,6 +14,7 @@ from mm.app.config import Config
 from mm.app.exchange import Serving
 from mm.app.live import tick
 from mm.app.machine import Machine
+from mm.app.traders import Trader
 from mm.app.wiring import Wired, assemble
 
 
@@ -94,7 +95,7 @@ async def _until_stopped(
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(wired.venue.run(), name="venue")
-            group.create_task(tick(wired.runner, clock, period_s), name="tick")
+            group.create_task(tick(wired.traders, clock, period_s), name="tick")
             group.create_task(wired.lag.run(), name="loop lag")
             group.create_task(_checkpoints(config, wired, clock), name="checkpoints")
             group.create_task(_wait(stop, duration_s), name="stop")
@@ -132,11 +133,12 @@ async def _checkpoints(config: Config, wired: Wired, clock: WallClock) -> None:
 
 
 def _checkpoint(wired: Wired, clock: WallClock) -> None:
-    engine, now = wired.runner.engine, clock.now()
-    wired.ledger.checkpoint(now, wired.coin, engine.checkpoint())
-    equity = engine.state.equity
-    if equity is not None:
-        wired.ledger.mark(now, wired.coin, engine.state.pnl.position, equity)
+    for trader in wired.traders:
+        engine, now = trader.runner.engine, clock.now()
+        wired.ledger.checkpoint(now, trader.coin, engine.checkpoint())
+        equity = engine.state.equity
+        if equity is not None:
+            wired.ledger.mark(now, trader.coin, engine.state.pnl.position, equity)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:
@@ -155,25 +157,28 @@ async def _leave(wired: Wired, clock: WallClock, failure: Exception | None) -> i
         left = await wired.venue.cancel_all()
     except VenueError as error:
         log("error", "order", f"Leaving: {error}")
-        left = max(1, len(wired.runner.engine.state.orders))
+        left = max(1, sum(len(one.runner.engine.state.orders) for one in wired.traders))
     try:
         _checkpoint(wired, clock)
         outcome = "stopped" if failure is None else f"failed: {failure}"
-        wired.ledger.end_run(clock.now(), wired.run_id, outcome)
+        for trader in wired.traders:
+            wired.ledger.end_run(clock.now(), trader.run_id, outcome)
     except LedgerError as error:
         log("error", "daemon", f"The end of this run is not in the ledger: {error}")
-    _report(wired)
+    for trader in wired.traders:
+        _report(trader)
     if wired.serving is not None and wired.serving.tape is not None:
         log("info", "market", "Tape", **msgspec.to_builtins(wired.serving.tape.report))
     return left
 
 
-def _report(wired: Wired) -> None:
-    view = wired.runner.engine.view()
+def _report(trader: Trader) -> None:
+    view = trader.runner.engine.view()
     log(
         "info",
         "daemon",
         "Session",
+        instrument=trader.coin,
         position=str(view.position.size),
         pnl_usd=f"{view.pnl.total:.4f}",
         spread_usd=f"{view.pnl.spread:.4f}",

@@ -16,6 +16,7 @@ from mm.app.config_checks import problems
 from mm.app.config_engine import RiskConfig, StochasticConfig, StrategyConfig
 from mm.app.config_layers import ConfigError as ConfigError
 from mm.app.config_paper import PaperConfig
+from mm.app.config_portfolio import PortfolioConfig
 from mm.app.config_sections import (
     DaemonConfig,
     ExchangeConfig,
@@ -53,6 +54,9 @@ class Config(Section):
         default_factory=StochasticConfig, description="What is learned."
     )
     risk: RiskConfig = Field(default_factory=RiskConfig, description="Limits.")
+    portfolio: PortfolioConfig = Field(
+        default_factory=PortfolioConfig, description="All instruments together."
+    )
     recorder: RecorderConfig = Field(default_factory=RecorderConfig, description="The journal.")
     paper: PaperConfig = Field(default_factory=PaperConfig, description="Paper trading.")
     web: WebConfig = Field(default_factory=WebConfig, description="Page, metrics, control.")

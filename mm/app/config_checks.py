@@ -28,6 +28,8 @@ def _venue(config: Config) -> Iterator[str]:
             f'venue.network = "{venue.network}" needs a key: set MM_VENUE__PRIVATE_KEY or '
             "MM_VENUE__PRIVATE_KEY_FILE to that of an API wallet"
         )
+    if venue.network == "paper" and len(config.instruments) > 1:
+        yield "paper trading quotes one instrument: keep one [[instruments]]"
     if venue.network == "local" and not venue.base_url:
         yield 'venue.network = "local" needs venue.base_url, e.g. "http://127.0.0.1:3001"'
     if venue.private_key is not None and venue.private_key_file is not None:
@@ -52,6 +54,25 @@ def _limits(config: Config) -> Iterator[str]:
         )
     for instrument in config.instruments:
         yield from _instrument_limits(config, instrument.name)
+    yield from _portfolio(config)
+
+
+def _portfolio(config: Config) -> Iterator[str]:
+    limits, risk, strategy = config.portfolio, config.risk, config.strategy
+    own = sum(one.max_position_usd or risk.max_position_usd for one in config.instruments)
+    lot = max(one.lot_usd or strategy.lot_usd for one in config.instruments)
+    for name in ("max_gross_usd", "max_net_usd"):
+        limit = getattr(limits, name)
+        if limit is not None and limit >= own:
+            yield (
+                f"portfolio.{name} = {limit} can never bind: "
+                f"the instruments' max_position_usd sum to {own}"
+            )
+        if limit is not None and limit < lot:
+            yield f"portfolio.{name} = {limit} is below one lot of {lot}: it could not be quoted"
+    net, gross = limits.max_net_usd, limits.max_gross_usd
+    if net is not None and gross is not None and net >= gross:
+        yield f"portfolio.max_net_usd = {net} can never bind: it is not below max_gross_usd"
 
 
 def _instrument_limits(config: Config, name: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from mm.adapters.hyperliquid.health import Health
 from mm.adapters.journal import JournalWriter
 from mm.adapters.ledger import Ledger
 from mm.adapters.metrics import Metrics
-from mm.adapters.web.server import WebServer
+from mm.adapters.web.face import Face
 from mm.app.live import LagWatch, Runner
 from mm.app.ports import Clock
 from mm.model.actions import Note, Step
@@ -61,22 +61,23 @@ class Timekeeper:
 
 
 class Narrator:
-    """Notes go to the log and the page, fills to the page."""
+    """Notes go to the log and the page, fills to the page. `instrument`: whose, where several."""
 
-    def __init__(self, log: Callable[[Note], None]) -> None:
+    def __init__(self, log: Callable[[Note, str], None], instrument: str = "") -> None:
         self._log = log
-        self.web: WebServer | None = None
+        self._instrument = instrument
+        self.face: Face | None = None
 
     def record(self, event: Event, step: Step) -> None:
-        if self.web is not None and isinstance(event, Fill):
-            self.web.on_fill(event)
+        if self.face is not None and isinstance(event, Fill):
+            self.face.on_fill(event)
         for note in step.notes:
             self.note(note)
 
     def note(self, note: Note) -> None:
-        self._log(note)
-        if self.web is not None and note.severity != "debug":
-            self.web.on_note(note)
+        self._log(note, self._instrument)
+        if self.face is not None and note.severity != "debug":
+            self.face.on_note(note)
 
 
 class Pulse(Protocol):
@@ -93,7 +94,10 @@ class Daemon:
         clock: Clock,
         lag: LagWatch,
         journal: JournalWriter | None,
+        coin: str | None = None,
     ) -> None:
+        """`coin`: whose feeds' age is shown, where several share the connection."""
+        self._coin = coin
         self._runner = runner
         self._venue = venue
         self._clock = clock
@@ -112,7 +116,7 @@ class Daemon:
         pulse = self._venue.health
         return HealthView(
             uptime_s=seconds(self._clock.now() - self._started),
-            feed_age_s=pulse.feed_age_s(),
+            feed_age_s=pulse.feed_age_s(self._coin),
             reconnects=pulse.reconnects,
             loop_lag_s=self._lag.lag_s,
             journal_dropped=0 if self._journal is None else self._journal.dropped,

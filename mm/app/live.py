@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from mm.app.clock import stopwatch_ns
-from mm.app.ports import Clock, Recorder, Venue
+from mm.app.ports import Clock, Outbox, Recorder, Turner
 from mm.app.turn import turn
 from mm.core.engine import Engine
 from mm.model.actions import Action, Step
@@ -36,13 +36,13 @@ class Runner:
         self.engine = engine
         self._recorders = recorders
         self._on_turn = on_turn
-        self._venue: Venue | None = None
+        self._venue: Outbox | None = None
         self._pending: deque[Event] = deque()
         self._busy = False
         self._last: Ns = 0
         self.turns = 0
 
-    def attach(self, venue: Venue) -> None:
+    def attach(self, venue: Outbox) -> None:
         self._venue = venue
 
     def handle(self, event: Event) -> None:
@@ -78,7 +78,7 @@ class Runner:
         self._venue.send(actions)
 
 
-async def tick(runner: Runner, clock: Clock, period_s: float) -> None:
+async def tick(runner: Turner, clock: Clock, period_s: float) -> None:
     """The quote timer. After a stall it goes on from now: missed ticks are not made up."""
     period = nanoseconds(period_s)
     while True:

@@ -15,15 +15,25 @@ class Clock(Protocol):
     async def sleep_until(self, ts: Ns) -> None: ...
 
 
-class Venue(Protocol):
+class Turner(Protocol):
+    """Whatever takes events: one engine's runner, or all of them."""
+
+    def handle(self, event: Event) -> None: ...
+
+
+class Outbox(Protocol):
+    """Where one engine's actions go."""
+
+    def send(self, actions: Sequence[Action]) -> None:
+        """Queue actions for the wire; never blocks. Answers come back as events."""
+        ...
+
+
+class Venue(Outbox, Protocol):
     """One account on one venue. Events go to the `emit` callable that it was built with."""
 
     async def run(self) -> None:
         """Connect, subscribe, reconcile, reconnect. Raises only what cannot heal."""
-        ...
-
-    def send(self, actions: Sequence[Action]) -> None:
-        """Queue actions for the wire; never blocks. Answers come back as events."""
         ...
 
     async def cancel_all(self) -> int:

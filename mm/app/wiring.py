@@ -1,7 +1,6 @@
 """The composition root: from configuration to everything that runs, put together, not started."""
 
 import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -9,100 +8,116 @@ from typing import Any
 from msgspec import Struct
 
 from mm import __version__
-from mm.adapters.data_dir import DataDir, Runtime
+from mm.adapters.data_dir import Runtime
 from mm.adapters.hyperliquid.settings import Bootstrap, Hooks, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
-from mm.adapters.journal import JournalWriter, header
 from mm.adapters.ledger import Ledger
 from mm.adapters.ledger_state import LedgerState
-from mm.adapters.logs import log, log_note
-from mm.adapters.metrics import Metrics
-from mm.adapters.web.server import WebOptions, WebServer
+from mm.adapters.logs import log
+from mm.adapters.web.server import WebServer
 from mm.app.clock import WallClock
-from mm.app.config import Config, ConfigError, engine_settings, private_key
+from mm.app.config import Config, ConfigError, private_key
 from mm.app.config_venue import venue_settings
-from mm.app.daemon import (
-    Daemon,
-    JournalRecorder,
-    LedgerRecorder,
-    MetricsRecorder,
-    Narrator,
-    Timekeeper,
-)
+from mm.app.crew import Crew
 from mm.app.exchange import Serving, local_exchange
 from mm.app.live import LagWatch, Runner
 from mm.app.machine import Machine
 from mm.app.paper import PaperVenue
-from mm.app.ports import Recorder
-from mm.core.engine import Engine
-from mm.model.events import Event, Start
+from mm.app.traders import Trader, Traders
+from mm.model.events import Start
 from mm.model.units import NS_PER_MS, Ns, seconds
 
 
 class Wired(Struct):
     """All that runs, put together."""
 
-    runner: Runner
+    traders: Traders
     venue: HyperliquidVenue | PaperVenue
     ledger: Ledger
     web: WebServer | None
     lag: LagWatch
     serving: Serving | None
-    coin: str
-    run_id: str
+
+    @property
+    def first(self) -> Trader:
+        return next(iter(self.traders))
+
+    @property
+    def runner(self) -> Runner:
+        """The only one, where there is one instrument."""
+        return self.first.runner
+
+    @property
+    def coin(self) -> str:
+        return self.first.coin
+
+    @property
+    def run_id(self) -> str:
+        return self.first.run_id
 
 
 async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> Wired:
     """Everything, in the order of what needs what; `stack` takes it down again."""
-    clock, run_id, coin = machine.clock, machine.token(4), _coin(config)
-    began = clock.now()
+    clock, run_id, began = machine.clock, machine.token(4), machine.clock.now()
+    coins = [instrument.name for instrument in config.instruments]
     directory = machine.open_data(config.daemon.data_dir)
     stack.callback(directory.close)
     serving = None
     if config.venue.network == "embedded":
-        serving = await stack.enter_async_context(local_exchange(config.exchange, clock))
+        serving = await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
     signer = _signer(config, machine)
-    settings = venue_settings(config, coin, "" if serving is None else serving.url)
+    url = "" if serving is None else serving.url
+    settings = venue_settings(config, coins[0], url, coins[1:])
     ledger = machine.open_ledger(_ledger_path(config, directory.path, settings, signer))
     stack.callback(ledger.close)
-    state = ledger.state(coin, clock.now())
-    metrics, narrator = Metrics(coin), Narrator(log_note)
-
-    def emit(event: Event) -> None:
-        runner.handle(event)
-
-    hooks = Hooks(note=narrator.note, round_trip=metrics.observe_round_trip_s)
-    venue = _venue(config, settings, signer, clock, emit, hooks)
-    _remember(venue, state)
-    found = await venue.bootstrap()
-    recorders: list[Recorder] = [LedgerRecorder(ledger, coin), MetricsRecorder(metrics), narrator]
-    journal = _journal(config, directory, run_id, found, clock)
-    if journal is not None:
-        stack.callback(journal.close)
-        recorders.append(JournalRecorder(journal))
-    recorders += machine.recorders
-    engine = Engine(engine_settings(config), found.instrument)
-    runner = Runner(engine, recorders, Timekeeper(metrics, clock).on_turn)
-    runner.attach(venue)
+    states = {coin: ledger.state(coin, clock.now()) for coin in coins}
+    crew = Crew(config, machine, ledger, directory, run_id)
+    venue, found = await _at_the_venue(config, settings, signer, crew, states)
+    traders = Traders([crew.hire(coin, found[coin], stack) for coin in coins], crew.guard(found))
+    crew.report_to(traders)
+    for trader in traders:
+        desk = venue if isinstance(venue, PaperVenue) else venue.desks.get(trader.coin)
+        if desk is not None:
+            trader.runner.attach(desk)
     lag = LagWatch(clock)
-    web = _web(config, directory, Daemon(runner, venue, clock, lag, journal), metrics)
+    web = crew.show(traders, venue, lag)
     if web is not None:
         await web.start()
         stack.push_async_callback(web.stop)
-        narrator.web = web
     directory.announce(Runtime(**_runtime(run_id, began, web)))
-    _begin(runner, clock, run_id, state)
-    _greet(config, found, web, clock.now() - began)
-    wired = Wired(runner, venue, ledger, web, lag, serving, coin, run_id)
+    for trader in traders:
+        _begin(trader, clock, states[trader.coin])
+    for trader in traders:
+        traders.tell(trader.coin, clock.now())
+        _greet(config, found[trader.coin], web, clock.now() - began)
+    wired = Wired(traders, venue, ledger, web, lag, serving)
     machine.watch(wired)
     return wired
 
 
-def _coin(config: Config) -> str:
-    if len(config.instruments) > 1:
-        raise ConfigError("several [[instruments]] in one process are not supported yet: keep one")
-    return config.instruments[0].name
+async def _at_the_venue(
+    config: Config,
+    settings: VenueSettings,
+    signer: Signer | None,
+    crew: Crew,
+    states: dict[str, LedgerState],
+) -> tuple[HyperliquidVenue | PaperVenue, dict[str, Bootstrap]]:
+    """The account, with a desk for each coin, and what it says of them."""
+    first, *others = states
+    clock, hooks = crew.clock, Hooks(note=crew.note, round_trip=crew.round_trip)
+    if signer is None:
+        paper = PaperVenue(settings, config.paper, clock, crew.emit(first), hooks)
+        paper.carry(states[first].position, states[first].cash)  # it has nowhere else to live
+        return paper, {first: await paper.bootstrap()}
+    prefix = config.venue.cloid_prefix
+    venue = HyperliquidVenue(settings, signer, clock, crew.emit(first), prefix, hooks)
+    for coin in others:
+        venue.open(coin, crew.emit(coin))
+    for coin, state in states.items():
+        _remember(venue, coin, state)
+    await venue.bootstrap()
+    return venue, venue.found
 
 
 def _signer(config: Config, machine: Machine) -> Signer | None:
@@ -137,60 +152,13 @@ def _ledger_path(
     return data / f"ledger-{config.venue.network}-{account[2:10]}.db"
 
 
-def _venue(
-    config: Config,
-    settings: VenueSettings,
-    signer: Signer | None,
-    clock: WallClock,
-    emit: Callable[[Event], None],
-    hooks: Hooks,
-) -> HyperliquidVenue | PaperVenue:
-    if signer is None:
-        return PaperVenue(settings, config.paper, clock, emit, hooks)
-    return HyperliquidVenue(settings, signer, clock, emit, config.venue.cloid_prefix, hooks=hooks)
-
-
-def _remember(venue: HyperliquidVenue | PaperVenue, state: LedgerState) -> None:
-    """A ledger that was here before has a memory: what happened since is fetched and told.
-
-    A paper account has nowhere else to live.
-    """
-    if isinstance(venue, PaperVenue):
-        venue.carry(state.position, state.cash)
-        return
+def _remember(venue: HyperliquidVenue, coin: str, state: LedgerState) -> None:
+    """A ledger that was here before has a memory: what happened since is fetched and told."""
     if state.first_ts is not None:
         first_ms = state.first_ts // NS_PER_MS
         fills = ((trade_id, venue_ms * NS_PER_MS) for trade_id, venue_ms in state.fill_ids)
         last_ms = max(state.last_fill_ms, first_ms)
-        venue.remember(fills, last_ms, max(state.last_funding_ms, first_ms))
-
-
-def _journal(
-    config: Config, directory: DataDir, run_id: str, found: Bootstrap, clock: WallClock
-) -> JournalWriter | None:
-    recorder = config.recorder
-    if not recorder.journal:
-        return None
-    directory.prune_journals(recorder.journal_keep_files - 1)
-    coin = found.instrument.name
-    first = header(__version__, run_id, found.instrument, engine_settings(config))
-    path = directory.journal(run_id, coin, clock.now())
-    return JournalWriter(path, first, recorder.journal_flush_s, recorder.journal_level)
-
-
-def _web(config: Config, directory: DataDir, daemon: Daemon, metrics: Metrics) -> WebServer | None:
-    web = config.web
-    if not web.enabled:
-        return None
-    token = "" if web.token is None else web.token.get_secret_value()
-    options = WebOptions(
-        token_path=directory.path / "token",
-        token=token,
-        host=web.host,
-        port=web.port,
-        hosts=web.hosts,
-    )
-    return WebServer(daemon, metrics, options)
+        venue.remember(fills, last_ms, max(state.last_funding_ms, first_ms), coin)
 
 
 def _runtime(run_id: str, began: Ns, web: WebServer | None) -> dict[str, Any]:
@@ -203,12 +171,12 @@ def _runtime(run_id: str, began: Ns, web: WebServer | None) -> dict[str, Any]:
     }
 
 
-def _begin(runner: Runner, clock: WallClock, run_id: str, state: LedgerState) -> None:
+def _begin(trader: Trader, clock: WallClock, state: LedgerState) -> None:
     """The first event of every run: what the ledger remembers."""
-    runner.handle(
+    trader.runner.handle(
         Start(
             ts=clock.now(),
-            run_id=run_id,
+            run_id=trader.run_id,
             position=state.position,
             cash=state.cash,
             halted=state.halted,

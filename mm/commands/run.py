@@ -47,7 +47,8 @@ async def _serve(config: Config) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with local_exchange(config.exchange, WallClock()) as server:
+    coins = [instrument.name for instrument in config.instruments]
+    async with local_exchange(config.exchange, WallClock(), coins) as server:
         _announce(config, server.url)
         waiting = asyncio.create_task(stop.wait())
         ending = asyncio.create_task(server.wait())

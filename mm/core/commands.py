@@ -22,7 +22,7 @@ def obey(state: State, command: Command) -> tuple[list[Action], list[Note]]:
     state.flatten = state.flatten or command.verb == "flatten"
     if state.kill.halted:
         return [], [note]
-    halted = f"operator: {command.reason}" if command.reason else "operator"
+    halted = f"{command.source}: {command.reason}" if command.reason else command.source
     state.kill.halted = halted
     return [Halt(halted), CancelAll(halted)], [note]
 

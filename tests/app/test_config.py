@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Struct
 from pydantic import SecretStr
@@ -22,7 +23,7 @@ from mm.app.config import (
 from mm.app.config_layers import flag_layer, leaves
 from mm.app.config_template import template
 from mm.app.config_venue import venue_settings
-from mm.core.settings import EngineSettings
+from mm.core.settings import EngineSettings, PortfolioSettings
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config"
@@ -143,7 +144,7 @@ def test_each_setting_of_the_venue_can_be_configured() -> None:
     assert set(VenueSettings.__struct_fields__) - reached == {"coins"}
 
 
-SHELL = ("daemon", "venue", "instruments", "recorder", "paper", "web", "exchange")
+SHELL = ("daemon", "venue", "instruments", "portfolio", "recorder", "paper", "web", "exchange")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,14 @@ def test_each_field_of_the_shell_is_read_somewhere(key: tuple[str, ...]) -> None
     text = "\n".join(p.read_text() for p in sources if p.name != "config_sections.py")
 
     assert re.search(rf"\.{key[-1]}\b", text), f"{'.'.join(key)} changes nothing"
+
+
+def test_each_limit_of_the_portfolio_can_be_configured() -> None:
+    given = {"max_gross_usd": 9_000.0, "max_net_usd": 4_000.0}
+    config = load(environ={}, assignments=[f"portfolio.{k}={v}" for k, v in given.items()])
+
+    assert PortfolioSettings(**config.portfolio.model_dump()) == PortfolioSettings(**given)
+    assert Config().portfolio.model_dump() == msgspec.structs.asdict(PortfolioSettings())
 
 
 @pytest.mark.parametrize(
@@ -263,7 +272,7 @@ def test_a_section_takes_no_value() -> None:
 def test_a_key_like_nothing_lists_the_sections() -> None:
     (problem,) = problems_of(assignments=["zzz.qqq=1"])
 
-    assert problem.endswith("risk, recorder, paper, web, exchange")
+    assert problem.endswith("risk, portfolio, recorder, paper, web, exchange")
 
 
 @pytest.mark.parametrize(
@@ -319,6 +328,13 @@ def test_all_problems_are_told_at_once() -> None:
         (["venue.network=mainnet"], "venue.allow_mainnet = true as well"),
         (["web.host=0.0.0.0"], "set MM_WEB__TOKEN first"),
         (["instruments.1.name=BTC"], "BTC is listed more than once"),
+        (["portfolio.max_gross_usd=10000"], "can never bind: the instruments' max_position_usd"),
+        (["portfolio.max_net_usd=10"], "portfolio.max_net_usd = 10.0 is below one lot of 1000.0"),
+        (
+            ["portfolio.max_net_usd=5000", "portfolio.max_gross_usd=5000"],
+            "max_net_usd = 5000.0 can never bind",
+        ),
+        (["venue.network=paper", "instruments.1.name=ETH"], "paper trading quotes one instrument"),
     ],
 )
 def test_contradictions_are_refused(assignments: list[str], complaint: str) -> None:

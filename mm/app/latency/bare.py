@@ -103,13 +103,13 @@ class Stack:
         modifies = [a for a in actions if isinstance(a, Modify)]
         places = [a for a in actions if isinstance(a, Place)]
         if cancels:
-            request = encode.cancel([a.cloid for a in cancels], ASSET)
+            request = encode.cancel([a.cloid for a in cancels], lambda _: ASSET)
             await self._send(request, (RequestKind.CANCEL, [a.cloid for a in cancels]))
         if modifies:
-            request = encode.modify(modifies, ASSET)
+            request = encode.modify(modifies, lambda _: ASSET)
             await self._send(request, (RequestKind.MODIFY, [a.cloid for a in modifies]))
         if places:
-            request = encode.place(places, ASSET)
+            request = encode.place(places, lambda _: ASSET)
             await self._send(request, (RequestKind.PLACE, [a.cloid for a in places]))
 
     async def _send(self, action: encode.WireAction, sent: Sent) -> None:
