@@ -5,7 +5,7 @@ import math
 from msgspec import Struct
 
 from mm.core.settings import CalibrationSettings
-from mm.core.stochastic.timeline import forget
+from mm.core.stochastic.timeline import forget, remember
 from mm.model.actions import Note, Severity
 from mm.model.events import Fill
 from mm.model.units import BPS, NS_PER_S, Ns, nanoseconds
@@ -100,12 +100,12 @@ class CalibrationController:
         if not fill.quote or key in self._seen:
             return
         at = min(fill.ts, fill.venue_ts)
-        self._seen[key] = at
+        remember(self._seen, key, at)
         order, arrival = fill.cloid or str(fill.oid), f"{fill.side.label}:{fill.venue_ts}"
         if order not in self._orders and arrival not in self._arrivals:
             self._fill_count += 1
-            self._arrivals[arrival] = at
-        self._orders[order] = max(at, self._orders.pop(order, at))
+            remember(self._arrivals, arrival, at)
+        remember(self._orders, order, max(at, self._orders.get(order, at)))
         notional = float(fill.price * fill.size)
         if not self.is_calibrated():
             self._cost_usd += max(self._effect.effect_bps, 0.0) * notional / BPS

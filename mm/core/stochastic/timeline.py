@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from mm.model.units import Ns
@@ -54,8 +55,19 @@ class Timeline(Generic[Value]):
             del self._values[:stale]
 
 
+def remember(times: dict[Key, Ns], key: Key, at: Ns) -> None:
+    """Put `key` where its time belongs: news may come late."""
+    times.pop(key, None)
+    late = bool(times) and at < times[next(reversed(times))]
+    times[key] = at
+    if late:
+        ordered = sorted(times.items(), key=itemgetter(1))
+        times.clear()
+        times.update(ordered)
+
+
 def forget(times: dict[Key, Ns], horizon: Ns) -> None:
-    """Drop the leading entries older than `horizon` (insertion is nearly in time order)."""
+    """Drop the leading entries older than `horizon` (all of them, if put by `remember`)."""
     while times:
         key = next(iter(times))
         if times[key] >= horizon:

@@ -114,6 +114,15 @@ def test_an_old_fill_in_a_late_snapshot_does_not_count_as_of_now() -> None:
     assert found.fill_rate_per_h == 0.0
 
 
+def test_old_fills_in_a_late_snapshot_do_not_count_though_newer_ones_came_first() -> None:
+    found = controller()
+    for n in (2, 1, 3):
+        found.record_fill(fill(n, START - (n == 1) * 7200 * NS_PER_S))
+    found.update_calibration_status(START + NS_PER_S, 0, 0.0)
+    assert found.fill_rate_per_h == 1.0
+    assert found.fill_count() == 2
+
+
 def test_a_shorter_window_scales_the_rate() -> None:
     assert after(3, 0.0, window_s=600.0).fill_rate_per_h == pytest.approx(18.0)
 

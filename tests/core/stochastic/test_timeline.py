@@ -5,7 +5,7 @@ from bisect import bisect_left
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm.core.stochastic.timeline import SLACK, Timeline
+from mm.core.stochastic.timeline import SLACK, Timeline, forget, remember
 
 
 def test_before_is_strict_and_at_is_not() -> None:
@@ -36,3 +36,18 @@ def test_pruning_keeps_what_lookups_from_the_horizon_need() -> None:
     assert len(line) < SLACK + 200
     assert line.before(39_000) == 38_990
     assert line.at(39_005) == 39_000
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50)), max_size=30),
+    horizon=st.integers(-1, 51),
+)
+def test_what_is_remembered_in_any_order_is_forgotten_by_its_time(
+    steps: list[tuple[int, int]], horizon: int
+) -> None:
+    times: dict[int, int] = {}
+    for key, at in steps:
+        remember(times, key, at)
+    assert times == dict(steps)
+    forget(times, horizon)
+    assert times == {key: at for key, at in dict(steps).items() if at >= horizon}
