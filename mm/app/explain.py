@@ -8,8 +8,9 @@ from msgspec.structs import astuple, replace
 
 from mm.app.explain_inputs import KNOWN, Inputs, Parameter, premia
 from mm.core.quoting import bound_by
+from mm.core.settings import EngineSettings
 from mm.core.strategy import glft, ladder
-from mm.core.strategy.stationary import intensity, stationary, sweep
+from mm.core.strategy.stationary import Stationary, intensity, stationary, sweep
 from mm.model.market_params import MarketParams
 from mm.model.quote import Ladder, Level, Quote, SideQuote, Term
 from mm.model.units import BPS, Side, depth_bps, exact, price_at
@@ -30,6 +31,26 @@ MOVABLE = {
     "multiplier": "calibration_gamma_mult",
 }
 """Parameter -> field of MarketParams. Price, tick, lot and levels move no depth."""
+OUTSIDE = ("funding_bps_per_h", "inventory_lots")
+
+
+class Case(Struct, frozen=True):
+    """Everything that the depths are a function of."""
+
+    market: MarketParams
+    inventory_lots: float
+    funding_bps_per_h: float
+    exactly: bool
+
+    @property
+    def target_lots(self) -> float:
+        return glft.target_inventory(self.market, self.funding_bps_per_h / BPS)
+
+    def quote(self, inventory_lots: float) -> Quote:
+        return glft.quote(self.market, inventory_lots, self.exactly, self.target_lots)
+
+    def long_run(self) -> Stationary:
+        return stationary(self.market, self.exactly, self.target_lots)
 
 
 class Rung(Struct, frozen=True, gc=False):
@@ -114,15 +135,15 @@ class Explanation(Struct, frozen=True):
 
 def explain(given: Inputs) -> Explanation:
     """Everything from the functions that quote; ValueError where nothing can be quoted."""
-    market, exactly = given.market, given.settings.strategy.exact_glft
-    quote = glft.quote(market, given.inventory_lots, exactly)
-    rests = ladder.build(quote, market, _frame(given))
+    case = _case(given)
+    quote = case.quote(given.inventory_lots)
+    rests = ladder.build(quote, given.market, _frame(given))
     return Explanation(
         parameters=given.parameters,
         bid=_side(given, quote, rests, Side.BID),
         ask=_side(given, quote, rests, Side.ASK),
-        now=_outcome(market, given.inventory_lots, exactly),
-        long_run=_row(given, market.gamma),
+        now=_outcome(case),
+        long_run=_row(given, given.market.gamma),
         doubled=_doubled(given),
         gammas=tuple(_row(given, gamma) for gamma in GAMMAS),
         curve=_curve(given),
@@ -131,8 +152,13 @@ def explain(given: Inputs) -> Explanation:
 
 def depths(given: Inputs, inventory_lots: float) -> tuple[float | None, float | None]:
     """Bid and ask depth at any inventory, bps."""
-    quote = glft.quote(given.market, inventory_lots, given.settings.strategy.exact_glft)
+    quote = _case(given).quote(inventory_lots)
     return _depth(quote.bid), _depth(quote.ask)
+
+
+def _case(given: Inputs) -> Case:
+    exactly, funding = given.settings.strategy.exact_glft, given.value("funding_bps_per_h")
+    return Case(given.market, given.inventory_lots, funding, exactly)
 
 
 def _depth(quote: SideQuote | None) -> float | None:
@@ -191,8 +217,8 @@ def _binding(given: Inputs, wanted: SideQuote | None, levels: tuple[Level, ...])
     return bound_by(wanted, levels[0], given.market.fair, given.instrument).value
 
 
-def _outcome(market: MarketParams, inventory_lots: float, exactly: bool) -> Outcome:
-    quote = glft.quote(market, inventory_lots, exactly)
+def _outcome(case: Case) -> Outcome:
+    market, quote = case.market, case.quote(case.inventory_lots)
     sides = [side.depth_bps for side in (quote.bid, quote.ask) if side is not None]
     return Outcome(
         bid_bps=_depth(quote.bid),
@@ -200,7 +226,7 @@ def _outcome(market: MarketParams, inventory_lots: float, exactly: bool) -> Outc
         half_spread_bps=market.calibration_gamma_mult * quote.half_spread_bps,
         skew_bps=quote.skew_bps,
         arrivals_per_h=PER_H * math.fsum(intensity(market, depth) for depth in sides),
-        inventory_sd_lots=stationary(market, exactly).sd_lots,
+        inventory_sd_lots=case.long_run().sd_lots,
     )
 
 
@@ -208,13 +234,13 @@ def _outcome(market: MarketParams, inventory_lots: float, exactly: bool) -> Outc
 
 
 def _doubled(given: Inputs) -> tuple[Doubled, ...]:
-    exactly = given.settings.strategy.exact_glft
-    base = _outcome(given.market, given.inventory_lots, exactly)
+    case = _case(given)
+    base = _outcome(case)
     rows = []
-    for name in (*MOVABLE, "premium_bps", "inventory_lots"):
+    for name in (*MOVABLE, "premium_bps", *OUTSIDE):
         value = given.value(name)
         to = _other(name, value)
-        moved = _outcome(*_moved(given, name, to), exactly)
+        moved = _outcome(_moved(case, given.settings, name, to))
         rows.append(Doubled(name, KNOWN[name].symbol, value, to, _less(moved, base)))
     return tuple(rows)
 
@@ -226,14 +252,13 @@ def _other(name: str, value: float) -> float:
     return to if to != value else 0.5 * value
 
 
-def _moved(given: Inputs, name: str, to: float) -> tuple[MarketParams, float]:
-    market = given.market
-    if name == "inventory_lots":
-        return market, to
+def _moved(case: Case, settings: EngineSettings, name: str, to: float) -> Case:
+    if name in OUTSIDE:
+        return replace(case, **{name: to})
     if name == "premium_bps":
-        return replace(market, premia=premia(to, given.settings)), given.inventory_lots
+        return replace(case, market=replace(case.market, premia=premia(to, settings)))
     changes = {MOVABLE[name]: int(to) if KNOWN[name].whole else to}
-    return replace(market, **changes), given.inventory_lots
+    return replace(case, market=replace(case.market, **changes))
 
 
 def _less(moved: Outcome, base: Outcome) -> dict[str, float | None]:
@@ -242,10 +267,9 @@ def _less(moved: Outcome, base: Outcome) -> dict[str, float | None]:
 
 
 def _row(given: Inputs, gamma: float) -> GammaRow:
-    exactly = given.settings.strategy.exact_glft
-    market = replace(given.market, gamma=gamma)
-    flat, one = glft.shape(market, 0.0, exactly), glft.shape(market, 1.0, exactly)
-    run = stationary(market, exactly)
+    case = replace(_case(given), market=replace(given.market, gamma=gamma))
+    market, run = case.market, case.long_run()
+    flat, one = (glft.shape(market, q, case.exactly) for q in (0.0, 1.0))
     usd_per_bps = given.value("lot_usd") / BPS
     return GammaRow(
         gamma=gamma,
@@ -259,7 +283,7 @@ def _row(given: Inputs, gamma: float) -> GammaRow:
 
 
 def _curve(given: Inputs) -> tuple[Point, ...]:
-    run = stationary(given.market, given.settings.strategy.exact_glft)
+    run = _case(given).long_run()
     return tuple(
         Point(float(q), *depths(given, float(q)), probability)
         for q, probability in zip(range(-run.bound, run.bound + 1), run.probability, strict=True)

@@ -47,6 +47,7 @@ KNOWN: dict[str, Known] = {
     "adverse_bid_bps": Known("a_bid", "bps", "adverse move after a bid fill", (-1000.0, 1000.0)),
     "adverse_ask_bps": Known("a_ask", "bps", "adverse move after an ask fill", (-1000.0, 1000.0)),
     "min_edge_bps": Known("edge", "bps", "least edge of a quote", (0.0, 1000.0)),
+    "funding_bps_per_h": Known("fund", "bps/h", "funding; positive: longs pay", (-1000.0, 1000.0)),
     "premium_bps": Known("prem", "bps", "premium on both sides", (0.0, 1000.0)),
     "multiplier": Known("m", "", "calibration multiplier", (1e-3, 1.0)),
     "inventory_lots": Known("q", "lots", "inventory", (-MOST_LOTS, MOST_LOTS)),
@@ -200,6 +201,7 @@ def _strategy(config: Config, settings: EngineSettings) -> Sourced:
         "multiplier": (1.0, "calibrated"),
         "inventory_lots": (0.0, "flat"),
         "premium_bps": (0.0, "none"),
+        "funding_bps_per_h": (0.0, "until the venue says"),
     }
 
 

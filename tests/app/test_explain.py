@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from mm.app.config import ConfigError
-from mm.app.explain import GAMMAS, MOVABLE, Explanation, Outcome, SideView, explain
+from mm.app.explain import GAMMAS, MOVABLE, OUTSIDE, Explanation, Outcome, SideView, explain
 from mm.app.explain_inputs import KNOWN, Inputs, inputs
 from mm.core.strategy import glft
 from mm.core.strategy.distribution import entropy
@@ -169,7 +169,7 @@ def test_a_floor_that_binds_says_so() -> None:
 def test_each_change_is_that_of_the_quotes_with_the_other_value(found: Explanation) -> None:
     given = asked(*TYPICAL)
     moved = {row.name: row for row in found.doubled}
-    assert {*MOVABLE, "premium_bps", "inventory_lots"} == set(moved)
+    assert {*MOVABLE, *OUTSIDE, "premium_bps"} == set(moved)
     for name in ("gamma", "kappa", "arrival", "sigma", "maker_fee_bps"):
         row = moved[name]
         assert row.to == 2 * row.value
@@ -231,6 +231,20 @@ def test_the_curve_spans_the_inventory_that_may_be_held(found: Explanation) -> N
     bids = [p.bid_bps for p in found.curve if p.bid_bps is not None]
     assert bids == sorted(bids)
     assert math.fsum(p.probability for p in found.curve) == pytest.approx(1.0)
+
+
+def test_funding_shows_as_a_term_of_both_sides() -> None:
+    """Longs pay 5 bps an hour: the bid stands off, the ask comes nearer, by as much."""
+    given = asked(*TYPICAL, "funding_bps_per_h=5", "sigma=0.5")
+    found = explain(given)
+    target = glft.target_inventory(given.market, 5e-4)
+    assert target < 0.0
+    quote = glft.quote(given.market, 1.5, True, target)
+    assert quote.bid is not None
+    assert found.bid.terms == quote.bid.terms
+    terms = {term.name: term.bps for term in found.ask.terms}
+    assert terms["funding"] < 0.0
+    assert math.fsum(p.inventory_lots * p.probability for p in found.curve) < 0.0
 
 
 def test_one_level_takes_a_whole_lot_an_arrival() -> None:

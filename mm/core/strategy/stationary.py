@@ -61,14 +61,14 @@ def cost_per_fill(params: MarketParams, side: Side) -> float:
     return params.maker_fee_bps + max(a, 0.0)
 
 
-def stationary(params: MarketParams, exact: bool = True) -> Stationary:
+def stationary(params: MarketParams, exact: bool = True, target_lots: float = 0.0) -> Stationary:
     """Inventory under `glft.quote` as a birth-death chain: π_{q+1}/π_q = λ_bid(q)/λ_ask(q+1).
 
     One lot an arrival, at the depth of the first level, q whole. ValueError where a side that
     has room does not quote.
     """
     bound = params.max_inventory_lots
-    quotes = [glft.quote(params, float(q), exact) for q in range(-bound, bound + 1)]
+    quotes = [glft.quote(params, float(q), exact, target_lots) for q in range(-bound, bound + 1)]
     bids = [_side(params, quote.bid) for quote in quotes[:-1]]
     asks = [_side(params, quote.ask) for quote in quotes[1:]]
     logs = [0.0]
