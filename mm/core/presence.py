@@ -14,6 +14,8 @@ class Presence:
 
     def advance(self, ts: Ns) -> None:
         """Charge the time since the last call to the reasons in force."""
+        if self._since == ts:
+            return
         if self._since is not None:
             elapsed = seconds(ts - self._since)
             for side, reason in self.reason.items():

@@ -119,7 +119,9 @@ def _innermost(orders: Orders, side: Side) -> Decimal | None:
 
 
 def _inner(side: Side, best: Decimal | None, price: Decimal) -> Decimal:
-    return price if best is None or side * (price - best) > 0 else best
+    if best is None:
+        return price
+    return max(price, best) if side is Side.BID else min(price, best)
 
 
 def _refusal(
