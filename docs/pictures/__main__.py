@@ -1,10 +1,12 @@
 """Draw the pictures of docs/model.md from the project's own code, and print what they show.
 
 `python -m docs.pictures [NAME ...] [--out FOLDER]`, from the root of the repository. Seeds are
-fixed: the same code draws the same picture.
+fixed: the same code draws the same picture. Without --out the lines that docs/model.md quotes are
+renewed too.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from matplotlib.figure import Figure
 from docs.pictures import estimating, learning, quoting
 
 HERE = Path(__file__).parent
+DOCUMENT = HERE.parent / "model.md"
 PICTURES: dict[str, Callable[[Figure], list[str]]] = {
     "quotes": quoting.quotes,
     "closed-form": quoting.closed_form,
@@ -42,6 +45,12 @@ def draw(name: str, folder: Path) -> list[str]:
     return told
 
 
+def quoted(text: str, name: str, told: list[str]) -> str:
+    """The document with what the picture shows in place of what it showed before, if it did."""
+    lines = "".join(f"{name}: {line}\n" for line in told)
+    return re.sub(rf"^(?:{name}: .*\n)+", lambda _: lines, text, flags=re.MULTILINE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs.pictures", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
@@ -50,8 +59,10 @@ def main() -> None:
     if unknown := [name for name in wanted.names if name not in PICTURES]:
         parser.error(f"no picture {unknown[0]}; there are {', '.join(PICTURES)}")
     for name in wanted.names or PICTURES:
-        for line in draw(name, wanted.out):
-            sys.stdout.write(f"{name}: {line}\n")
+        told = draw(name, wanted.out)
+        sys.stdout.writelines(f"{name}: {line}\n" for line in told)
+        if wanted.out == HERE:
+            DOCUMENT.write_text(quoted(DOCUMENT.read_text(), name, told))
 
 
 if __name__ == "__main__":

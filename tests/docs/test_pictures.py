@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.pictures.__main__ import PICTURES, draw
+from docs.pictures.__main__ import PICTURES, draw, quoted
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
@@ -43,6 +43,14 @@ def test_a_simulated_picture_can_be_drawn_and_is_the_same_again(name: str, tmp_p
     drawn = (tmp_path / f"{name}.svg").read_bytes()
     assert draw(name, tmp_path) == first
     assert (tmp_path / f"{name}.svg").read_bytes() == drawn
+
+
+def test_drawing_renews_what_the_document_quotes() -> None:
+    text = "a\n```\nladder: old 1\nladder: old 2\n```\nladder: but not this one"
+    assert quoted(text, "ladder", [r"new \1"]) == text.replace(
+        "ladder: old 1\nladder: old 2\n", "ladder: new \\1\n"
+    )
+    assert quoted(text, "costs", ["new"]) == text
 
 
 def test_each_function_and_file_that_the_document_names_exists() -> None:
