@@ -124,6 +124,29 @@ def explain(
     raise typer.Exit(command.run(files or [], sets or [], as_json, plot))
 
 
+@app.command()
+def record(
+    coins: Annotated[list[str] | None, typer.Option("--coin", help="Again for more. [BTC]")] = None,
+    source: Annotated[
+        str, typer.Option("--from", help="mainnet, testnet, or a venue's address.")
+    ] = "mainnet",
+    out: Annotated[Path, typer.Option(help="Directory; a directory in it for each coin.")] = Path(
+        "data/tape"
+    ),
+    keep_gb: Annotated[float, typer.Option(min=0.001, help="Delete the oldest beyond this.")] = 5.0,
+    duration: Annotated[float | None, typer.Option(min=0, help="Stop after this many s.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Record live public data until Ctrl-C, without account or key.
+
+    `mm run --tape OUT/COIN` trades on what was recorded.
+    """
+    command = import_module("mm.commands.record")
+    done = command.record(tuple(coins or ("BTC",)), source, out, keep_gb, duration)
+    command.show(done, as_json)
+    raise typer.Exit(1 if done.dropped or not done.frames else 0)
+
+
 def _command(verb: str, files: Files, sets: Sets, body: dict[str, object]) -> None:
     control = import_module("mm.commands.control")
     raise typer.Exit(control.command(files or [], sets or [], verb, body))

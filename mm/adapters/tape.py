@@ -38,9 +38,14 @@ class Decoder(Protocol):
 
     def decode(self, ts: Ns, raw: bytes) -> Book | Trades | None: ...
 
+    def gap(self) -> None:
+        """Frames may be missing here."""
+        ...
+
 
 class Tape:
-    """One recording of one instrument. Each iteration reads the file anew, into a new `report`.
+    """One recording of one instrument: a file, or a directory of hourly ones. Each iteration reads
+    it anew, into a new `report`.
 
     Bad lines are skipped and counted in the report; iteration raises only TapeError, where the
     file itself cannot be read.
@@ -83,6 +88,7 @@ class Tape:
     def _record(self, decoder: Decoder, ts: Ns, frame: bytes) -> Book | Trades | None:
         if frame.startswith(GAP_MARK):
             self.report.count_unused(GAP_CHANNEL)
+            decoder.gap()
             return None
         return decoder.decode(ts, frame)
 

@@ -165,6 +165,9 @@ class BinanceDecoder:
         self._report.count_unused(kind or "unknown frame")
         return None
 
+    def gap(self) -> None:
+        """Its depth is numbered: what is missing is noticed there."""
+
     def _ours(self, symbol: str, kind: str) -> bool:
         if not self.symbol:
             self.symbol = symbol.upper()

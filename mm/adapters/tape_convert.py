@@ -7,6 +7,7 @@ import zstandard
 from msgspec import Struct
 
 from mm.adapters.tape import Tape, TapeError, open_tape
+from mm.adapters.tape_lines import tape_bytes
 
 LEVEL = 10
 
@@ -42,7 +43,7 @@ def convert(path: Path | str, out: Path | str) -> Converted:
         coin=tape.coin,
         lines=lines,
         bad=tape.report.bad,
-        bytes_in=tape.path.stat().st_size,
+        bytes_in=tape_bytes(tape.path),
         bytes_out=out.stat().st_size,
     )
 

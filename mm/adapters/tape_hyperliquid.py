@@ -45,9 +45,27 @@ class WsTrade(Struct, gc=False):
     tid: int
 
 
+class InfoReply(Struct, gc=False):
+    """What the venue answered to a question over the websocket."""
+
+    type: str = ""
+    data: L2Book | None = None
+
+
+class Response(Struct, gc=False):
+    type: str
+    payload: Raw = Raw()
+
+
+class PostReply(Struct, gc=False):
+    response: Response
+
+
 _envelope = msgspec.json.Decoder(Envelope)
 _book = msgspec.json.Decoder(L2Book, strict=False)
 _bbo = msgspec.json.Decoder(Bbo, strict=False)
+_post = msgspec.json.Decoder(PostReply)
+_info = msgspec.json.Decoder(InfoReply, strict=False)
 _trades = msgspec.json.Decoder(list[WsTrade], strict=False)
 
 
@@ -96,8 +114,22 @@ class HyperliquidDecoder:
                 return self._on_bbo(ts, _bbo.decode(envelope.data))
             case "trades":
                 return self._on_trades(ts, _trades.decode(envelope.data))
+            case "post":
+                return self._on_post(ts, _post.decode(envelope.data).response)
         self._report.count_unused(envelope.channel)
         return None
+
+    def gap(self) -> None:
+        """Prints from before the next book are the venue's replay: what they met is not known."""
+        self._start_ms = 0
+
+    def _on_post(self, ts: Ns, response: Response) -> Book | None:
+        """A recorder asks for deep books now and then."""
+        reply = _info.decode(response.payload) if response.type == "info" else InfoReply()
+        if reply.type != "l2Book" or reply.data is None:
+            self._report.count_unused("post")
+            return None
+        return self._on_book(ts, reply.data)
 
     def _ours(self, coin: str, kind: str) -> bool:
         if not self.coin:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 GAP_CHANNEL = "gap"  # our recorder's mark that frames may be missing
 MAX_LINE = 16 << 20  # bytes; a line beyond this is no frame
 EARLIEST = 1_000_000_000 * NS_PER_S  # 2001: a time stamp in other units than ns lies before it
+HOURLY = re.compile(r"(.+)-(\d{8}T\d{2})(?:-(\d+))?\.zst")
+"""A recorder's file: name, UTC hour, and which one of that hour."""
 LATEST = 4_000_000_000 * NS_PER_S  # 2096
 MAX_STEP_BACK = 60 * NS_PER_S  # a corrected clock; anything more is a broken time stamp
 MAX_STEP_ON = 7 * 24 * 3600 * NS_PER_S
@@ -93,8 +96,39 @@ def positive(*values: float) -> None:
             raise BadLine("price or size is not a positive number")
 
 
+def tape_files(path: Path) -> list[Path]:
+    """The file, or all hourly files of the recording in this directory, oldest first.
+
+    Raises TapeError where there is none, or several recordings.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [(match, file) for file in path.iterdir() if (match := HOURLY.fullmatch(file.name))]
+    names = sorted({match[1] for match, _ in found})
+    if len(names) > 1:
+        raise TapeError(f"{path}: several recordings ({', '.join(names)}): name the files of one")
+    if not found:
+        inside = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
+        raise TapeError(f"{path}: no recording (NAME-20231114T22.zst) in it, but {inside}")
+    return [file for _, file in sorted(found, key=lambda each: _age(each[0]))]
+
+
+def tape_bytes(path: Path) -> int:
+    """On disk."""
+    return sum(file.stat().st_size for file in tape_files(path))
+
+
+def _age(match: re.Match[str]) -> tuple[str, int]:
+    return match[2], int(match[3] or 0)
+
+
 def raw_lines(path: Path, report: TapeReport) -> Iterator[bytes]:
-    """Non-empty lines without their ends. Raises TapeError where the file cannot be read."""
+    """Non-empty lines without their ends. Raises TapeError where a file cannot be read."""
+    for file in tape_files(path):
+        yield from _lines_of(file, report)
+
+
+def _lines_of(path: Path, report: TapeReport) -> Iterator[bytes]:
     try:
         with _opened(path) as stream:
             while line := stream.readline(MAX_LINE):

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mm.adapters.tape import open_tape
+from mm.adapters.tape_lines import tape_bytes
 from mm.model.events import Book, Trade, Trades
 from mm.model.units import BPS, Ns, seconds
 
@@ -66,7 +67,7 @@ def summary(path: Path | str, symbol: str = "") -> TapeSummary:
         path=str(path),
         venue=tape.venue,
         coin=tape.coin,
-        size_bytes=tape.path.stat().st_size,
+        size_bytes=tape_bytes(tape.path),
         lines=report.lines,
         frames=report.frames,
         bad=report.bad,

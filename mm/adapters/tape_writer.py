@@ -24,9 +24,13 @@ class TapeWriter:
     Raises TapeError where a file cannot be written.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, file_bytes: int | None = None) -> None:
+        """`file_bytes`: a file that has grown to this is followed by a new one of the hour."""
+        self.path: Path | None = None
+        """The file that is being written."""
         self._directory = directory
         self._name = name
+        self._file_bytes = file_bytes
         self._hour = -1
         self._flushed: Ns = 0
         self._file: IO[bytes] | None = None
@@ -65,7 +69,7 @@ class TapeWriter:
             self._stream.flush(zstandard.FLUSH_FRAME)
         if self._file is not None:
             self._file.close()
-        self._stream = self._file = None
+        self._stream = self._file = self.path = None
 
     def _open(self, ts: Ns) -> None:
         self.close()
@@ -81,7 +85,8 @@ class TapeWriter:
         run = 0
         while True:
             try:
-                return (self._directory / f"{stem}{f'-{run}' if run else ''}.zst").open("xb")
+                self.path = self._directory / f"{stem}{f'-{run}' if run else ''}.zst"
+                return self.path.open("xb")
             except FileExistsError:
                 run += 1
 
@@ -95,3 +100,5 @@ class TapeWriter:
             stream.flush(zstandard.FLUSH_BLOCK)
             if self._file is not None:
                 self._file.flush()
+                if self._file_bytes is not None and self._file.tell() >= self._file_bytes:
+                    self.close()

@@ -9,7 +9,7 @@ import typer
 from mm.commands.options import Json
 
 app = typer.Typer(help="Inspect and convert recordings.", no_args_is_help=True)
-Tape = Annotated[Path, typer.Argument(help="Recording: Binance USD-M or Hyperliquid frames.")]
+Tape = Annotated[Path, typer.Argument(help="Recording, or a directory of hourly ones.")]
 
 
 @app.command()
