@@ -64,7 +64,7 @@ class DaemonConfig(Section):
         description="Time to cancel own orders and verify that none rests, s.",
     )
     checkpoint_interval_s: float = Field(
-        default=60.0,
+        default=10.0,
         ge=1,
         le=3600,
         description="Time between estimator checkpoints in the ledger, s.",

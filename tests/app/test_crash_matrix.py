@@ -21,6 +21,8 @@ from tests.app.processes import Exchange, Process, daemon, ledger, same_fills, u
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SEED = int(os.environ.get("SEED", "1"))
+MAY_FORGET = 0.25
+"""Of the calibration: at this speed an eighth of it may come within a checkpoint's second."""
 DIES_YOUNG = 0.3
 """Share of the lives that end while starting; the others end after their first quotes."""
 AUDIT_EVERY = 10
@@ -102,7 +104,7 @@ class Matrix:
             self.ready_s.append(life.quoted_after_s)
             self.moved.append(abs(half_spread(life.first) / half_spread(self._before) - 1.0))
             lost = progress(self._before) - progress(life.first)
-            assert lost < 0.1, f"life {self.lives} forgot {lost:.0%} of the calibration"
+            assert lost < MAY_FORGET, f"life {self.lives} forgot {lost:.0%} of the calibration"
         self._before = life.last
 
     def audit(self) -> None:
