@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench crash up down lock clean
+.PHONY: help install run check test bench crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +49,9 @@ bench: install ## cold start in virtual time, then the cost of a turn over a min
 
 crash: install ## kill -9 the daemon KILLS times (200) at random points, restart it each time
 	KILLS=$${KILLS:-200} $(BIN)/pytest -q tests/app/test_crash_matrix.py
+
+soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) in virtual time
+	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py
 
 up: secrets/web_token secrets/grafana_password ## daemon, Prometheus and Grafana in Docker
 	docker compose up --build --detach

@@ -65,11 +65,12 @@ class Process:
 class Exchange:
     """A local exchange of its own process, asked over HTTP like any client asks it."""
 
-    def __init__(self, directory: Path, weight_per_min: int = 1200) -> None:
+    def __init__(self, directory: Path, weight_per_min: int = 1200, *more: str) -> None:
         self.command = Process(
             directory / "exchange.log",
             *("exchange", "--port", "0", "--seed", "5", "--speed", "10"),
             *("--set", f"exchange.weight_per_min={weight_per_min}"),
+            *more,
         )
         address = r"http://127\.0\.0\.1:\d+"
         until(lambda: self.command.matches(address), "the exchange")
