@@ -14,7 +14,17 @@ import typer
 
 from mm import __version__
 from mm.commands import config, data, research
-from mm.commands.options import MARKET, Files, Given, Json, Reason, Sets, Shorthand, shorthands
+from mm.commands.options import (
+    MARKET,
+    Files,
+    Given,
+    Instrument,
+    Json,
+    Reason,
+    Sets,
+    Shorthand,
+    shorthands,
+)
 
 WEB_PORT = Shorthand("web.port", int, "Port of page, metrics and control; 0 takes a free one.")
 FAULTS = Shorthand("exchange.faults", str, "Bad days by name: drops, lost-replies, storm, ...")
@@ -72,21 +82,28 @@ def exchange(
 
 
 @app.command()
-def status(files: Files = None, sets: Sets = None, as_json: Json = False) -> None:
+def status(
+    files: Files = None, sets: Sets = None, as_json: Json = False, instrument: Instrument = ""
+) -> None:
     """What the running daemon does, and why a side does not quote."""
-    raise typer.Exit(import_module("mm.commands.control").status(files or [], sets or [], as_json))
+    show = import_module("mm.commands.control").status
+    raise typer.Exit(show(files or [], sets or [], as_json, instrument))
 
 
 @app.command()
-def pause(files: Files = None, sets: Sets = None, reason: Reason = "") -> None:
+def pause(
+    files: Files = None, sets: Sets = None, reason: Reason = "", instrument: Instrument = ""
+) -> None:
     """Take no new risk until `mm resume`; orders that reduce the position stay."""
-    _command("pause", files, sets, {"reason": reason})
+    _command("pause", files, sets, {"reason": reason, "instrument": instrument})
 
 
 @app.command()
-def resume(files: Files = None, sets: Sets = None, reason: Reason = "") -> None:
+def resume(
+    files: Files = None, sets: Sets = None, reason: Reason = "", instrument: Instrument = ""
+) -> None:
     """Quote again after a pause or a halt."""
-    _command("resume", files, sets, {"reason": reason})
+    _command("resume", files, sets, {"reason": reason, "instrument": instrument})
 
 
 @app.command()
@@ -94,10 +111,12 @@ def halt(
     files: Files = None,
     sets: Sets = None,
     reason: Reason = "",
+    instrument: Instrument = "",
     flatten: Annotated[bool, typer.Option("--flatten", help="Close the position too.")] = False,
 ) -> None:
     """Stop quoting, now and after a restart, until `mm resume`."""
-    _command("halt", files, sets, {"reason": reason, "flatten": flatten})
+    body = {"reason": reason, "instrument": instrument, "flatten": flatten}
+    _command("halt", files, sets, body)
 
 
 @app.command()

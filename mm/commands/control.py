@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import typer
 
@@ -26,15 +27,37 @@ class Refused(Exception):  # noqa: N818 - as above
     exit_code = 1
 
 
-def status(files: list[Path], sets: list[str], as_json: bool) -> int:
+def status(files: list[Path], sets: list[str], as_json: bool, instrument: str = "") -> int:
+    """Of one instrument, or of all: then as JSON a list, unless there is only one."""
     config = load(files, assignments=sets, check=False)
-    state = _call(config, "GET", "/api/state")
+    states = _states(config, instrument)
     if as_json:
-        typer.echo(json.dumps(state))
+        typer.echo(json.dumps(states[0] if len(states) == 1 else states))
     else:
-        for line in _lines(state):
+        for number, state in enumerate(states):
+            for line in _lines(state) if number == 0 else ["", *_lines(state)]:
+                typer.echo(line)
+        for line in _together(states):
             typer.echo(line)
     return 0
+
+
+def _states(config: Config, instrument: str) -> list[dict[str, Any]]:
+    asked = f"?instrument={quote(instrument)}" if instrument else ""
+    first = _call(config, "GET", f"/api/state{asked}")
+    others = [] if instrument else first["instruments"][1:]
+    return [first, *(_call(config, "GET", f"/api/state?instrument={quote(o)}") for o in others)]
+
+
+def _together(states: list[dict[str, Any]]) -> list[str]:
+    """Of several instruments: what they hold and have made in all."""
+    views = [state["view"] for state in states if state["view"] is not None]
+    if len(views) < 2:
+        return []
+    held = [view["position"]["notional_usd"] for view in views]
+    made = sum(float(view["pnl"]["total"]) for view in views)
+    gross, net = sum(map(abs, held)), sum(held)
+    return ["", f"together     pnl {made:,.2f} USD, held {gross:,.0f} USD gross, {net:,.0f} net"]
 
 
 def command(files: list[Path], sets: list[str], verb: str, body: dict[str, object]) -> int:

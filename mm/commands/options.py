@@ -20,6 +20,9 @@ Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Instrument = Annotated[
+    str, typer.Option("--instrument", "-i", metavar="NAME", help="Only this one of several.")
+]
 Reason = Annotated[str, typer.Option(help="Kept on record with the command.")]
 
 

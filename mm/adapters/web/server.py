@@ -63,6 +63,10 @@ class WebOptions(Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
 
 
+class NoSuchInstrument(web.HTTPNotFound):
+    """The daemon quotes others; the reason lists them."""
+
+
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
     """`instrument` "": all of them."""
 
@@ -200,11 +204,11 @@ class WebServer:
         return web.Response(status=503 if reasons else 200, text=f"{text}\n")
 
     def _asked(self, name: str) -> Face:
-        """The face of that instrument, or the first. Raises HTTPNotFound."""
+        """The face of that instrument, or the first. Raises NoSuchInstrument."""
         face = self._faces.get(name) if name else self.face
         if face is None:
             known = ", ".join(self._faces)
-            raise web.HTTPNotFound(reason=f"no instrument {name[:40]!a} here: {known}")
+            raise NoSuchInstrument(reason=f"no instrument {name[:40]!a} here: {known}")
         return face
 
     async def _get_state(self, request: web.Request) -> web.Response:
@@ -261,7 +265,8 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except web.HTTPException as error:
-        answer = _refuse(error.status, error.reason.lower())
+        own = isinstance(error, NoSuchInstrument)
+        answer = _refuse(error.status, error.reason if own else error.reason.lower())
         if "Allow" in error.headers:
             answer.headers["Allow"] = error.headers["Allow"]
         return answer

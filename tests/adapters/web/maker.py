@@ -48,6 +48,7 @@ class Maker:
         self.blind = False
         self.ignorant = False
         self.label = "EMBEDDED"
+        self.name = "BTC"
 
     # -- the market ------------------------------------------------------------------------
 
@@ -91,7 +92,7 @@ class Maker:
         if self.blind:
             return None
         return View(
-            self.ts, "BTC", self.label, self._market(), self._calibration(),
+            self.ts, self.name, self.label, self._market(), self._calibration(),
             self._side("bid"), self._side("ask"), self._orders(), self._position(),
             self._pnl(), self._safety(),
         )  # fmt: skip

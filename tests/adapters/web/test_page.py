@@ -256,6 +256,31 @@ async def test_halt_asks_for_the_token_and_reaches_the_engine(
     assert maker.commands[1:] == [("pause", "")]
 
 
+async def test_one_instrument_leaves_nothing_to_choose(visit: Visit) -> None:
+    await expect(visit.page.get_by_test_id("chooser")).to_be_hidden()
+
+
+async def test_another_instrument_is_chosen_shown_and_commanded(
+    visit: Visit, server: WebServer, maker: Maker, token: str
+) -> None:
+    other = Maker(seed=8)
+    other.name = "ETH"
+    server.add(other, Metrics("ETH"))
+    page = visit.page
+
+    await page.get_by_test_id("chooser").select_option("ETH")
+    await expect(page.get_by_test_id("instrument")).to_have_text("ETH")
+    await expect(page.get_by_test_id("link")).to_have_text("live")
+    await page.get_by_test_id("pause").click()
+    await page.get_by_test_id("token").fill(token)
+    await page.get_by_test_id("only").check()
+    await page.get_by_test_id("send").click()
+
+    await expect(page.locator("dialog")).to_be_hidden()
+    assert (maker.commands, other.commands) == ([], [("pause", "")])
+    assert page.url.endswith("?instrument=ETH")
+
+
 async def test_a_wrong_token_is_told_and_does_nothing(
     page: Page, server: WebServer, maker: Maker
 ) -> None:
