@@ -224,7 +224,7 @@ def test_when_takers_go_home_it_reopens_is_hungry_again_and_has_no_eta() -> None
 
 
 def test_a_market_without_takers_is_called_too_thin() -> None:
-    diary = played(CalibrationSettings(), 20.0, takers_until_min=0.0, quote_interval_s=10.0)
+    diary = played(CalibrationSettings(), 30.0, takers_until_min=0.0, quote_interval_s=10.0)
     notes = [m.view.note for m in diary.moments]
 
     assert notes[0] == ""
