@@ -2,11 +2,11 @@
 
 import contextlib
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -18,6 +18,8 @@ Read: TypeAlias = Callable[[sqlite3.Connection], T]
 
 QUEUE_ROWS = 100_000  # minutes of the busiest trading; a writer that far behind has failed
 BATCH_ROWS = 2_000
+GATHER_S = 0.01
+"""Rows may wait this long for the thread: waking it for each would make orders wait for it."""
 CLOSE_TIMEOUT_S = 10.0
 
 
@@ -93,12 +95,13 @@ class InlineWriter:
 
 
 class ThreadWriter:
-    """One thread owns the connection; whatever has queued up meanwhile is one transaction."""
+    """One thread owns the connection; every `GATHER_S`, what has come is one transaction."""
 
     def __init__(self, database: sqlite3.Connection, path: Path | str) -> None:
         self._database = database
         self._path = path
-        self._queue: Queue[Row | Job | None] = Queue(QUEUE_ROWS)
+        self._pending: deque[Row | Job | None] = deque()
+        self._urgent = Event()
         self._failure: LedgerError | None = None
         self._thread = Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -109,11 +112,12 @@ class ThreadWriter:
     def submit(self, read: Read[T]) -> "Future[T]":
         future: Future[T] = Future()
         self._enqueue(Job(read, future))
+        self._urgent.set()
         return future
 
     def close(self) -> None:
-        with contextlib.suppress(Full):
-            self._queue.put(None, timeout=CLOSE_TIMEOUT_S)
+        self._pending.append(None)
+        self._urgent.set()
         self._thread.join(CLOSE_TIMEOUT_S)
         if self._thread.is_alive():
             raise LedgerError(f"ledger {self._path}: the disk takes no writes; rows are lost")
@@ -121,13 +125,12 @@ class ThreadWriter:
             raise self._failure
 
     def _enqueue(self, item: Row | Job) -> None:
+        if self._failure is None and len(self._pending) >= QUEUE_ROWS:
+            self._failure = LedgerError(
+                f"ledger {self._path} is {QUEUE_ROWS} rows behind: the disk is too slow"
+            )
         if self._failure is None:
-            try:
-                self._queue.put_nowait(item)
-            except Full:
-                self._failure = LedgerError(
-                    f"ledger {self._path} is {QUEUE_ROWS} rows behind: the disk is too slow"
-                )
+            self._pending.append(item)
         if self._failure is not None:  # asked again: the writer may have failed meanwhile
             raise self._failure
 
@@ -142,15 +145,16 @@ class ThreadWriter:
             self._refuse_waiting()
 
     def _take(self) -> list[Row | Job | None]:
-        """Waits for one item, then takes those that are there."""
-        batch = [self._queue.get()]
-        with contextlib.suppress(Empty):
-            while len(batch) < BATCH_ROWS:
-                batch.append(self._queue.get_nowait())
-        return batch
+        """Those that are there, after a while; at once where somebody waits for them."""
+        if len(self._pending) < BATCH_ROWS:
+            self._urgent.wait(GATHER_S)
+        self._urgent.clear()
+        return [self._pending.popleft() for _ in range(min(len(self._pending), BATCH_ROWS))]
 
     def _write(self, batch: list[Row | Job | None]) -> bool:
         """One transaction, then the jobs that waited for it; False after the closing mark."""
+        if not batch:
+            return True
         try:
             self._database.execute("BEGIN")
             for item in batch:
@@ -167,9 +171,8 @@ class ThreadWriter:
         return None not in batch
 
     def _refuse_waiting(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                self._refuse([self._queue.get_nowait()])
+        while self._pending:
+            self._refuse([self._pending.popleft()])
 
     def _refuse(self, items: list[Row | Job | None]) -> None:
         for item in items:
