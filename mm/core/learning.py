@@ -4,8 +4,22 @@ from mm.core.settings import EngineSettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.model.actions import Note, Severity
-from mm.model.events import Bbo, Book, Event, Fill, FromVenue, Start, Trades
+from mm.model.events import (
+    Bbo,
+    Book,
+    Event,
+    Fill,
+    FromVenue,
+    OrderClosed,
+    OrderOpened,
+    Rejected,
+    Start,
+    Trades,
+    Unresolved,
+)
 from mm.model.units import SIDES, Ns, Side
+
+OF_ONE_ORDER = (Fill, OrderOpened, OrderClosed, Rejected, Unresolved)
 
 
 class Learning:
@@ -46,8 +60,12 @@ class Learning:
 
     def follow_orders(self, state: State, event: Event) -> None:
         """Show the prices that takers can hit, whenever that set has changed."""
+        sides: tuple[Side, ...] = SIDES
+        if isinstance(event, OF_ONE_ORDER):
+            order = state.orders.get(event.cloid)
+            sides = () if order is None else (order.side,)
         venue_ts = event.venue_ts if isinstance(event, FromVenue) else event.ts
-        for side in SIDES:
+        for side in sides:
             prices = state.orders.live_prices(side)
             if prices != self._shown[side]:
                 self._shown[side] = prices
