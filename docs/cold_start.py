@@ -1,11 +1,13 @@
-"""Draw docs/cold-start.svg from the JSON of `mm bench cold-start`: how long, and what it costs."""
+"""Draw docs/cold-start.svg and print the table from the JSON of `mm bench cold-start`."""
 
 import argparse
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -35,11 +37,9 @@ def rows(axes: Axes, scenarios: Cells, value: str, scale: float, error: str | No
             label=policy,
         )
     for row in range(len(scenarios) - 1):
-        axes.axhline(row + 0.5, color="#e5e5e5", linewidth=0.8, zorder=0)
-    axes.grid(axis="x", color="#e5e5e5", linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+        axes.axhline(row + 0.5, color="0.9", linewidth=0.8, zorder=0)
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
@@ -60,11 +60,24 @@ def draw(report: dict[str, Any]) -> Figure:
     return figure
 
 
+def markdown(scenarios: Cells) -> Iterator[str]:
+    """Hours to calibrated under "off", and under the others as a share of it ± standard error."""
+    policies = list(COLOURS)[1:]
+    yield f"| market | `off`, h | {' | '.join(f'`{policy}`' for policy in policies)} |"
+    yield "|---" * (len(policies) + 2) + "|"
+    for scenario, cells in scenarios.items():
+        hours = f"{cells['off']['calibrated_s'] / 3600:.2f}"
+        shares = (cells[policy]["to_off"] for policy in policies)
+        ratios = (f"{to['calibrated_s']:.2f} ± {to['calibrated_s_se']:.2f}" for to in shares)
+        yield f"| `{scenario}` | {hours} | {' | '.join(ratios)} |"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path, nargs="?", default=HERE / "cold-start.json")
     parser.add_argument("picture", type=Path, nargs="?", default=HERE / "cold-start.svg")
     given = parser.parse_args()
-    mpl.rcParams.update({"svg.hashsalt": "cold start", "font.size": 10})
-    drawn = draw(json.loads(given.report.read_text()))
-    drawn.savefig(given.picture, metadata={"Date": None})
+    style.use(HERE / "pictures" / "pictures.mplstyle")
+    loaded = json.loads(given.report.read_text())
+    draw(loaded).savefig(given.picture, metadata={"Date": None})
+    sys.stdout.writelines(f"{line}\n" for line in markdown(loaded["scenarios"]))

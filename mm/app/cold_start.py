@@ -4,7 +4,7 @@ from msgspec import Struct, structs
 
 from mm.app.backtest import Backtest, Pace
 from mm.core.engine import Engine
-from mm.core.settings import EngineSettings
+from mm.core.settings import CalibrationSettings, EngineSettings
 from mm.model.actions import Step
 from mm.model.events import Event, Fill, Tick
 from mm.model.units import BPS, NS_PER_MS, Ns, seconds
@@ -23,7 +23,8 @@ PRIORS = {"kappa-low": 1 / 3, "kappa-high": 3.0}
 class Job(Struct, frozen=True, kw_only=True):
     """One run. `scenario`: a preset, whose book suggests the prior, or `PRESET:kappa-low`, -high.
 
-    `after_h`: how long to go on once calibrated, to see whether calibration reopens.
+    `target_per_h`: the fill rate that the policies aim at. `after_h`: how long to go on once
+    calibrated, to see whether calibration reopens.
     """
 
     scenario: str
@@ -31,6 +32,7 @@ class Job(Struct, frozen=True, kw_only=True):
     seed: int
     horizon_h: float
     quote_interval_s: float
+    target_per_h: float = CalibrationSettings().target_fill_rate_per_hour
     after_h: float = 0.0
 
     def __str__(self) -> str:
@@ -146,7 +148,10 @@ def settings_of(job: Job) -> EngineSettings:
     base = EngineSettings()
     policy, _, lever = job.policy.partition("+")
     calibration = structs.replace(
-        base.stochastic.calibration, policy=policy, lever=lever or "width"
+        base.stochastic.calibration,
+        policy=policy,
+        lever=lever or "width",
+        target_fill_rate_per_hour=job.target_per_h,
     )
     market, prior = _parts(job.scenario)
     kappa = PRIORS[prior] * truth(market).kappa if prior is not None else None

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from mm.app.cold_start import POLICIES, PRIORS, Job, Outcome, check, run
 from mm.commands.parallel import cores, run_all
+from mm.core.settings import CalibrationSettings
 from mm.sim.scenario import ScenarioError
 from mm.sim.scenarios import PRESETS
 
@@ -27,6 +28,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seeds: Annotated[int, Meta(ge=1)] = 10
     horizon_h: Annotated[float, Meta(gt=0)] = 24.0
     quote_interval_s: Annotated[float, Meta(ge=0.1)] = 5.0
+    target_per_h: Annotated[float, Meta(gt=0)] = CalibrationSettings().target_fill_rate_per_hour
     after_h: Annotated[float, Meta(ge=0)] = 0.0
 
     def __str__(self) -> str:
@@ -78,6 +80,7 @@ class Report(Struct, frozen=True, kw_only=True):
     seeds: int
     horizon_h: float
     quote_interval_s: float
+    target_per_h: float
     after_h: float
     scenarios: dict[str, dict[str, Cell]]
 
@@ -105,6 +108,7 @@ def measure(made: Plan, workers: int | None) -> Report:
             seed=seed,
             horizon_h=made.horizon_h,
             quote_interval_s=made.quote_interval_s,
+            target_per_h=made.target_per_h,
             after_h=made.after_h,
         )
         for seed, scenario, policy in keys
@@ -118,6 +122,7 @@ def measure(made: Plan, workers: int | None) -> Report:
         seeds=made.seeds,
         horizon_h=made.horizon_h,
         quote_interval_s=made.quote_interval_s,
+        target_per_h=made.target_per_h,
         after_h=made.after_h,
         scenarios={
             scenario: {policy: cell(runs, by_policy[BASE]) for policy, runs in by_policy.items()}

@@ -64,6 +64,15 @@ def test_a_scenario_names_its_prior(suffix: str, factor: float | None) -> None:
     assert (settings.calibration.policy, settings.calibration.lever) == ("fill_hungry", "gamma")
 
 
+def test_a_higher_target_keeps_quotes_tight_for_longer() -> None:
+    hungry = structs.replace(LIQUID, policy="fill_hungry")
+
+    eager = run(structs.replace(hungry, target_per_h=1000.0))
+
+    assert eager.calibrated_s <= run(hungry).calibrated_s
+    assert eager.cost_usd > run(hungry).cost_usd
+
+
 @pytest.mark.parametrize("name", ["thim", "thin:", "thin:kappa", ":kappa-low"])
 def test_a_scenario_that_is_not_offered_is_refused(name: str) -> None:
     with pytest.raises(ScenarioError, match="unknown"):
