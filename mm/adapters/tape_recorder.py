@@ -4,6 +4,7 @@ import contextlib
 import re
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,11 @@ MARKET: Final = tuple(
     f'{{"channel":"{channel}"' for channel in ("l2Book", "bbo", "trades", "activeAssetCtx")
 )
 DEEP_BOOK: Final = re.compile(r'\{"channel":"post".{0,120}"type":"l2Book"')
+ANEW: Final = re.compile(
+    r'\{"channel":"subscriptionResponse".{0,40}"method":"subscribe".{0,60}"type":"l2Book"'
+)
+"""Confirms that a book comes from now on: what came before it, on a former connection or from a
+stream that fell silent, may lack its end."""
 COIN: Final = re.compile(r'"coin":"([^"]{1,32})"')
 MAX_PENDING: Final = 50_000  # minutes of a busy market
 FILES: Final = 64  # so many share the disk's bound, for the oldest to go piece by piece
@@ -24,14 +30,22 @@ GAP: Final = ""
 
 
 class TapeRecorder:
-    """`frame` keeps what is the public's market; a thread compresses and writes it.
+    """`frame` is given all that a connection hears, and keeps what is the public's market; a thread
+    compresses and writes it. A new subscription is marked as a gap.
 
     Recording never stops or slows who calls: what a slow or full disk does not take is counted in
     `dropped` and marked as a gap, `failure` says why, and it is tried again. `keep_bytes` bounds
     all tapes under `directory`: the oldest files are deleted.
     """
 
-    def __init__(self, directory: Path, keep_bytes: int, flush_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        keep_bytes: int,
+        flush_s: float = 0.5,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`on_failure` is called in the thread, each time that writing fails."""
         self.directory = directory
         self.frames = 0
         self.dropped = 0
@@ -42,6 +56,7 @@ class TapeRecorder:
         self._lost = 0
         self._broken_until: Ns = 0
         self._flush_s = flush_s
+        self._on_failure = on_failure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
         self._thread.start()
@@ -49,6 +64,8 @@ class TapeRecorder:
     def frame(self, ts: Ns, text: str) -> None:
         """Keep it, if it is a market's. Never blocks, never raises."""
         if not (text.startswith(MARKET) or DEEP_BOOK.match(text)):
+            if ANEW.match(text):
+                self.gap(ts, "subscribed")
             return
         found = COIN.search(text, 0, 400)
         if found is None or "\n" in text:
@@ -90,6 +107,7 @@ class TapeRecorder:
                 self._write(ts, coin, text)
             except (TapeError, OSError) as error:
                 self.failure = str(error)
+                self._on_failure(self.failure)
                 self.dropped += coin != GAP
                 self._broken_until = ts + RETRY_NS
                 self._close()

@@ -28,8 +28,6 @@ def _venue(config: Config) -> Iterator[str]:
             f'venue.network = "{venue.network}" needs a key: set MM_VENUE__PRIVATE_KEY or '
             "MM_VENUE__PRIVATE_KEY_FILE to that of an API wallet"
         )
-    if venue.network == "paper" and len(config.instruments) > 1:
-        yield "paper trading quotes one instrument: keep one [[instruments]]"
     if venue.network == "local" and not venue.base_url:
         yield 'venue.network = "local" needs venue.base_url, e.g. "http://127.0.0.1:3001"'
     if venue.private_key is not None and venue.private_key_file is not None:

@@ -165,7 +165,7 @@ class InstrumentConfig(Section):
 
 
 class RecorderConfig(Section):
-    """The journal of every event and its actions, for exact replay."""
+    """The journal of every event and its actions, for exact replay; the tape of the market."""
 
     journal: bool = Field(default=True, description="Write a journal of this run.")
     journal_flush_s: float = Field(
@@ -174,6 +174,16 @@ class RecorderConfig(Section):
     journal_level: int = Field(default=3, ge=1, le=19, description="zstd compression level.")
     journal_keep_files: int = Field(
         default=20, ge=1, le=10_000, description="Number of journals kept; the oldest go at start."
+    )
+    enabled: bool = Field(
+        default=False, description="Record the market's raw frames to hourly tapes as well."
+    )
+    tape_dir: OptionalPath = Field(
+        default=None,
+        description='Directory of the tapes, one in it for each coin; "none": data_dir/tape.',
+    )
+    tape_keep_gb: float = Field(
+        default=5.0, ge=0.001, le=10_000, description="Disk for tapes, GB; the oldest go beyond it."
     )
 
 

@@ -10,9 +10,24 @@ from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.public_feed import Public, PublicFeed
 from mm.adapters.hyperliquid.settings import NO_HOOKS, Clock, VenueSettings
 from mm.adapters.hyperliquid.stream import every
+from mm.adapters.logs import log
 from mm.adapters.tape_recorder import TapeRecorder
+from mm.app.config import Config
 
 REPORT_S = 1.0
+GIGA = 1_000_000_000
+
+
+def tape_of(config: Config, data: Path) -> TapeRecorder | None:
+    """The daemon's own recorder, if it is to have one."""
+    recorder = config.recorder
+    if not recorder.enabled:
+        return None
+    return TapeRecorder(
+        recorder.tape_dir or data / "tape",
+        int(recorder.tape_keep_gb * GIGA),
+        on_failure=lambda text: log("warning", "market", "Not recording", reason=text),
+    )
 
 
 class Recorded(Struct, frozen=True):
@@ -31,7 +46,6 @@ class Recording:
     def __init__(
         self, settings: VenueSettings, directory: Path, keep_bytes: int, clock: Clock
     ) -> None:
-        self._clock = clock
         self._tape = TapeRecorder(directory, keep_bytes)
         self._feed = PublicFeed(
             settings, clock, Health(clock, NO_HOOKS), self, record=self._tape.frame
@@ -72,7 +86,5 @@ class Recording:
         """The frame itself has been kept."""
 
     def on_lost(self, reason: str) -> None:
-        if self._up:
-            self.gaps += 1
-            self._tape.gap(self._clock.now(), reason)
+        self.gaps += self._up
         self._up = False

@@ -24,6 +24,7 @@ from mm.app.exchange import Serving, local_exchange
 from mm.app.live import LagWatch, Runner
 from mm.app.machine import Machine
 from mm.app.paper import PaperVenue
+from mm.app.record import tape_of
 from mm.app.traders import Trader, Traders
 from mm.model.events import Start
 from mm.model.units import NS_PER_MS, Ns, seconds
@@ -73,11 +74,15 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     stack.callback(ledger.close)
     states = {coin: ledger.state(coin, clock.now()) for coin in coins}
     crew = Crew(config, machine, ledger, directory, run_id)
-    venue, found = await _at_the_venue(config, settings, signer, crew, states)
+    hooks = _hooks(config, directory.path, crew, stack)
+    venue = _venue(config, settings, signer, crew, hooks)
+    _remember(venue, states)
+    await venue.bootstrap()
+    found = venue.found
     traders = Traders([crew.hire(coin, found[coin], stack) for coin in coins], crew.guard(found))
     crew.report_to(traders)
     for trader in traders:
-        desk = venue if isinstance(venue, PaperVenue) else venue.desks.get(trader.coin)
+        desk = venue.desks.get(trader.coin)
         if desk is not None:
             trader.runner.attach(desk)
     lag = LagWatch(clock)
@@ -96,28 +101,28 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     return wired
 
 
-async def _at_the_venue(
-    config: Config,
-    settings: VenueSettings,
-    signer: Signer | None,
-    crew: Crew,
-    states: dict[str, LedgerState],
-) -> tuple[HyperliquidVenue | PaperVenue, dict[str, Bootstrap]]:
-    """The account, with a desk for each coin, and what it says of them."""
-    first, *others = states
-    clock, hooks = crew.clock, Hooks(note=crew.note, round_trip=crew.round_trip)
+def _hooks(config: Config, data: Path, crew: Crew, stack: AsyncExitStack) -> Hooks:
+    tape = tape_of(config, data)
+    if tape is None:
+        return Hooks(note=crew.note, round_trip=crew.round_trip)
+    stack.callback(tape.close)
+    return Hooks(note=crew.note, round_trip=crew.round_trip, frame=tape.frame)
+
+
+def _venue(
+    config: Config, settings: VenueSettings, signer: Signer | None, crew: Crew, hooks: Hooks
+) -> HyperliquidVenue | PaperVenue:
+    """The account, with a desk for each coin."""
+    first, *others = settings.coins
+    clock, emit, prefix = crew.clock, crew.emit(first), config.venue.cloid_prefix
+    venue: HyperliquidVenue | PaperVenue
     if signer is None:
-        paper = PaperVenue(settings, config.paper, clock, crew.emit(first), hooks)
-        paper.carry(states[first].position, states[first].cash)  # it has nowhere else to live
-        return paper, {first: await paper.bootstrap()}
-    prefix = config.venue.cloid_prefix
-    venue = HyperliquidVenue(settings, signer, clock, crew.emit(first), prefix, hooks)
+        venue = PaperVenue(settings, config.paper, clock, emit, hooks)
+    else:
+        venue = HyperliquidVenue(settings, signer, clock, emit, prefix, hooks)
     for coin in others:
         venue.open(coin, crew.emit(coin))
-    for coin, state in states.items():
-        _remember(venue, coin, state)
-    await venue.bootstrap()
-    return venue, venue.found
+    return venue
 
 
 def _signer(config: Config, machine: Machine) -> Signer | None:
@@ -152,13 +157,16 @@ def _ledger_path(
     return data / f"ledger-{config.venue.network}-{account[2:10]}.db"
 
 
-def _remember(venue: HyperliquidVenue, coin: str, state: LedgerState) -> None:
+def _remember(venue: HyperliquidVenue | PaperVenue, states: dict[str, LedgerState]) -> None:
     """A ledger that was here before has a memory: what happened since is fetched and told."""
-    if state.first_ts is not None:
-        first_ms = state.first_ts // NS_PER_MS
-        fills = ((trade_id, venue_ms * NS_PER_MS) for trade_id, venue_ms in state.fill_ids)
-        last_ms = max(state.last_fill_ms, first_ms)
-        venue.remember(fills, last_ms, max(state.last_funding_ms, first_ms), coin)
+    for coin, state in states.items():
+        if isinstance(venue, PaperVenue):
+            venue.carry(state.position, state.cash, coin)  # it has nowhere else to live
+        elif state.first_ts is not None:
+            first_ms = state.first_ts // NS_PER_MS
+            fills = ((trade_id, venue_ms * NS_PER_MS) for trade_id, venue_ms in state.fill_ids)
+            last_ms = max(state.last_fill_ms, first_ms)
+            venue.remember(fills, last_ms, max(state.last_funding_ms, first_ms), coin)
 
 
 def _runtime(run_id: str, began: Ns, web: WebServer | None) -> dict[str, Any]:

@@ -93,6 +93,21 @@ def test_what_the_venue_replays_after_a_gap_is_left_out(tmp_path: Path) -> None:
     assert tape.report.unused == {"gap": 2, "trade before the first book": 2}
 
 
+def test_a_new_subscription_is_a_gap(tmp_path: Path) -> None:
+    ack = (
+        '{"channel":"subscriptionResponse","data":{"method":"subscribe","subscription":'
+        '{"type":"l2Book","coin":"BTC","nSigFigs":null,"mantissa":null,"fast":true}}}'
+    )
+    other = ack.replace("l2Book", "trades")
+    left = ack.replace('"subscribe"', '"unsubscribe"')
+    texts = (ack, book(1), other, left, book(2), ack, book(3))
+    write(tmp_path, *((HOUR + at, text) for at, text in enumerate(texts)))
+
+    tape = open_tape(tmp_path / "BTC")
+    assert len(list(tape)) == 3
+    assert [b"gap" in line for _, line in tape.lines()] == [True, False, False, True, False]
+
+
 def test_the_disk_is_bounded_and_the_newest_kept(tmp_path: Path) -> None:
     keep = 200_000
     frames = [

@@ -334,7 +334,6 @@ def test_all_problems_are_told_at_once() -> None:
             ["portfolio.max_net_usd=5000", "portfolio.max_gross_usd=5000"],
             "max_net_usd = 5000.0 can never bind",
         ),
-        (["venue.network=paper", "instruments.1.name=ETH"], "paper trading quotes one instrument"),
     ],
 )
 def test_contradictions_are_refused(assignments: list[str], complaint: str) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import sqlite3
 import urllib.request
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from mm.adapters.data_dir import read_runtime
+from mm.adapters.tape import open_tape
+from mm.model.events import Book
 from tests.app.processes import ROOT, Exchange, Process, until
 from tests.app.tee import Tee, tee
 
@@ -42,7 +45,7 @@ class Paper:
             *("run", "--config", str(CONFIG), "--port", "0"),
             *("--set", f"venue.base_url={self.wire.url}"),
             *("--set", f"daemon.data_dir={self.data}"),
-            *("--set", "venue.timing.reconnect_max_s=1"),
+            *("--set", "venue.timing.reconnect_max_s=1", "--set", "recorder.enabled=true"),
         )
 
     def get(self, path: str) -> str:
@@ -91,12 +94,17 @@ def test_a_life_on_paper(tmp_path: Path, wire: Tee) -> None:
 
     second = paper.run("second")
     until(lambda: second.matches('"Quoting bid"'), "the second run to quote")
-    greeting = json.loads(second.log.read_text().splitlines()[0])
-    assert Decimal(greeting["data"]["position"]) == held
+    assert Decimal(_line(second, "mm .* on PAPER")["position"]) == held
     until(lambda: second.matches('"Fill"'), "a fill of the second run")
     assert second.matches("Position differs") == []
     assert second.stop() == 0
-    assert paper.position() == Decimal(_session(second)["position"])
+    assert paper.position() == Decimal(_line(second, "Session")["position"])
+
+    tape = open_tape(paper.data / "tape" / "BTC")
+    books = [record for record in tape if isinstance(record, Book)]
+    assert len(books) > 100
+    assert tape.report.unused["gap"] >= 3  # two starts and the cut
+    assert sum(tape.report.bad.values()) <= 1  # the line that the kill cut
 
     assert wire.requests() == {"POST /info", "GET /ws"}
     messages = list(wire.messages())
@@ -107,7 +115,8 @@ def test_a_life_on_paper(tmp_path: Path, wire: Tee) -> None:
     assert users == []
 
 
-def _session(daemon: Process) -> Any:  # noqa: ANN401 - JSON
+def _line(daemon: Process, event: str) -> Any:  # noqa: ANN401 - JSON
+    """What the only line of this event says."""
     lines = [json.loads(line) for line in daemon.log.read_text().splitlines()]
-    (last,) = [line for line in lines if line["event"] == "Session"]
-    return last["data"]
+    (found,) = [line["data"] for line in lines if re.fullmatch(event, line["event"])]
+    return found

