@@ -24,23 +24,38 @@ class OwnDepth:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Side, dict[float, tuple[float, Ns]]] = {side: {} for side in Side}
+        self._rows: list[tuple[Side, float, float]] = []
+        self._tracked: dict[Side, dict[float, float]] = {side: {} for side in SIDES}
+        self._gone: dict[tuple[Side, float], tuple[float, Ns]] = {}
+        self._looked: Ns = 0
 
     def at(self, ts: Ns, tracked: OwnSizes) -> dict[Side, dict[float, float]]:
         """Size by price, side by side."""
-        sizes: dict[Side, dict[float, float]] = {side: {} for side in SIDES}
-        for side, price, size in tracked:
-            now = sizes[side]
-            now[price] = now.get(price, 0.0) + size
-        until = ts + OWN_LINGER_NS
-        for side, now in sizes.items():
-            known = {price: (size, until) for price, size in now.items()}
-            for price, last in self._known[side].items():
-                if last[1] >= ts and price not in known:
-                    known[price] = last
-                    now[price] = last[0]
-            self._known[side] = known
+        rows = list(tracked)
+        if rows != self._rows:
+            self._track(rows)
+        self._looked = ts
+        if not self._gone:
+            return self._tracked
+        self._gone = {key: gone for key, gone in self._gone.items() if gone[1] >= ts}
+        sizes = {side: dict(known) for side, known in self._tracked.items()}
+        for (side, price), (size, _) in self._gone.items():
+            sizes[side][price] = size
         return sizes
+
+    def _track(self, rows: list[tuple[Side, float, float]]) -> None:
+        """Other orders, or others of their sizes: what was tracked until the last look lingers."""
+        before = self._tracked
+        now: dict[Side, dict[float, float]] = {side: {} for side in SIDES}
+        for side, price, size in rows:
+            now[side][price] = now[side].get(price, 0.0) + size
+            self._gone.pop((side, price), None)
+        until = self._looked + OWN_LINGER_NS
+        for side, known in before.items():
+            for price, size in known.items():
+                if price not in now[side]:
+                    self._gone[side, price] = (size, until)
+        self._rows, self._tracked = rows, now
 
 
 class Lag:

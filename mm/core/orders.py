@@ -238,12 +238,12 @@ class Orders:
         prices = {o.shown[1] for o in self.side(side) if o.live and not o.flatten}
         return tuple(sorted(prices, reverse=side is Side.BID))
 
-    def sizes(self) -> Iterator[tuple[Side, float, float]]:
+    def sizes(self) -> list[tuple[Side, float, float]]:
         """(side, price, size) of all that a snapshot of the book may show of ours."""
-        for order in self._orders.values():
-            yield order.shown
-            if order.replacement is not None:
-                yield order.side, float(order.replacement.price), float(order.replacement.size)
+        orders = self._orders.values()
+        new = [(o.side, o.replacement) for o in orders if o.replacement is not None]
+        rows = [(side, float(modify.price), float(modify.size)) for side, modify in new]
+        return [order.shown for order in orders] + rows
 
     def expire(self, ts: Ns) -> list[str]:
         """Let go of closed orders; their client ids are returned."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm.core.book import OWN_LINGER_NS, MarketBook
+from mm.core.book import OWN_LINGER_NS, MarketBook, OwnDepth
 from mm.model.events import Bbo, Book, Levels
 from mm.model.units import NS_PER_S, Side
 
@@ -165,3 +165,35 @@ def test_microprice_stays_inside_the_touch(
     assert bid * (1 - 1e-12) <= market.fair <= ask * (1 + 1e-12)
     heavier_bid = bid_size > ask_size * (1 + 1e-9)
     assert not heavier_bid or market.fair >= 0.5 * (bid + ask) * (1 - 1e-12)
+
+
+looks = st.lists(
+    st.tuples(
+        st.integers(0, 3 * OWN_LINGER_NS // 2),
+        st.lists(
+            st.tuples(st.sampled_from(Side), st.sampled_from([99.0, 100.0]), st.integers(1, 3)),
+            max_size=4,
+        ),
+    ),
+    max_size=12,
+)
+
+
+@given(looks)
+def test_own_depth_is_what_was_tracked_within_the_time_that_it_lingers(
+    found: list[tuple[int, list[tuple[Side, float, int]]]],
+) -> None:
+    own, now = OwnDepth(), 0
+    last: dict[tuple[Side, float], tuple[float, int]] = {}
+    for wait, orders in found:
+        now += wait
+        last = {key: seen for key, seen in last.items() if now - seen[1] <= OWN_LINGER_NS}
+        tracked = {(side, price): 0.0 for side, price, _ in orders}
+        for side, price, size in orders:
+            tracked[side, price] += float(size)
+        last |= {key: (size, now) for key, size in tracked.items()}
+
+        sizes = own.at(now, [(side, price, float(size)) for side, price, size in orders])
+
+        told = {(side, price): size for side in Side for price, size in sizes[side].items()}
+        assert told == {key: size for key, (size, _) in last.items()}
