@@ -248,7 +248,7 @@ class Orders:
     def expire(self, ts: Ns) -> list[str]:
         """Let go of closed orders; their client ids are returned."""
         closed = []
-        for order in list(self._orders.values()):
+        for order in [o for o in self._orders.values() if o.late or o.ended]:
             order.expire(ts)
             if order.state is OrderState.CLOSED:
                 del self._orders[order.cloid]

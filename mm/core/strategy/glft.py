@@ -1,13 +1,18 @@
 """Optimal quotes of Guéant, Lehalle, Fernandez-Tapia (2013): closed form and exact."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from mm.model.market_params import MarketParams
 from mm.model.quote import Binding, Quote, SideQuote, Term
 from mm.model.units import BPS, Side
+
+Ratio: TypeAlias = Callable[[int], float]
+"""ln(v_{q+1}/v_q), by q from 0."""
 
 LATTICE = 0.005
 """Spacing in ln(α/η) of the cached solutions; between them δ is interpolated linearly."""
@@ -117,13 +122,13 @@ def lattice_ratios(index: int, bound: int) -> tuple[float, ...]:
     return log_ratios(math.exp(index * LATTICE), bound)
 
 
-def interpolated_ratios(steepness: float, bound: int) -> tuple[float, ...]:
+def interpolated_ratios(steepness: float, bound: int) -> Ratio:
     """Linear in ln(α/η) between two lattice points: smooth, and within 1e-6 of the solution."""
     place = math.log(min(max(steepness, FLAT), STEEP)) / LATTICE
     index = math.floor(place)
     part = place - index
     low, high = lattice_ratios(index, bound), lattice_ratios(index + 1, bound)
-    return tuple(a + part * (b - a) for a, b in zip(low, high, strict=True))
+    return lambda q: low[q] + part * (high[q] - low[q])
 
 
 def steepness_of(params: MarketParams) -> float:
@@ -135,13 +140,15 @@ def steepness_of(params: MarketParams) -> float:
 def exact_shape(params: MarketParams, inventory: float, cached: bool = True) -> Shape:
     """h(q) and skew(q) under |q| <= Q, linear between whole lots, beyond ±Q as at ±Q."""
     bound = params.max_inventory_lots
-    solve = interpolated_ratios if cached else log_ratios
-    ratios = solve(steepness_of(params), bound)
+    steepness = steepness_of(params)
+    ratio = interpolated_ratios(steepness, bound)
+    if not cached:
+        ratio = log_ratios(steepness, bound).__getitem__
     base = base_depth(params.gamma, params.kappa)
     q = min(max(inventory, -bound), bound)
     whole = min(math.floor(q), bound - 1)
-    low = node(ratios, whole, base, params.kappa)
-    high = node(ratios, whole + 1, base, params.kappa)
+    low = node(ratio, bound, whole, base, params.kappa)
+    high = node(ratio, bound, whole + 1, base, params.kappa)
     part = q - whole
     return Shape(
         low.half_spread + part * (high.half_spread - low.half_spread),
@@ -149,17 +156,16 @@ def exact_shape(params: MarketParams, inventory: float, cached: bool = True) -> 
     )
 
 
-def node(ratios: tuple[float, ...], q: int, base: float, kappa: float) -> Shape:
+def node(ratio: Ratio, bound: int, q: int, base: float, kappa: float) -> Shape:
     """h and skew at a whole inventory; at ±Q, h is the neighbour's and one side remains."""
-    bound = len(ratios)
     if q < 0:
-        mirrored = node(ratios, -q, base, kappa)
+        mirrored = node(ratio, bound, -q, base, kappa)
         return Shape(mirrored.half_spread, -mirrored.skew)
     if q == bound:
-        half_spread = node(ratios, q - 1, base, kappa).half_spread
-        return Shape(half_spread, half_spread - (base + ratios[q - 1] / kappa))
-    bid = base - ratios[q] / kappa
-    ask = base + ratios[q - 1] / kappa if q else bid
+        half_spread = node(ratio, bound, q - 1, base, kappa).half_spread
+        return Shape(half_spread, half_spread - (base + ratio(q - 1) / kappa))
+    bid = base - ratio(q) / kappa
+    ask = base + ratio(q - 1) / kappa if q else bid
     return Shape(0.5 * (bid + ask), 0.5 * (bid - ask))
 
 
