@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from mm.model.estimate import Estimate
+from mm.model.estimate import Estimate, Source
 from mm.model.quote import Term
 from mm.model.units import Ns
 
@@ -15,6 +15,9 @@ class AdverseView(Struct, frozen=True, gc=False):
     mean_bps: float
     se_bps: float
     n: float
+    source: Source = Source.PRIOR
+    age_s: float | None = None
+    """Seconds since the last markout of the side at the primary horizon; None before the first."""
 
 
 class MarketView(Struct, frozen=True, gc=False):

@@ -44,14 +44,15 @@ def market_estimates(components: StochasticComponents, ts: Ns) -> MarketEstimate
 
 
 def adverse_table(components: StochasticComponents, ts: Ns) -> tuple[AdverseView, ...]:
-    """Per side and horizon: posterior mean, standard error, decayed arrivals."""
+    """Per side and horizon: posterior mean, standard error, decayed arrivals, source and age."""
     rows = []
     noise = components.noise(ts)
     for side in SIDES:
         for horizon_s in components.adverse.horizons_s:
             known = components.adverse.estimate(side, horizon_s, noise, ts)
             se = 0.5 * (known.high - known.low) / Z90
-            rows.append(AdverseView(side.label, horizon_s, known.value, se, known.n))
+            row = (known.value, se, known.n, known.source, known.age_s)
+            rows.append(AdverseView(side.label, horizon_s, *row))
     return tuple(rows)
 
 

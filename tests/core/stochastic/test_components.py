@@ -134,6 +134,84 @@ def test_a_restored_bundle_knows_what_the_old_one_knew() -> None:
     assert new.intensity.posterior.kappa_value == old.intensity.posterior.kappa_value
 
 
+def seen(components: StochasticComponents, start_s: float, end_s: float, fair: float) -> None:
+    """A book each half second, and a Tick."""
+    for half in range(round(2 * start_s), round(2 * end_s)):
+        ts = START + half * NS_PER_S // 2
+        components.learn_fair(ts, ts, fair, 1.0)
+        components.flush(ts)
+
+
+def marked(components: StochasticComponents, side: Side) -> dict[float, tuple[float, float]]:
+    """Horizon -> number and sum of markouts of a side."""
+    state = components.adverse.state()
+    rows = [(each, horizon) for each in SIDES for horizon in state.horizons_s]
+    means = dict(zip(rows, state.means, strict=True))
+    return {h: (means[side, h].n, means[side, h].total) for h in state.horizons_s}
+
+
+def test_across_a_reconnect_each_horizon_counts_where_s_was_known() -> None:
+    """Filled at second 2; the last book at 2.5; S is 6 bps lower when it is back at 5.5."""
+    components = bundle()
+    seen(components, 0, 3, FAIR)
+    at = START + 2 * NS_PER_S + 1
+    components.learn_fill(fill(Side.BID, at, FAIR - 2.0, 1))
+    down = START + 32 * NS_PER_S // 10
+    components.learn_fair(down, START + 5 * NS_PER_S // 2, None, 0.0)
+    seen(components, 5.5, 45, FAIR * (1.0 - 6e-4))
+
+    assert {h: n for h, (n, _) in marked(components, Side.BID).items()} == pytest.approx(
+        {1.0: 0.0, 5.0: 1.0, 30.0: 1.0}, abs=0.01
+    )
+    assert marked(components, Side.BID)[5.0][1] == pytest.approx(6.0, abs=0.01)
+    assert components.adverse.measured == 1
+
+
+def test_a_fill_that_is_told_after_the_reconnect_is_measured_when_it_happened() -> None:
+    components = bundle()
+    seen(components, 0, 20, FAIR)
+    late = fill(Side.ASK, START + 30 * NS_PER_S, FAIR + 2.0, 1)
+    happened = START + 10 * NS_PER_S + 1
+    seen(components, 20, 30, FAIR * (1.0 + 9e-4))
+    components.learn_fill(msgspec.structs.replace(late, venue_ts=happened))
+    seen(components, 30, 70, FAIR * (1.0 + 50e-4))
+
+    horizons = marked(components, Side.ASK)
+    assert horizons[1.0][1] == horizons[5.0][1] == 0.0
+    assert horizons[30.0][1] == pytest.approx(50.0, rel=0.01)
+    assert components.adverse.measured == 1
+
+
+def test_a_restart_measures_what_is_due_after_it() -> None:
+    """Filled two seconds before the checkpoint: of three horizons the two that lie ahead."""
+    old = bundle()
+    seen(old, 0, 2, FAIR)
+    old.learn_fill(fill(Side.BID, START + 2 * NS_PER_S + 1, FAIR - 2.0, 1))
+    seen(old, 2, 5, FAIR)
+    new = bundle()
+    new.restore(old.checkpoint(), START + 6 * NS_PER_S)
+    seen(new, 6, 45, FAIR * (1.0 - 3e-4))
+
+    found = marked(new, Side.BID)
+    assert [found[h][0] for h in (1.0, 5.0, 30.0)] == pytest.approx([1.0, 1.0, 1.0], abs=0.01)
+    assert [found[h][1] for h in (1.0, 5.0, 30.0)] == pytest.approx([0.0, 3.0, 3.0], abs=0.01)
+    assert new.adverse.measured == 1
+
+
+def test_partial_fills_and_a_sweep_are_one_markout() -> None:
+    components = bundle()
+    seen(components, 0, 2, FAIR)
+    at = START + 2 * NS_PER_S + 1
+    for n, price in enumerate((FAIR - 2.0, FAIR - 2.0, FAIR - 3.0)):
+        components.learn_fill(fill(Side.BID, at, price, n))
+    seen(components, 2, 4, FAIR)
+    components.learn_fill(fill(Side.BID, at, FAIR - 3.0, 9))  # the last of it, told late
+    seen(components, 4, 45, FAIR * (1.0 - 2e-4))
+
+    assert marked(components, Side.BID)[5.0][0] == pytest.approx(1.0, abs=0.01)
+    assert components.adverse.measured == 1
+
+
 def test_knowledge_ages_while_the_daemon_is_down() -> None:
     old, new = bundle(), bundle()
     ts = traded(old, 30)
@@ -271,6 +349,8 @@ def test_every_estimate_says_how_sure_it_is_and_where_it_comes_from() -> None:
     primary = [row for row in warm.adverse if row.horizon_s == 5.0]
     assert sum(row.n for row in primary) == pytest.approx(30, abs=1.5)
     assert all(0 < row.se_bps <= 2.0 for row in primary)
+    assert all(row.source is Source.OWN for row in primary)
+    assert all(row.age_s is not None and row.age_s < 60.0 for row in primary)
 
 
 def test_view_of_a_cold_start_has_an_eta_that_shrinks() -> None:
