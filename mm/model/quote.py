@@ -13,7 +13,7 @@ class Binding(StrEnum):
 
     GLFT = "glft"  # the formula itself
     FLOOR = "floor"  # fee + adverse + min_edge
-    CLAMP = "clamp"  # one tick behind the opposite touch
+    CLAMP = "clamp"  # S itself, or one tick behind the opposite touch
     CAP = "cap"  # a bound on premia or depth
 
 

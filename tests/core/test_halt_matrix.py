@@ -121,7 +121,7 @@ def test_halt(reason: str, position: str, orders: str, link: str) -> None:
 
     stage.silent = False
     stage.happen(Link(stage.ts, True, "again"))
-    for _ in range(5):
+    for _ in range(12):  # what still rests is cancelled again each ten seconds
         stage.tick()
     assert list(stage.engine.state.orders) == [], "still resting"
     later = stage.actions[after:]

@@ -35,7 +35,7 @@ def shares(utilities: Sequence[float], ratio: float) -> list[float]:
     below, above = 0.0, math.inf
     for _ in range(80):
         weights, total, gap, slope = _at(scaled, beta, target)
-        if abs(gap) <= SOLVED or beta > 1e6:
+        if abs(gap) <= SOLVED or (gap > 0.0 and beta > 1e9):  # several are best alike
             break
         below, above = (beta, above) if gap > 0 else (below, beta)
         step = beta - gap / slope if slope < 0 else math.inf

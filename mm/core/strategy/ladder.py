@@ -70,6 +70,9 @@ def rung_prices(
 ) -> list[tuple[Decimal, float]]:
     """Valid, post-only, strictly outward prices; ValueError where there is none.
 
+    None is beyond S: λ is A there and further on, so that a reducing quote through S would give
+    edge away and be filled no sooner.
+
     With each the depth that it stands for: before rounding to the tick, so that the sizes that
     follow from it do not dance with every move of S.
     """
@@ -79,7 +82,8 @@ def rung_prices(
     tick_bps = 1e4 * float(instrument.tick(params.fair)) / params.fair
     spacing = max(tick_bps, frame.spacing_per_kappa / params.kappa)
     outward = operator.lt if side is Side.BID else operator.gt
-    depths = [side_quote.depth_bps + index * spacing for index in range(frame.levels)]
+    nearest = max(side_quote.depth_bps, 0.0)
+    depths = [nearest + index * spacing for index in range(frame.levels)]
     targets = [price_at(side, depth, params.fair) for depth in depths]
     while len(targets) > 1 and not targets[-1] > 0.0:
         targets.pop()

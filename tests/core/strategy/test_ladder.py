@@ -85,16 +85,19 @@ def test_prices_round_away_from_the_fair_price() -> None:
 
 
 def test_a_quote_beyond_the_opposite_touch_is_clamped_one_tick_behind_it() -> None:
-    built = ladder.build(at(-30.0, 5.0), PARAMS, frame())
-    assert built.bids[0].price == Decimal(60_005)
+    built = ladder.build(at(1.0, 5.0), PARAMS, frame(best_ask=59_990.0))
+    assert built.bids[0].price == Decimal(59_989)
     assert len(set(prices(built.bids))) == 5
-    mirrored = ladder.build(at(5.0, -30.0), PARAMS, frame())
-    assert mirrored.asks[0].price == Decimal(59_995)
+    mirrored = ladder.build(at(5.0, 1.0), PARAMS, frame(best_bid=60_010.0))
+    assert mirrored.asks[0].price == Decimal(60_011)
 
 
-def test_without_an_opposite_touch_there_is_nothing_to_clamp_at() -> None:
-    built = ladder.build(at(-3.0, 30.0), PARAMS, frame(best_ask=None))
-    assert built.bids[0].price == Decimal(60_018)
+@pytest.mark.parametrize("opposite", [None, 60_006.0])
+def test_no_quote_goes_through_the_fair_price(opposite: float | None) -> None:
+    """There λ is A, as at S: nearer only gives edge away."""
+    built = ladder.build(at(-30.0, 30.0), PARAMS, frame(best_ask=opposite))
+    assert built.bids[0].price == Decimal(60_000)
+    assert len(set(prices(built.bids))) == 5
 
 
 def test_levels_closer_than_a_tick_are_pushed_apart() -> None:
