@@ -63,7 +63,7 @@ def test_a_coarser_tick_beyond_a_power_of_ten_is_no_clamp(
 @given(
     side=st.sampled_from(Side),
     fair=st.floats(99_000.0, 101_000.0),
-    depth=st.floats(-30.0, 30.0),
+    depth=st.floats(0.0, 30.0),
     opposite=st.floats(-20.0, 20.0),
 )
 def test_clamp_is_named_exactly_where_the_opposite_touch_was_in_the_way(
