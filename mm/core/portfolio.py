@@ -29,23 +29,26 @@ class Member(Struct, frozen=True, gc=False):
     pool: str
     max_position_usd: Decimal
     leverage: Decimal
+    lot_usd: Decimal
 
     @classmethod
     def of(cls, state: State, pool: str) -> "Member":
         risk, instrument = state.settings.risk, state.instrument
-        limit = exact(risk.max_position_usd)
-        return cls(instrument.name, pool, limit, leverage(risk, instrument.max_leverage))
+        limit, lot = exact(risk.max_position_usd), exact(state.settings.strategy.lot_usd)
+        return cls(instrument.name, pool, limit, leverage(risk, instrument.max_leverage), lot)
 
 
 class Exposure(Struct, frozen=True, gc=False):
     """What one instrument may come to hold, USD, signed. `long`: its position with every bid
     filled; `short`: minus its position with every ask filled. `pnl`, `equity`: None before a price.
+    `wants`: would take new risk, so room for a lot of it is kept free.
     """
 
     long: Decimal = ZERO
     short: Decimal = ZERO
     pnl: Decimal | None = None
     equity: Decimal | None = None
+    wants: bool = True
 
     @property
     def gross(self) -> Decimal:
@@ -54,16 +57,17 @@ class Exposure(Struct, frozen=True, gc=False):
     @classmethod
     def of(cls, state: State) -> "Exposure":
         """Without a price a position counts as the largest that is allowed."""
-        position = state.pnl.position
+        position, wants = state.pnl.position, not state.kill.halted
         if state.book.fair is None:
             most = exact(state.settings.risk.max_position_usd) if position else ZERO
-            return cls(long=most, short=most)
+            return cls(long=most, short=most, wants=wants)
         price = exact(state.book.fair)
         return cls(
             long=(position + state.orders.worst_case(Side.BID)) * price,
             short=(state.orders.worst_case(Side.ASK) - position) * price,
             pnl=state.pnl.worth,
             equity=state.equity,
+            wants=wants,
         )
 
 
@@ -72,6 +76,9 @@ class Portfolio:
 
     Gross: Σ of each instrument's worst case, either way. Net: what is left of it when longs and
     shorts of different instruments offset each other. Margin: Σ worst case / leverage ≤ equity.
+    Of each limit a lot of every other instrument, or an even share if that is less, stays free for
+    it: whoever quotes first does not keep the others from quoting at all.
+
     No allowance forbids a reduction, so one that hedged another position may take net beyond its
     limit, never gross or margin; then only what brings it back is quoted.
     """
@@ -115,21 +122,32 @@ class Portfolio:
     def _room(self, name: str) -> tuple[Decimal, Decimal]:
         """Worst cases, long and short, that the others leave to this one; never negative."""
         member = self._members[name]
-        others = {other: seen for other, seen in self._seen.items() if other != name}
-        either = min(member.max_position_usd, self._gross - _sum(s.gross for s in others.values()))
+        others = [other for other in self._members.values() if other.name != name]
+        gross = [self._kept(other, self._seen[other.name].gross, self._gross) for other in others]
+        either = min(member.max_position_usd, self._gross - _sum(gross))
         either = min(either, self._margin_left(member, others))
-        long_usd = self._net - _sum(seen.long for seen in others.values())
-        short_usd = self._net - _sum(seen.short for seen in others.values())
-        return _floor(min(either, long_usd)), _floor(min(either, short_usd))
+        long = [self._kept(other, self._seen[other.name].long, self._net) for other in others]
+        short = [self._kept(other, self._seen[other.name].short, self._net) for other in others]
+        return (
+            _floor(min(either, self._net - _sum(long))),
+            _floor(min(either, self._net - _sum(short))),
+        )
 
-    def _margin_left(self, member: Member, others: Mapping[str, Exposure]) -> Decimal:
+    def _kept(self, other: Member, taken: Decimal, limit: Decimal) -> Decimal:
+        """What counts as taken by another: what it has, and at least room for a lot."""
+        if taken < 0 or not self._seen[other.name].wants:
+            return taken
+        return max(taken, min(other.lot_usd, limit / len(self._members)))
+
+    def _margin_left(self, member: Member, others: Iterable[Member]) -> Decimal:
         equity = self._seen[member.name].equity
         if equity is None:
             return BOUNDLESS
+        beside = [other for other in others if other.pool == member.pool]
         used = (
-            seen.gross / self._members[other].leverage
-            for other, seen in others.items()
-            if self._members[other].pool == member.pool
+            self._kept(other, self._seen[other.name].gross, max(ZERO, equity) * other.leverage)
+            / other.leverage
+            for other in beside
         )
         return (equity - _sum(used)) * member.leverage
 

@@ -141,14 +141,14 @@ def test_the_portfolio_limit_holds_at_the_venue(floor: Floor) -> None:
     """Three lots do not fit: at no look are positions and orders together above the limit."""
     limit = 2_000.0
     running = floor.run("--set", f"portfolio.max_gross_usd={limit}")
-    until(lambda: running.matches("by the portfolio"), "the limit to bind")
+    until(lambda: floor.quoting(*COINS), "a part of a lot on each", every_s=0.5)
     worst = []
     for _ in range(20):
         worst.append(gross(floor))
         time.sleep(0.2)
     assert running.stop() == 0
 
-    assert max(worst) > 0.5 * limit
+    assert max(worst) > 0.8 * limit
     assert max(worst) < 1.02 * limit, "but for what prices did since"
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     assert not [line for line in lines if line["level"] == "error"]

@@ -101,7 +101,9 @@ class Kept:
 class Room:
     """Two traders with a guard, in time that the test moves."""
 
-    def __init__(self, limits: PortfolioSettings, recorders: dict[str, list[Recorder]]) -> None:
+    def __init__(
+        self, limits: PortfolioSettings, recorders: dict[str, list[Recorder]], equity: int
+    ) -> None:
         self.limits, self.ts = limits, START
         self.kept = {coin: Kept() for coin in COINS}
         self.desks: dict[str, Desk] = {}
@@ -120,7 +122,7 @@ class Room:
         for watch in watches.values():
             watch.traders = self.traders
         for trader in crew:
-            for event in first_events(trader.run_id):
+            for event in first_events(trader.run_id, equity):
                 trader.runner.handle(event)
         for _ in range(8):
             self.second()
@@ -146,12 +148,12 @@ def instrument(coin: str) -> Instrument:
     return Instrument(name=coin, asset=COINS.index(coin), size_decimals=3, price_decimals=3)
 
 
-def first_events(run_id: str) -> list[Event]:
+def first_events(run_id: str, equity: int) -> list[Event]:
     zero = Decimal(0)
     return [
         Start(START, run_id, zero, zero, "", None, None, None),
         Fees(START, 1.5, 4.5),
-        Account(START, START, START, zero, Decimal(10_000), None),
+        Account(START, START, START, zero, Decimal(equity), None),
         Link(START, True, "test"),
     ]
 
@@ -162,8 +164,10 @@ def book(ts: Ns, mid: float) -> Book:
     return Book(ts, ts, bids, asks)
 
 
-def room(recorders: dict[str, list[Recorder]] | None = None, **limits: float) -> Room:
-    return Room(PortfolioSettings(**limits), recorders or {})
+def room(
+    recorders: dict[str, list[Recorder]] | None = None, equity: int = 10_000, **limits: float
+) -> Room:
+    return Room(PortfolioSettings(**limits), recorders or {}, equity)
 
 
 def test_without_limits_both_quote_and_are_told_nothing() -> None:
@@ -174,13 +178,12 @@ def test_without_limits_both_quote_and_are_told_nothing() -> None:
         assert not [e for e in both.kept[coin].events if isinstance(e, Allowance)]
 
 
-def test_the_second_gets_what_the_first_leaves() -> None:
+def test_two_lots_that_do_not_fit_are_cut_alike() -> None:
     both = room(max_gross_usd=1.5 * LOT_USD)
 
-    first, second = both.exposures()
-    assert float(first.gross) == pytest.approx(LOT_USD, rel=0.02)
+    for one in both.exposures():
+        assert float(one.gross) == pytest.approx(0.75 * LOT_USD, rel=0.02)
     assert both.gross() <= 1.5 * LOT_USD
-    assert float(second.gross) == pytest.approx(0.5 * LOT_USD, rel=0.02)
 
 
 fates = st.lists(
@@ -198,6 +201,22 @@ def test_gross_holds_after_every_second_whatever_fills(taken: list[tuple[str, Si
         for _ in range(seconds):
             both.second()
             assert both.gross() <= 1.001 * limit
+
+
+@settings(max_examples=10, deadline=None)
+@given(fates)
+def test_a_small_accounts_margin_covers_all_orders_of_both(
+    taken: list[tuple[str, Side, int]],
+) -> None:
+    """Five times 300 USD is the worst case of everything together; each alone would use it up."""
+    both = room(equity=300)
+    assert all(one.gross > 0 for one in both.exposures())
+    for coin, side, seconds in taken:
+        both.desks[coin].fill(side)
+        for _ in range(seconds):
+            both.second()
+            equity = min(one.equity or Decimal(0) for one in both.exposures())
+            assert both.gross() <= 5 * 1.001 * float(equity)
 
 
 def test_an_operator_halts_one_and_the_other_goes_on() -> None:

@@ -20,11 +20,15 @@ NAMES = ("BTC", "ETH", "SOL")
 
 
 def portfolio(
-    gross: float | None = GROSS, net: float | None = NET, pools: str = "aaa", own: int = OWN
+    gross: float | None = GROSS,
+    net: float | None = NET,
+    pools: str = "aaa",
+    own: int = OWN,
+    lot: int = 0,
 ) -> Portfolio:
     limits = PortfolioSettings(max_gross_usd=gross, max_net_usd=net)
     members = (
-        Member(name, pool, Decimal(own), Decimal(5))
+        Member(name, pool, Decimal(own), Decimal(5), Decimal(lot))
         for name, pool in zip(NAMES, pools, strict=True)
     )
     return Portfolio(limits, members)
@@ -73,6 +77,27 @@ def test_offsetting_positions_leave_net_but_not_gross() -> None:
     of.see("ETH", holding(-50, 50))
 
     assert room(of, "SOL") == (60, 60)
+
+
+def test_room_for_a_lot_of_each_other_is_kept_free() -> None:
+    of = portfolio(net=None, lot=30)
+
+    assert room(of, "BTC") == (40, 40)
+    of.see("ETH", holding(50, 50))
+    assert room(of, "BTC") == (20, 20)
+
+
+def test_where_not_all_lots_fit_each_gets_an_even_share() -> None:
+    of = portfolio(gross=60, net=None, lot=50)
+
+    assert [room(of, name) for name in NAMES] == [(20, 20)] * 3
+
+
+def test_nothing_is_kept_for_who_is_halted() -> None:
+    of = portfolio(net=None, lot=30)
+    of.see("SOL", structs.replace(holding(0, 0), wants=False))
+
+    assert room(of, "BTC") == (70, 70)
 
 
 def test_margin_is_shared_within_a_pool_only() -> None:
