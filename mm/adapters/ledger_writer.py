@@ -35,6 +35,8 @@ class Job(Struct, frozen=True):
     future: "Future[Any]"
 
     def settle(self, database: sqlite3.Connection, path: Path | str) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return  # whoever asked has gone, as a daemon that is asked to stop in a flush
         try:
             self.future.set_result(self.read(database))
         except sqlite3.Error as error:
@@ -176,5 +178,5 @@ class ThreadWriter:
 
     def _refuse(self, items: list[Row | Job | None]) -> None:
         for item in items:
-            if isinstance(item, Job):
+            if isinstance(item, Job) and not item.future.cancelled():
                 item.future.set_exception(self._failure or LedgerError("the ledger is closed"))

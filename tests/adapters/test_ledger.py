@@ -353,6 +353,21 @@ def test_a_restart_continues(tmp_path: Path, threaded: bool) -> None:
     assert (state.position, state.halted) == (Decimal(2), "stop")
 
 
+async def test_a_flush_that_nobody_waits_for_any_more_costs_no_row(tmp_path: Path) -> None:
+    """A daemon that was asked to stop during a flush lost everything that it wrote afterwards."""
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as thief:
+        thief.execute("BEGIN IMMEDIATE")  # the writer waits, and the flush with it
+        ledger.record_event(COIN, fill(1))
+        flushing = asyncio.create_task(ledger.flush())
+        await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+    ledger.record_event(COIN, fill(2))
+    assert ledger.state(COIN, NOON).fills == 2
+    ledger.close()
+
+
 async def test_flush_returns_when_another_reader_sees_the_rows(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)

@@ -22,6 +22,8 @@ class Posts:
     """Exactly one of `on_reply` and `on_lost` is called for each, once."""
 
     def __init__(self, timeout_s: float) -> None:
+        self.on_late: Callable[[], None] = lambda: None
+        """Called when an answer did not come in time: perhaps nobody hears us."""
         self._timeout_s = timeout_s
         self._next = 0
         self._waiting: dict[int, _Waiting] = {}
@@ -33,7 +35,7 @@ class Posts:
         """The id to send the request with."""
         self._next += 1
         timer = asyncio.get_running_loop().call_later(
-            self._timeout_s, self.lose, self._next, "no answer in time"
+            self._timeout_s, self._late, self._next
         )
         self._waiting[self._next] = _Waiting(on_reply=on_reply, on_lost=on_lost, timer=timer)
         return self._next
@@ -44,6 +46,10 @@ class Posts:
         if waiting is not None:
             waiting.timer.cancel()
             waiting.on_reply(reply.response)
+
+    def _late(self, request_id: int) -> None:
+        self.lose(request_id, "no answer in time")
+        self.on_late()
 
     def lose_all(self, reason: str) -> None:
         """The socket is gone: no answer will come, whatever was executed."""

@@ -11,6 +11,9 @@ from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.wire import WireFill
 
 FILLS_PER_PAGE: Final = 2000
+KEEP_ALIVE_S: Final = 2.0
+"""Shorter than it takes to notice a half-open websocket: an idle connection of that age may be as
+dead, and what goes out by REST then is urgent."""
 
 T = TypeVar("T")
 
@@ -45,7 +48,8 @@ class Rest:
     async def __aenter__(self) -> "Rest":
         self._users += 1
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
+            connector = aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
         return self
 
     async def __aexit__(

@@ -53,7 +53,7 @@ class Router:
             wire.PostFrame: lambda frame, _: posts.reply(frame.data),
             wire.AckFrame: lambda frame, _: stream.on_ack(frame.data),
             wire.ErrorFrame: lambda frame, _: self._error(frame.data),
-            wire.PongFrame: lambda _, __: None,
+            wire.PongFrame: lambda _, __: stream.on_pong(),
         }
 
     def on_frame(self, text: str, ts: Ns) -> None:

@@ -78,6 +78,7 @@ class Sender:
         self._queue = Queue()
         self._wake = asyncio.Event()
         self.posts = Posts(seat.settings.request_timeout_s)
+        self.posts.on_late = stream.suspect
         self.on_cancel_all: Callable[[str], None] = lambda _: None
 
     def put(self, coin: str, actions: Sequence[Action]) -> None:
@@ -110,7 +111,8 @@ class Sender:
 
     async def _request(self, requests: tuple[Request, ...]) -> None:
         ticket = self._ticket(requests)
-        if not self._stream.is_open and not _by_rest(requests[0]):
+        by_rest = _by_rest(requests[0])
+        if not self._stream.is_open and not by_rest:
             self._verdicts.unsent(ticket, "not connected: nothing was sent")
             return
         try:
@@ -120,7 +122,7 @@ class Sender:
             return
         self._verdicts.sent(ticket)
         self._budget.spend(len(requests))
-        if self._stream.is_open:
+        if self._stream.is_open and not (by_rest and self._stream.is_doubtful):
             await self._post(ticket, envelope)
         else:
             await self._exchange(ticket, envelope)
@@ -154,7 +156,7 @@ class Sender:
 
 
 def _by_rest(request: Request) -> bool:
-    """What is worth a second way out while the websocket is down: what reduces risk."""
+    """What is worth a second way out while the websocket is down or may be: what reduces risk."""
     return isinstance(request, Cancel) or (isinstance(request, Place) and request.flatten)
 
 

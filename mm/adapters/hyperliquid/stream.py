@@ -71,10 +71,26 @@ class Stream:
         self._acks: set[str] = set()
         self._acked = asyncio.Event()
         self._last_frame: Ns = 0
+        self._suspected = False
+        self._asked: Ns | None = None
+        """When the ping went out that no pong has answered yet."""
 
     @property
     def is_open(self) -> bool:
         return self._socket is not None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Open or not: silent for `book_stale_s`, or a request of ours went unanswered."""
+        silent_s = seconds(self._clock.now() - self._last_frame)
+        return self._suspected or silent_s > self._settings.book_stale_s
+
+    def suspect(self) -> None:
+        """Something that we said was not answered: a ping tells whether we are heard at all."""
+        self._suspected = True
+
+    def on_pong(self) -> None:
+        self._suspected, self._asked = False, None
 
     async def run(self) -> None:
         attempt = 0
@@ -150,6 +166,7 @@ class Stream:
         self._subscribed.clear()
         self._acks.clear()
         self._last_frame = self._clock.now()
+        self.on_pong()
         reason = ""
         try:
             async with asyncio.TaskGroup() as group:
@@ -173,9 +190,11 @@ class Stream:
         """Ping; notice a silent connection (LinkLostError) and silent channels.
 
         A book comes twice a second, changed or not: a connection on which nothing came for
-        `book_stale_s` is pinged at once, and dead after as long again.
+        `book_stale_s` is pinged at once, and dead after as long again. So is one on which frames
+        come but no pong: half-open, what we say is lost.
         """
-        interval = min(self._settings.ping_s, self._settings.book_stale_s)
+        ping_s = self._settings.ping_s
+        interval = min(ping_s, self._settings.book_stale_s)
         pinged = self._clock.now()
         while True:
             await asyncio.sleep(min(1.0, interval / 4.0))
@@ -183,9 +202,12 @@ class Stream:
             silent_s = seconds(now - self._last_frame)
             if silent_s > 2.0 * interval:
                 raise LinkLostError(f"no frame for {2.0 * interval:g} s")
-            due_s = interval if silent_s >= interval else self._settings.ping_s
-            if seconds(now - pinged) >= due_s:
-                pinged = now
+            if self._asked is not None and seconds(now - self._asked) > interval:
+                raise LinkLostError(f"no pong for {interval:g} s")
+            hurry = self._suspected or silent_s >= interval
+            due_s = min(1.0, interval) if hurry else ping_s
+            if self._asked is None and seconds(now - pinged) >= due_s:
+                self._asked = pinged = now
                 await self.send('{"method":"ping"}')
             await self._resubscribe_silent(now)
 
