@@ -11,14 +11,18 @@ from mm.app.backtest import USER, Backtest, Pace
 from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.core.stochastic.adverse_selection import GRACE_NS
+from mm.core.stochastic.volatility import Z90
 from mm.model.actions import Step
+from mm.model.estimate import Source
 from mm.model.events import Bbo, Book, Event, Fill, Tick
 from mm.model.units import BPS, NS_PER_MS, NS_PER_S, Ns, Side
 from mm.sim.exchange import Exchange, ExchangeOptions
-from mm.sim.scenarios import build_market, preset
+from mm.sim.scenario import Scenario
+from mm.sim.scenarios import build_market, preset, truth
 
 START_MS = 1_700_000_000_000
 HORIZON = 5 * NS_PER_S
+TOXIC = preset("toxic")
 
 
 class Diary:
@@ -54,9 +58,11 @@ class Diary:
         return -fill.side * (after - self.before(fill.venue_ts))
 
 
-def session(latency_ms: int) -> tuple[Engine, Diary, Exchange, int]:
-    """A quarter of an hour on a toxic market, evidence never fading."""
-    market = build_market(preset("toxic"), 11, START_MS)
+def session(
+    latency_ms: int = 20, scenario: Scenario = TOXIC
+) -> tuple[Engine, Diary, Exchange, int]:
+    """A quarter of an hour on this market, evidence never fading."""
+    market = build_market(scenario, 11, START_MS)
     exchange = Exchange([market], START_MS, ExchangeOptions(seed=11))
     base = EngineSettings()
     adverse = structs.replace(base.stochastic.adverse, half_life_h=1e12)
@@ -107,3 +113,25 @@ def test_spread_and_markouts_are_those_that_an_observer_measures(latency_ms: int
         of_side = [bps for (each, _), bps in arrivals.items() if each is side]
         assert means[side, 5.0].n == pytest.approx(len(of_side))
         assert means[side, 5.0].total == pytest.approx(math.fsum(of_side), abs=1e-9)
+
+
+@pytest.mark.parametrize("informed", [0.0, 0.25])
+def test_adverse_selection_is_that_of_the_market(informed: float) -> None:
+    """Through the wired engine, per side: nothing where nobody knows more, else what they know."""
+    takers = structs.replace(TOXIC.takers, informed_share=informed, informed_move_bps=8.0)
+    scenario = structs.replace(TOXIC, takers=takers)
+    engine, diary, _, _ = session(scenario=scenario)
+    components, told = engine.learning.components, truth(scenario)
+
+    assert told.adverse_bps == 8.0 * informed
+    z = 0.0
+    for side in (Side.BID, Side.ASK):
+        noise = components.noise(diary.ticked)
+        found = components.adverse.estimate(side, 5.0, noise, diary.ticked)
+        error = (found.high - found.low) / 2.0 / Z90
+        assert found.n > 15
+        assert error < 1.0
+        assert abs(found.value - told.adverse_bps) < 2.0 * error
+        assert found.source is Source.OWN
+        z += found.value / error / math.sqrt(2.0)
+    assert (z > 3.0) is (informed > 0.0)
