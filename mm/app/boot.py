@@ -16,6 +16,7 @@ from mm.app.exchange import Serving
 from mm.app.live import tick
 from mm.app.machine import Machine
 from mm.app.traders import Trader
+from mm.app.watchdog import Watchdog, charge_of
 from mm.app.wiring import Wired, assemble
 
 
@@ -31,6 +32,7 @@ async def run(
     Raises what keeps it from starting (ConfigError, VenueError, LedgerError, ...). After the start
     a failure of any task cancels all own orders, as a signal does, and is the last thing logged.
     """
+    in_the_world = machine is None
     machine, stack, stop = machine or Machine(), AsyncExitStack(), _asked_to_stop()
     clock = machine.clock
     try:
@@ -42,10 +44,14 @@ async def run(
         await stack.aclose()
         log("info", "daemon", "Stopped by a signal before the start was complete: nothing was sent")
         return 0
+    charge = charge_of(config, wired) if in_the_world else None
+    watchdog = None if charge is None else Watchdog(charge)
     _settle()
-    failure = await _until_stopped(config, wired, clock, stop, duration_s)
+    failure = await _until_stopped(config, wired, watchdog, clock, stop, duration_s)
     gc.unfreeze()
     left = await _leave(wired, clock, failure)
+    if watchdog is not None:
+        await watchdog.leave(left)
     try:
         await stack.aclose()
     except LedgerError as error:  # its rows could not be written: that is a failure of the run
@@ -95,6 +101,7 @@ async def _assembled(
 async def _until_stopped(
     config: Config,
     wired: Wired,
+    watchdog: Watchdog | None,
     clock: WallClock,
     stop: asyncio.Event,
     duration_s: float | None,
@@ -109,6 +116,8 @@ async def _until_stopped(
             group.create_task(wired.lag.run(), name="loop lag")
             group.create_task(_checkpoints(config, wired, clock), name="checkpoints")
             group.create_task(_wait(stop, duration_s), name="stop")
+            if watchdog is not None:
+                group.create_task(watchdog.run(), name="watchdog")
             if wired.web is not None:
                 group.create_task(wired.web.run(), name="web")
             if wired.serving is not None:

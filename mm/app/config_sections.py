@@ -69,6 +69,13 @@ class DaemonConfig(Section):
         le=3600,
         description="Time between estimator checkpoints in the ledger, s.",
     )
+    watchdog_s: OptionalFloat = Field(
+        default=10.0,
+        ge=3,
+        le=600,
+        description="Silence after which a process of its own cancels this run's orders, s; "
+        '"none": no watchdog.',
+    )
 
 
 class TimingConfig(Section):

@@ -128,6 +128,7 @@ def daemon(
         "0",
         *("--set", "venue.network=local", "--set", f"venue.base_url={exchange.url}"),
         *("--set", f"daemon.data_dir={directory / 'data'}"),
+        *("--set", "daemon.watchdog_s=none"),  # what a kill leaves is for the restart to find
         *more,
         MM_VENUE__PRIVATE_KEY=KEY,
         **environ,
