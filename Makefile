@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench crash soak up down lock clean
+.PHONY: help install run check test bench sim crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := model core sim
 COVERAGE := 95
 ARGS ?=
+SEED ?= 1
+SEEDS ?= 20
+FRESH ?= 5
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +55,9 @@ crash: install ## kill -9 the daemon KILLS times (200) at random points, restart
 
 soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) in virtual time
 	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py
+
+sim: install ## SEEDS seeds of the whole system in virtual time, with faults, then FRESH new ones
+	$(BIN)/mm sim --seed $(SEED) --seeds $(SEEDS) --fresh $(FRESH)
 
 up: secrets/web_token secrets/grafana_password ## daemon, Prometheus and Grafana in Docker
 	docker compose up --build --detach

@@ -166,6 +166,19 @@ def record(
     raise typer.Exit(1 if done.dropped or not done.frames else 0)
 
 
+@app.command()
+def sim(
+    seed: Annotated[int | None, typer.Option(min=0, help="The first seed. [default: 1]")] = None,
+    seeds: Annotated[int, typer.Option(min=0, help="How many, one after another.")] = 1,
+    fresh: Annotated[int, typer.Option(min=0, help="And so many that nobody has seen.")] = 0,
+    lines: Annotated[int | None, typer.Option(min=0, help="Lines of the trace to print.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Daemon and exchange in virtual time, with seeded faults: is every promise kept?"""
+    command = import_module("mm.commands.sim")
+    raise typer.Exit(command.sim(seed, seeds, fresh, lines, as_json))
+
+
 def _command(verb: str, files: Files, sets: Sets, body: dict[str, object]) -> None:
     control = import_module("mm.commands.control")
     raise typer.Exit(control.command(files or [], sets or [], verb, body))

@@ -24,3 +24,8 @@ _of_signer: dict[str, NonceAllocator] = {}
 def allocator_of(address: str) -> NonceAllocator:
     """This process's only allocator for the signer: several venues may share a key."""
     return _of_signer.setdefault(address.lower(), NonceAllocator())
+
+
+def forget_all() -> None:
+    """As a new process: for a simulation, which starts many in one."""
+    _of_signer.clear()

@@ -1,0 +1,213 @@
+"""One seed from first to last: start, first quote, faults, calm, agreement, an orderly end."""
+
+import asyncio
+import gc
+import logging
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp.connector
+from msgspec import Struct
+
+from mm.app.simulate.faults import FAULTS, befall, calm
+from mm.app.simulate.invariants import BrokenPromiseError, Invariants
+from mm.app.simulate.loop import run
+from mm.app.simulate.plan import Plan, draw
+from mm.app.simulate.trace import silent
+from mm.app.simulate.world import USER, World
+
+LOOK_S: Final = 0.2
+FIRST_QUOTE_S: Final = 60.0
+AGREE_S: Final = 60.0
+QUOTE_AGAIN_S: Final = 75.0
+END_S: Final = 15.0
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What one seed came to. `violation` "": every promise was kept."""
+
+    seed: int
+    violation: str
+    virtual_s: float
+    faults: dict[str, int]
+    digest: str
+    turns: int
+    fills: int
+    boots: int
+    reconnects_s: tuple[float, ...]
+    """Seconds from each loss of the link to the next link, where the daemon lived on."""
+    trace: tuple[str, ...] = ()
+
+
+def simulate(seed: int, plan: Plan | None = None) -> Outcome:
+    """Run this seed. The same seed gives the same outcome, digest included."""
+    plan = plan or draw(seed, tuple(FAULTS))
+    with tempfile.TemporaryDirectory(prefix="mm-sim-") as directory, _alone():
+        return _simulated(plan, Path(directory))
+
+
+def _simulated(plan: Plan, directory: Path) -> Outcome:
+    world = World(plan, directory)
+    story = Story(world)
+    violation = ""
+    with world.trace.heard(), _own_time(world):
+        try:
+            run(world.loop, story.tell())
+        except BrokenPromiseError as broken:
+            violation = str(broken)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this seed has found it
+            violation = f"{type(error).__name__}: {error}"
+    return story.outcome(violation)
+
+
+class Story:
+    """What happens in a run, and who looks on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.checks = Invariants(world)
+        self.faults: Counter[str] = Counter()
+        self._failed: asyncio.Future[None]
+
+    async def tell(self) -> None:
+        """Raises BrokenPromiseError."""
+        self._failed = asyncio.get_running_loop().create_future()
+        self.world.maker.on_turn = self._on_turn
+        watching = asyncio.create_task(self._watch())
+        telling = asyncio.create_task(self._acts())
+        await asyncio.wait((self._failed, watching, telling), return_when=asyncio.FIRST_COMPLETED)
+        for one in (self._failed, watching, telling):
+            if one.done():
+                await one
+
+    def _on_turn(self, *what: Any) -> None:  # noqa: ANN401 - engine, event, step
+        try:
+            self.checks.turn(*what)
+        except BrokenPromiseError as broken:
+            if not self._failed.done():
+                self._failed.set_exception(broken)
+
+    async def _acts(self) -> None:
+        world = self.world
+        world.venue.start()
+        await asyncio.sleep(0.5)
+        self._supervising = asyncio.create_task(world.maker.supervise())
+        self._supervising.add_done_callback(self._noticed)
+        await self._until(lambda: not self.checks.quoting(), FIRST_QUOTE_S, self.checks.quoting)
+        world.trace.say("story", "the first quote: now the faults")
+        await self._misfortune()
+        calm(world)
+        world.maker.wall_error_ns = 0
+        world.trace.say("story", "calm")
+        await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
+        await self._until(lambda: not self.checks.quoting(), QUOTE_AGAIN_S, self.checks.quoting)
+        await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
+        self._supervising.cancel()
+        await self._end()
+
+    def _noticed(self, ended: "asyncio.Task[None]") -> None:
+        """Not even the simulation's own parts fail unseen."""
+        if not ended.cancelled() and (error := ended.exception()) and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _misfortune(self) -> None:
+        began, lasting = self.world.now, []
+        for at_s, name in self.world.plan.faults:
+            await asyncio.sleep(max(0.0, began + at_s - self.world.now))
+            self.faults[name] += 1
+            lasting.append(asyncio.create_task(befall(self.world, name)))
+            lasting[-1].add_done_callback(self._noticed)
+        await asyncio.sleep(max(0.0, began + self.world.plan.busy_s - self.world.now))
+        await asyncio.wait(lasting) if lasting else None
+
+    async def _end(self) -> None:
+        world = self.world
+        host, ends = world.maker.host, len(world.maker.exits)
+        if host is None:
+            raise BrokenPromiseError("no daemon")
+        world.trace.say("story", "SIGTERM")
+        host.terminate()
+        await self._until(lambda: len(world.maker.exits) > ends, END_S, lambda: "it does not end")
+        await asyncio.sleep(1.0)
+        self.checks.ended()
+
+    async def _until(
+        self, question: Callable[[], bool], within_s: float, why: Callable[[], str]
+    ) -> None:
+        deadline = self.world.now + within_s
+        while not question():
+            if self.world.now > deadline:
+                raise BrokenPromiseError(f"not within {within_s:g} s: {why()}")
+            await asyncio.sleep(0.05)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._excuse()
+            self.checks.look()
+
+    def _excuse(self) -> None:
+        """The wire or the venue is out of order: until a little later nobody can be reached."""
+        world = self.world
+        weather, faults = world.loop.network.weather, world.venue.server.mischief.faults
+        trouble = (
+            weather.refusing
+            or weather.parted_until > world.now - 5.0
+            or weather.base_s != world.plan.latency_s
+            or not world.venue.host.alive
+            or world.venue.host.frozen
+            or any((faults.too_many, faults.server_error, faults.lost_reply, faults.bad_nonce))
+            or bool(faults.garbled_answer or faults.frames.late or faults.frames.garbled)
+        )
+        if trouble:
+            self.checks.excused_until = world.now + 12.0
+
+    def outcome(self, violation: str) -> Outcome:
+        world = self.world
+        fills = world.venue.exchange.fills(USER)
+        return Outcome(
+            seed=world.plan.seed,
+            violation=violation,
+            virtual_s=world.now - 1000.0,
+            faults=dict(self.faults),
+            digest=world.trace.digest(),
+            turns=self.checks.turns,
+            fills=len(fills),
+            boots=world.maker.boots,
+            reconnects_s=(),
+            trace=tuple(world.trace.lines),
+        )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No garbage collector meanwhile: what is let go runs its `finally` clauses, and when that
+    happens must not depend on the machine. Afterwards nobody listens to the dead."""
+    gc.disable()
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with silent():
+            yield
+            gc.collect()
+    finally:
+        gc.enable()
+        logging.disable(level)
+        sys.unraisablehook = hook
+
+
+@contextmanager
+def _own_time(world: World) -> Iterator[None]:
+    """aiohttp ages its idle connections by the process's clock: here by the loop's."""
+    before = aiohttp.connector.monotonic  # type: ignore[attr-defined]  # its import
+    aiohttp.connector.monotonic = world.loop.time  # type: ignore[attr-defined]  # its import
+    try:
+        yield
+    finally:
+        aiohttp.connector.monotonic = before  # type: ignore[attr-defined]  # its import

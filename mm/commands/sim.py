@@ -1,0 +1,81 @@
+"""`mm sim`: the whole system in virtual time, seed by seed, with everything going wrong."""
+
+import json
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from mm.app.simulate.run import Outcome, simulate
+
+SHOWN = 60
+"""Lines of the trace that a failure prints."""
+
+
+def sim(first: int | None, seeds: int, fresh: int, lines: int | None, as_json: bool) -> int:
+    """Seeds `first`, `first` + 1, ...; then `fresh` ones that nobody has seen. 1 on a violation."""
+    begin = 1 if first is None else first
+    chosen = [*range(begin, begin + seeds), *(secrets.randbelow(2**31) for _ in range(fresh))]
+    outcomes = [_told(simulate(seed), lines, as_json) for seed in _shown(chosen)]
+    if as_json:
+        typer.echo(json.dumps(_summary(outcomes)))
+    else:
+        _print(_summary(outcomes), chosen[seeds:])
+    return 1 if any(outcome.violation for outcome in outcomes) else 0
+
+
+def _shown(seeds: list[int]) -> Iterable[int]:
+    if not sys.stderr.isatty() or len(seeds) < 2:
+        return seeds
+    return track(seeds, "simulating", console=Console(stderr=True), transient=True)
+
+
+def _told(outcome: Outcome, lines: int | None, as_json: bool) -> Outcome:
+    """Say at once what a failing seed came to, and how to see it again."""
+    wanted = lines if lines is not None else SHOWN if outcome.violation else 0
+    if wanted:
+        shown = outcome.trace[-wanted:]
+        typer.echo("\n".join(shown), err=as_json)
+    if outcome.violation:
+        typer.echo(f"seed {outcome.seed}: {outcome.violation}", err=as_json)
+        typer.echo(f"  again: mm sim --seed {outcome.seed}", err=as_json)
+    return outcome
+
+
+def _summary(outcomes: list[Outcome]) -> dict[str, object]:
+    faults: Counter[str] = Counter()
+    for outcome in outcomes:
+        faults.update(outcome.faults)
+    return {
+        "seeds": len(outcomes),
+        "violations": {str(o.seed): o.violation for o in outcomes if o.violation},
+        "virtual_hours": round(sum(o.virtual_s for o in outcomes) / 3600.0, 3),
+        "faults": dict(faults.most_common()),
+        "faults_per_run": round(sum(faults.values()) / max(1, len(outcomes)), 2),
+        "turns": sum(o.turns for o in outcomes),
+        "fills": sum(o.fills for o in outcomes),
+        "boots": sum(o.boots for o in outcomes),
+        "digests": {str(o.seed): o.digest for o in outcomes},
+    }
+
+
+def _print(summary: dict[str, object], fresh: list[int]) -> None:
+    for line in _lines(summary, fresh):
+        typer.echo(line)
+
+
+def _lines(summary: dict[str, object], fresh: list[int]) -> Iterator[str]:
+    faults, violations = summary["faults"], summary["violations"]
+    if isinstance(faults, dict) and isinstance(violations, dict):
+        yield f"seeds {summary['seeds']}, violations {len(violations)}"
+        yield f"virtual time {summary['virtual_hours']} h, turns {summary['turns']}, "
+        yield f"fills {summary['fills']}, starts of the daemon {summary['boots']}"
+        yield f"faults {sum(faults.values())}, {summary['faults_per_run']} a run: " + ", ".join(
+            f"{name} {count}" for name, count in faults.items()
+        )
+    if fresh:
+        yield f"fresh seeds: {' '.join(map(str, fresh))}"
