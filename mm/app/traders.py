@@ -41,6 +41,15 @@ class Traders:
     def __len__(self) -> int:
         return len(self._of)
 
+    def begin(self, ts: Ns) -> None:
+        """After each has its Start: what the ledger left to one the others lack from the first."""
+        if self._portfolio is None:
+            return
+        for trader in self:
+            self._portfolio.see(trader.coin, Exposure.of(trader.runner.engine.state))
+        for trader in self:
+            self.tell(trader.coin, ts)
+
     def handle(self, event: Event) -> None:
         """Each in turn, after what the others leave to it."""
         for trader in self:

@@ -80,7 +80,6 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     await venue.bootstrap()
     found = venue.found
     traders = Traders([crew.hire(coin, found[coin], stack) for coin in coins], crew.guard(found))
-    crew.report_to(traders)
     for trader in traders:
         desk = venue.desks.get(trader.coin)
         if desk is not None:
@@ -93,8 +92,9 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     directory.announce(Runtime(**_runtime(run_id, began, web)))
     for trader in traders:
         _begin(trader, clock, states[trader.coin])
+    crew.report_to(traders)
+    traders.begin(clock.now())
     for trader in traders:
-        traders.tell(trader.coin, clock.now())
         _greet(config, found[trader.coin], web, clock.now() - began)
     wired = Wired(traders, venue, ledger, web, lag, serving)
     machine.watch(wired)

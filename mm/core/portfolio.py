@@ -71,6 +71,15 @@ class Exposure(Struct, frozen=True, gc=False):
         )
 
 
+class Taken(Struct, frozen=True, gc=False):
+    """What of each limit counts as taken, by one instrument or by all. `margin`: of its pool."""
+
+    gross: Decimal
+    long: Decimal
+    short: Decimal
+    margin: Decimal
+
+
 class Portfolio:
     """Turns are taken one after another, so what one engine takes the next one lacks.
 
@@ -88,15 +97,21 @@ class Portfolio:
         self._gross = _usd(settings.max_gross_usd)
         self._net = _usd(settings.max_net_usd)
         self._seen = {name: Exposure() for name in self._members}
+        self._equity: dict[str, Decimal] = {}
+        """By pool, as last seen."""
         self._began: dict[str, Decimal] = {}
         self._told = {
             name: Allowance(0, member.max_position_usd, member.max_position_usd, ZERO)
             for name, member in self._members.items()
         }
+        self._count()
 
     def see(self, name: str, exposure: Exposure) -> list[str]:
         """This instrument's exposure is now that; the others that have less room than they know."""
         self._seen[name] = exposure
+        if exposure.equity is not None:
+            self._equity[self._members[name].pool] = exposure.equity
+        self._count()
         if exposure.pnl is not None:
             self._began.setdefault(name, exposure.pnl)
         return [other for other in self._members if other != name and self._is_short(other)]
@@ -119,37 +134,47 @@ class Portfolio:
         told, (long_usd, short_usd) = self._told[name], self._room(name)
         return long_usd < told.long_usd or short_usd < told.short_usd
 
+    def _count(self) -> None:
+        """Each instrument's share of the limits, and the sums: anybody's room is what is left."""
+        self._taken = {name: self._share(member) for name, member in self._members.items()}
+        shares = self._taken.values()
+        self._gross_taken = _sum(share.gross for share in shares)
+        self._long_taken = _sum(share.long for share in shares)
+        self._short_taken = _sum(share.short for share in shares)
+        self._margin_taken: dict[str, Decimal] = {}
+        for name, member in self._members.items():
+            before = self._margin_taken.get(member.pool, ZERO)
+            self._margin_taken[member.pool] = before + self._taken[name].margin
+
+    def _share(self, member: Member) -> Taken:
+        seen, equity = self._seen[member.name], self._equity.get(member.pool, BOUNDLESS)
+        by_margin = self._kept(member, seen.gross, max(ZERO, equity) * member.leverage)
+        return Taken(
+            gross=self._kept(member, seen.gross, self._gross),
+            long=self._kept(member, seen.long, self._net),
+            short=self._kept(member, seen.short, self._net),
+            margin=by_margin / member.leverage,
+        )
+
+    def _kept(self, member: Member, taken: Decimal, limit: Decimal) -> Decimal:
+        """What it has, and at least room for a lot, or for an even share if that is less."""
+        if taken < 0 or not self._seen[member.name].wants:
+            return taken
+        return max(taken, min(member.lot_usd, limit / len(self._members)))
+
     def _room(self, name: str) -> tuple[Decimal, Decimal]:
         """Worst cases, long and short, that the others leave to this one; never negative."""
-        member = self._members[name]
-        others = [other for other in self._members.values() if other.name != name]
-        gross = [self._kept(other, self._seen[other.name].gross, self._gross) for other in others]
-        either = min(member.max_position_usd, self._gross - _sum(gross))
-        either = min(either, self._margin_left(member, others))
-        long = [self._kept(other, self._seen[other.name].long, self._net) for other in others]
-        short = [self._kept(other, self._seen[other.name].short, self._net) for other in others]
-        return (
-            _floor(min(either, self._net - _sum(long))),
-            _floor(min(either, self._net - _sum(short))),
+        member, own = self._members[name], self._taken[name]
+        equity = self._equity.get(member.pool, BOUNDLESS)
+        margin = equity - self._margin_taken[member.pool] + own.margin
+        either = min(
+            member.max_position_usd,
+            self._gross - self._gross_taken + own.gross,
+            margin * member.leverage,
         )
-
-    def _kept(self, other: Member, taken: Decimal, limit: Decimal) -> Decimal:
-        """What counts as taken by another: what it has, and at least room for a lot."""
-        if taken < 0 or not self._seen[other.name].wants:
-            return taken
-        return max(taken, min(other.lot_usd, limit / len(self._members)))
-
-    def _margin_left(self, member: Member, others: Iterable[Member]) -> Decimal:
-        equity = self._seen[member.name].equity
-        if equity is None:
-            return BOUNDLESS
-        beside = [other for other in others if other.pool == member.pool]
-        used = (
-            self._kept(other, self._seen[other.name].gross, max(ZERO, equity) * other.leverage)
-            / other.leverage
-            for other in beside
-        )
-        return (equity - _sum(used)) * member.leverage
+        long_usd = min(either, self._net - self._long_taken + own.long)
+        short_usd = min(either, self._net - self._short_taken + own.short)
+        return _floor(long_usd), _floor(short_usd)
 
     def _others_pnl(self, name: str) -> Decimal:
         pool = self._members[name].pool

@@ -119,11 +119,12 @@ class Room:
             crew.append(Trader(coin, f"{number:08x}", runner, Metrics(coin), silent, None))
         members = [Member.of(one.runner.engine.state, "") for one in crew]
         self.traders = Traders(crew, Portfolio(limits, members))
-        for watch in watches.values():
-            watch.traders = self.traders
         for trader in crew:
             for event in first_events(trader.run_id, equity):
                 trader.runner.handle(event)
+        for watch in watches.values():
+            watch.traders = self.traders
+        self.traders.begin(START)
         for _ in range(8):
             self.second()
 
