@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from msgspec import structs
 
+from mm.adapters.hyperliquid.server.subscriptions import L2Book
 from mm.adapters.hyperliquid.settings import VenueError
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.model.actions import Action, Cancel, CancelAll, Place
@@ -305,3 +306,33 @@ async def test_a_rebate_is_income_and_said_to_be_one() -> None:
         fill = await at.probes["BTC"].first(Fill)
 
         assert fill.fee == Decimal("-0.059997"), "0.3 bps of 1,999.90 USD"
+
+
+# -- streams ------------------------------------------------------------------------------------
+
+
+async def test_a_coin_that_falls_silent_is_subscribed_again_though_the_others_speak() -> None:
+    async with coins() as at, joined(at, book_stale_s=0.5, full_book_poll_s=3600.0) as venue:
+        await at.probes["ETH"].first(Book)
+        assert venue.health.resubscribes == 0
+        (connection,) = at.server.connections
+        lost = L2Book("ETH", fast=True)
+        at.server._feeds.remove(connection, lost)
+        heard = len(at.probes["ETH"].of(Book))
+
+        await at.probes["ETH"].until(lambda: len(at.probes["ETH"].of(Book)) > heard + 2)
+
+        assert venue.health.resubscribes >= 1
+        assert at.probes["BTC"].links == [True]
+
+
+async def test_feed_ages_are_those_of_the_coin_that_is_asked_for() -> None:
+    async with coins() as at, joined(at) as venue:
+        for coin in COINS:
+            await at.probes[coin].first(Book)
+        (connection,) = at.server.connections
+        at.server._feeds.remove(connection, L2Book("ETH", fast=True))
+        await asyncio.sleep(0.5)
+
+        ages = {coin: venue.health.feed_age_s(coin)["book"] for coin in COINS}
+        assert ages["ETH"] > max(ages["BTC"], ages[GOLD])
