@@ -7,31 +7,15 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
 from mm.adapters.data_dir import DataDir, DataDirError, Runtime, read_runtime
-from mm.adapters.hyperliquid.settings import Bootstrap, VenueError
-from mm.adapters.hyperliquid.sign import Signer
-from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.adapters.ledger_schema import verdict
 from mm.adapters.tape import TapeError
-from mm.app.clock import WallClock
 from mm.app.config import Config, ConfigError, load, private_key
-from mm.app.config_venue import venue_settings
+from mm.app.doctor_venue import examine_venue
 from mm.app.exchange import market_of
+from mm.app.findings import Finding as Finding
 
 LOW_DISK_BYTES, NO_DISK_BYTES = 2_000_000_000, 100_000_000
-SKEW_WARN_MS, SKEW_FAIL_MS = 500, 2_000
-GOOD_MODES = ("", "default", "disabled")
-
-
-class Finding(Struct, frozen=True):
-    """`level`: ok, warn or fail. `remedy` "" where there is nothing to do."""
-
-    check: str
-    level: str
-    text: str
-    remedy: str = ""
 
 
 async def examine(
@@ -47,8 +31,8 @@ async def examine(
     findings += _machine(config)
     if config.venue.network == "embedded":
         findings.append(_market(config))
-    elif config.venue.network != "paper":
-        findings += await _venue(config)
+    else:
+        findings += await examine_venue(config)
     return findings
 
 
@@ -107,71 +91,3 @@ def _market(config: Config) -> Finding:
     except (ConfigError, TapeError) as error:
         return Finding("market", "fail", str(error))
     return Finding("market", "ok", f"{source} can be read")
-
-
-# -- the venue ----------------------------------------------------------------------------------
-
-
-async def _venue(config: Config) -> list[Finding]:
-    key = private_key(config)
-    if key is None:
-        remedy = "set MM_VENUE__PRIVATE_KEY or venue.private_key_file"
-        return [Finding("key", "fail", "no private key", remedy)]
-    findings: list[Finding] = []
-    for instrument in config.instruments:
-        venue = HyperliquidVenue(
-            venue_settings(config, instrument.name),
-            Signer(key),
-            WallClock(),
-            emit=lambda _: None,
-            cloid_prefix=config.venue.cloid_prefix,
-        )
-        try:
-            boot = await venue.bootstrap()
-        except VenueError as error:
-            findings.append(Finding("venue", "fail", str(error)))
-        else:
-            findings += _account(config, boot)
-    return findings
-
-
-def _account(config: Config, boot: Bootstrap) -> Iterator[Finding]:
-    coin = boot.instrument.name
-    yield Finding("venue", "ok", f"{config.venue.network} answers; {coin} is listed")
-    yield Finding("account", "ok", f"{boot.account}: the key may trade for it")
-    yield _clock(boot.skew_ms)
-    yield _mode(boot.account_mode)
-    yield _balance(config, boot)
-    left = boot.actions_cap - boot.actions_used
-    remedy = "trade volume raises it; quote fewer levels or less often" if left < 1000 else ""
-    yield Finding("actions", "warn" if remedy else "ok", f"{left} actions left", remedy)
-    prefix = f"0x{config.venue.cloid_prefix}"
-    foreign = sum(1 for o in boot.orders if not (o.cloid or "").startswith(prefix))
-    if foreign:
-        text = f"{foreign} open {coin} orders are not ours"
-        yield Finding("orders", "warn", text, "they are left alone; better use a sub-account")
-
-
-def _clock(skew_ms: int) -> Finding:
-    size = abs(skew_ms)
-    level = "fail" if size > SKEW_FAIL_MS else "warn" if size > SKEW_WARN_MS else "ok"
-    remedy = "" if level == "ok" else "synchronise the clock: run an NTP client such as chrony"
-    return Finding("clock", level, f"{skew_ms} ms behind the venue", remedy)
-
-
-def _mode(mode: str) -> Finding:
-    if mode in GOOD_MODES:
-        return Finding("account mode", "ok", mode or "standard")
-    remedy = 'set it to "disabled" (standard) at the venue: its balance is not the perp account\'s'
-    return Finding("account mode", "warn", mode, remedy)
-
-
-def _balance(config: Config, boot: Bootstrap) -> Finding:
-    needed = config.strategy.lot_usd / config.risk.max_leverage
-    text = f"equity {boot.equity:.2f} USD, position {boot.position} {boot.instrument.name}"
-    if boot.equity <= 0:
-        return Finding("balance", "fail", text, "deposit USDC, or check venue.account_address")
-    if float(boot.equity) < needed:
-        remedy = f"one lot needs {needed:.2f} USD: deposit, or lower strategy.lot_usd"
-        return Finding("balance", "warn", text, remedy)
-    return Finding("balance", "ok", text)

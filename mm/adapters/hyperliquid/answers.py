@@ -144,6 +144,9 @@ class Clearinghouse(Struct, rename="camel"):
         held = (one.position.szi for one in self.asset_positions if one.position.coin == coin)
         return next(held, Decimal(0))
 
+    def positions(self) -> list[tuple[str, Decimal]]:
+        return [(one.position.coin, one.position.szi) for one in self.asset_positions]
+
     @property
     def equity(self) -> Decimal:
         return self.margin_summary.account_value
@@ -178,12 +181,23 @@ class UserFees(Struct, rename="camel"):
 
 
 class RateLimit(Struct, rename="camel"):
+    """`cum_vlm`: USD traded since ever."""
+
     n_requests_used: int
     n_requests_cap: int
+    cum_vlm: float = 0.0
 
 
 class _RoleData(Struct):
     user: str | None = None
+
+
+class ExtraAgent(Struct, rename="camel"):
+    """A named API wallet; `valid_until` in ms."""
+
+    name: str
+    address: str
+    valid_until: int | None = None
 
 
 class UserRole(Struct):

@@ -119,6 +119,11 @@ class Rest:
     async def role(self, user: str) -> answers.UserRole:
         return await self._info({"type": "userRole", "user": user}, answers.UserRole, 60)
 
+    async def extra_agents(self, user: str) -> list[answers.ExtraAgent]:
+        """Its named API wallets."""
+        body = {"type": "extraAgents", "user": user}
+        return await self._info(body, list[answers.ExtraAgent], 20)
+
     async def account_mode(self, user: str) -> str:
         return await self._info({"type": "userAbstraction", "user": user}, str, 20)
 

@@ -1,0 +1,223 @@
+"""The account at the venue, looked at before it trades: key, money, limits, what is there."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from msgspec import Struct
+
+from mm.adapters.hyperliquid import answers
+from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.desks import dex_of
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.public_feed import PublicFeed
+from mm.adapters.hyperliquid.rest import Rest, RestError
+from mm.adapters.hyperliquid.settings import NO_HOOKS, Bootstrap, VenueError, VenueSettings
+from mm.adapters.hyperliquid.sign import Signer
+from mm.adapters.hyperliquid.venue import HyperliquidVenue
+from mm.adapters.hyperliquid.wire import OrderCore
+from mm.app.clock import WallClock
+from mm.app.config import Config, private_key
+from mm.app.config_venue import venue_settings
+from mm.app.findings import Finding
+from mm.app.paper import PaperVenue
+from mm.model.units import NS_PER_MS
+
+SKEW_WARN_MS, SKEW_FAIL_MS = 500, 2_000
+GOOD_MODES = ("", "default", "disabled")
+DEAD_MAN_VOLUME_USD = 1_000_000
+DAY_MS = 86_400_000
+EXPIRY_WARN_DAYS = 7
+FEW_ACTIONS = 1000
+BASE_MAKER_BPS, BASE_TAKER_BPS = 1.5, 4.5
+
+
+class Account(Struct, frozen=True):
+    """All that the account has, in every coin of the exchanges that are quoted on."""
+
+    address: str
+    signer: str
+    signer_role: answers.UserRole
+    agents: list[answers.ExtraAgent]
+    positions: dict[str, Decimal]
+    orders: list[OrderCore]
+    limit: answers.RateLimit
+    now_ms: int
+
+
+async def examine_venue(config: Config) -> list[Finding]:
+    """All findings; after a failed one, those that hang on it are left out."""
+    coins = [instrument.name for instrument in config.instruments]
+    settings = venue_settings(config, coins[0], also=coins[1:])
+    if config.venue.network == "paper":
+        return [await _paper(config, settings)]
+    key = private_key(config)
+    if key is None:
+        remedy = "set MM_VENUE__PRIVATE_KEY or venue.private_key_file"
+        return [Finding("key", "fail", "no private key", remedy)]
+    signer, clock = Signer(key), WallClock()
+    venue = HyperliquidVenue(settings, signer, clock, lambda _: None, config.venue.cloid_prefix)
+    for coin in coins[1:]:
+        venue.open(coin, lambda _: None)
+    try:
+        await venue.bootstrap()
+        account = await _account(settings, venue.account, signer.address, clock)
+    except (VenueError, RestError) as error:
+        return [_unusable(error)]
+    return [*_of_the_venue(config, venue.found), *_of_the_account(config, account)]
+
+
+def _unusable(error: Exception) -> Finding:
+    """Such errors end with the fix."""
+    text = str(error)
+    what, _, fix = text.rpartition("; ") if "; " in text else text.partition(": ")
+    return Finding("venue", "fail", what, fix)
+
+
+async def _paper(config: Config, settings: VenueSettings) -> Finding:
+    clock = WallClock()
+    audience = PaperVenue(settings, config.paper, clock, lambda _: None)
+    feed = PublicFeed(settings, clock, Health(clock, NO_HOOKS), audience)
+    try:
+        await feed.instruments()
+    except VenueError as error:
+        return _unusable(error)
+    coins = ", ".join(settings.coins)
+    return Finding("venue", "ok", f"{settings.url} lists {coins}; on paper no key is needed")
+
+
+async def _account(settings: VenueSettings, address: str, signer: str, clock: WallClock) -> Account:
+    """Raises RestError."""
+    dexes = tuple(dict.fromkeys(dex_of(coin) for coin in settings.coins))
+    async with Rest(settings.url, settings.request_timeout_s, WeightMeter(clock.now)) as rest:
+        states = [await rest.clearinghouse(address, dex) for dex in dexes]
+        return Account(
+            address=address,
+            signer=signer.lower(),
+            signer_role=await rest.role(signer),
+            agents=await rest.extra_agents(address),
+            positions={coin: size for state in states for coin, size in state.positions()},
+            orders=[one for dex in dexes for one in await rest.open_orders(address, dex)],
+            limit=await rest.rate_limit(address),
+            now_ms=clock.now() // NS_PER_MS,
+        )
+
+
+# -- what the venue says ------------------------------------------------------------------------
+
+
+def _of_the_venue(config: Config, found: dict[str, Bootstrap]) -> Iterator[Finding]:
+    boot = next(iter(found.values()))
+    yield Finding("venue", "ok", f"{config.venue.network} answers; {', '.join(found)} listed")
+    yield _clock(boot.skew_ms)
+    yield _mode(boot.account_mode)
+    yield _balance(config, boot)
+    yield _fees(boot)
+    yield _actions(boot.actions_cap - boot.actions_used)
+
+
+def _clock(skew_ms: int) -> Finding:
+    size = abs(skew_ms)
+    level = "fail" if size > SKEW_FAIL_MS else "warn" if size > SKEW_WARN_MS else "ok"
+    remedy = "" if level == "ok" else "synchronise the clock: run an NTP client such as chrony"
+    return Finding("clock", level, f"{skew_ms} ms behind the venue", remedy)
+
+
+def _mode(mode: str) -> Finding:
+    if mode in GOOD_MODES:
+        return Finding("account mode", "ok", mode or "standard")
+    remedy = 'set it to "disabled" (standard) at the venue: its balance is not the perp account\'s'
+    return Finding("account mode", "warn", mode, remedy)
+
+
+def _balance(config: Config, boot: Bootstrap) -> Finding:
+    needed = config.strategy.lot_usd * len(config.instruments) / config.risk.max_leverage
+    text = f"equity {boot.equity:.2f} USD"
+    if boot.equity <= 0:
+        return Finding("balance", "fail", text, "deposit USDC, or check venue.account_address")
+    if float(boot.equity) < needed:
+        remedy = f"a lot of each needs {needed:.2f} USD: deposit, or lower strategy.lot_usd"
+        return Finding("balance", "warn", text, remedy)
+    return Finding("balance", "ok", text)
+
+
+def _fees(boot: Bootstrap) -> Finding:
+    text = f"maker {boot.maker_bps:g} bps, taker {boot.taker_bps:g} bps"
+    if boot.maker_bps <= BASE_MAKER_BPS:
+        tier = "base tier" if boot.taker_bps == BASE_TAKER_BPS else "better than the base tier"
+        return Finding("fees", "ok", f"{text} ({tier})")
+    remedy = "quotes are that much wider: builders' exchanges charge more; compare the coins"
+    return Finding("fees", "warn", f"{text}, above the base tier's {BASE_MAKER_BPS:g}", remedy)
+
+
+def _actions(left: int) -> Finding:
+    remedy = (
+        "traded volume raises it; quote fewer levels or less often" if left < FEW_ACTIONS else ""
+    )
+    return Finding("actions", "warn" if remedy else "ok", f"{left} actions left", remedy)
+
+
+# -- what the account is ------------------------------------------------------------------------
+
+
+def _of_the_account(config: Config, account: Account) -> Iterator[Finding]:
+    yield _address(config, account)
+    yield _key(config, account)
+    yield _positions(config, account)
+    yield _orders(config, account)
+    yield _dead_man(config, account)
+
+
+def _address(config: Config, account: Account) -> Finding:
+    if config.venue.account_address or config.venue.network == "local":
+        return Finding("account", "ok", f"{account.address}: the key may trade for it")
+    remedy = "set venue.account_address, so that a wrong key is noticed"
+    return Finding("account", "warn", f"{account.address}, taken from the key", remedy)
+
+
+def _key(config: Config, account: Account) -> Finding:
+    if account.signer == account.address or account.signer_role.role != "agent":
+        if config.venue.network == "local":
+            return Finding("key", "ok", "the account's own, on a local exchange")
+        remedy = "approve an API wallet at the venue and use its key: it cannot withdraw"
+        return Finding("key", "warn", "the account's own key: who has it can withdraw", remedy)
+    named = [agent for agent in account.agents if agent.address.lower() == account.signer]
+    if not named or named[0].valid_until is None:
+        return Finding("key", "ok", f"API wallet {account.signer}")
+    days = (named[0].valid_until - account.now_ms) / DAY_MS
+    level = "fail" if days <= 0 else "warn" if days < EXPIRY_WARN_DAYS else "ok"
+    remedy = "" if level == "ok" else "approve a new API wallet: never one that was used before"
+    return Finding("key", level, f"API wallet {named[0].name}, valid for {days:.0f} days", remedy)
+
+
+def _positions(config: Config, account: Account) -> Finding:
+    held = {coin: size for coin, size in account.positions.items() if size}
+    text = ", ".join(f"{size} {coin}" for coin, size in held.items()) or "none"
+    quoted = {instrument.name for instrument in config.instruments}
+    if set(held) - quoted:
+        remedy = "other coins share this account's margin and are not managed: use a sub-account"
+        return Finding("positions", "warn", text, remedy)
+    if held:
+        remedy = "a start takes it over as inventory; close it first if that is not meant"
+        return Finding("positions", "warn", text, remedy)
+    return Finding("positions", "ok", text)
+
+
+def _orders(config: Config, account: Account) -> Finding:
+    prefix = f"0x{config.venue.cloid_prefix}"
+    foreign = [one for one in account.orders if not (one.cloid or "").startswith(prefix)]
+    own = len(account.orders) - len(foreign)
+    text = f"{own} of ours rest, {len(foreign)} foreign"
+    if foreign:
+        remedy = "they are left alone, and the venue's dead-man switch with them: use a sub-account"
+        return Finding("orders", "warn", text, remedy)
+    return Finding("orders", "ok", text)
+
+
+def _dead_man(config: Config, account: Account) -> Finding:
+    volume, watchdog_s = account.limit.cum_vlm, config.daemon.watchdog_s
+    if volume >= DEAD_MAN_VOLUME_USD and config.venue.timing.dead_man_s is not None:
+        return Finding("dead man", "ok", "the venue's switch, which needs 1,000,000 USD of volume")
+    text = f"not the venue's: {volume:,.0f} of 1,000,000 USD traded, or switched off"
+    if watchdog_s is not None:
+        return Finding("dead man", "ok", f"watchdog process after {watchdog_s:g} s; {text}")
+    return Finding("dead man", "warn", text, "set daemon.watchdog_s: a process of its own cancels")
