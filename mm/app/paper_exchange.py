@@ -132,6 +132,7 @@ class PaperExchange:
         self._deliver()
         for market, told in self._advance():
             market.tell_all(told)
+            market.settle(told)
             if any(isinstance(one, OrderOpened | OrderClosed) for one in told):
                 market.show_touch(self._now(), self._exchange)
 

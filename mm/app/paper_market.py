@@ -10,7 +10,18 @@ from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.public_feed import Public
 from mm.app.translate import Translator
 from mm.model.actions import Action
-from mm.model.events import Account, Bbo, Book, Event, FromVenue, Levels, Reference, Trade, Trades
+from mm.model.events import (
+    Account,
+    Bbo,
+    Book,
+    Event,
+    Fill,
+    FromVenue,
+    Levels,
+    Reference,
+    Trade,
+    Trades,
+)
 from mm.model.exchange import Answer, BboReport, FillReport, OrderReport, OrderRow, Report
 from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS, Ns, Side
@@ -94,6 +105,13 @@ class PaperMarket:
             self.live.refer(now_ms, event)
         elif isinstance(event, Book | Bbo):
             self.live.show(now_ms, event)
+
+    def settle(self, told: Iterable[Event]) -> None:
+        """Fills that no print explains took what is shown: resting ones, a display that came over
+        them; a flatten, the touch."""
+        for event in told:
+            if isinstance(event, Fill):
+                self.live.took(event.side.opposite, float(event.price), float(event.size))
 
     # -- the account ----------------------------------------------------------------------------
 

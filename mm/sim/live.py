@@ -8,6 +8,7 @@ from mm.model.instrument import Instrument
 from mm.model.units import Ns, Side
 from mm.sim.market import Background, FundingRate, MarketEvent, Oracle, Taker
 
+DUST = 1e-9  # what is left of a size after float subtraction
 Touch: TypeAlias = tuple[float, float] | None
 """(price, size)."""
 
@@ -28,6 +29,8 @@ class LiveMarket:
         self._depth: tuple[Levels, Levels] = ((), ())
         self._depth_ts: Ns = 0
         self._touch: tuple[Touch, Touch] = (None, None)
+        self._taken: dict[Side, dict[float, float]] = {Side.BID: {}, Side.ASK: {}}
+        """What our orders have had of the levels still shown, by side and price."""
         self._pending: deque[MarketEvent] = deque()
 
     def next_ms(self) -> int | None:
@@ -46,6 +49,7 @@ class LiveMarket:
         """The feed was lost: what it showed says nothing of now."""
         self._depth, self._depth_ts = ((), ()), 0
         self.bids, self.asks, self.venue_ts = (), (), 0
+        self._taken = {Side.BID: {}, Side.ASK: {}}
 
     # -- what is heard --------------------------------------------------------------------------
 
@@ -57,7 +61,35 @@ class LiveMarket:
             self._touch, self.venue_ts = _touches(shown), shown.venue_ts
         self.bids = _with_touch(self._depth[0], self._touch[0], Side.BID)
         self.asks = _with_touch(self._depth[1], self._touch[1], Side.ASK)
-        self._pending.append(Background(at_ms, self.bids, self.asks))
+        left = [self._left(side, shown) for side, shown in self._sides]
+        self._pending.append(Background(at_ms, *left))
+
+    def took(self, side: Side, limit: float, size: float) -> None:
+        """Orders of ours at `limit` had so much of levels on `side` that were shown beyond it.
+
+        The same levels shown again have it no more: whoever stood there would have gone.
+        """
+        taken = self._taken[side]
+        for price, shown in dict(self._sides)[side]:
+            part = min(size, shown - taken.get(price, 0.0))
+            if size <= 0.0 or side * (price - limit) < 0.0:
+                return
+            taken[price] = taken.get(price, 0.0) + part
+            size -= part
+
+    @property
+    def _sides(self) -> tuple[tuple[Side, Levels], tuple[Side, Levels]]:
+        return (Side.BID, self.bids), (Side.ASK, self.asks)
+
+    def _left(self, side: Side, shown: Levels) -> Levels:
+        taken = self._taken[side]
+        if not taken:
+            return shown
+        sizes = dict(shown)
+        known = {price: min(had, sizes[price]) for price, had in taken.items() if price in sizes}
+        self._taken[side] = known
+        left = ((price, size - known.get(price, 0.0)) for price, size in shown)
+        return tuple([level for level in left if level[1] > DUST])
 
     def trade(self, at_ms: int, trade: Trade) -> None:
         self._pending.append(Taker(at_ms, trade.aggressor, trade.price, trade.size))

@@ -140,6 +140,16 @@ class TestFills:
         at.show(bids=((99_970.0, 1.0),), asks=((99_985.0, 2.0),))
         assert at.fills() == [(99_990.0, 0.5)]
 
+    def test_a_display_that_came_over_us_gives_what_it_has_once(self) -> None:
+        at = stage()
+        at.bid("99990")
+        for size in (0.2, 0.2, 0.2, 0.3, 0.1, 0.1):
+            at.show(bids=((99_970.0, 1.0),), asks=((99_985.0, size), (100_020.0, 2.0)))
+        assert at.fills() == [(99_990.0, 0.2), (99_990.0, 0.1)]
+        at.show(bids=((99_970.0, 1.0),), asks=((100_020.0, 2.0),))
+        at.show(bids=((99_970.0, 1.0),), asks=((99_985.0, 5.0),))
+        assert at.fills()[2:] == [(99_990.0, 0.2)]
+
     def test_fills_carry_the_prints_time_and_are_among_the_prints(self) -> None:
         at = stage()
         at.bid("99990")
