@@ -39,8 +39,8 @@ REMEMBERED_FILLS = 20_000
 DEFAULT_MAKER_FEE_BPS = 1.5
 CLOSED_MEMORY_NS = 30 * NS_PER_S
 TURNOVER_S = 900.0
-INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED)
-"""Refusals that say nothing of what we ask for: overtaken, or lost on the way."""
+INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED, RejectCode.RATE)
+"""Refusals that say nothing of what we ask for: overtaken, lost on the way, or too many at once."""
 LOT_DRIFT = 0.1
 """The lot is re-derived when the price has moved by this share since it was."""
 

@@ -41,7 +41,8 @@ def test_a_resume_takes_no_gap_that_only_one_audit_saw(stage: Stage) -> None:
     [
         (RequestKind.PLACE, RejectCode.EXPIRED, False),
         (RequestKind.MODIFY, RejectCode.NOT_OPEN, False),
-        (RequestKind.CANCEL, RejectCode.RATE, False),
+        (RequestKind.PLACE, RejectCode.RATE, False),
+        (RequestKind.CANCEL, RejectCode.NONCE, False),
         (RequestKind.PLACE, RejectCode.TICK, True),
     ],
 )

@@ -17,6 +17,8 @@ UNTRACKED_S: Final = 45.0
 """By then two audits have found an order that we did not know of."""
 FEED_S: Final = 6.0
 """The feed's threshold and a second on top."""
+CHANGE_S: Final = 5.0
+"""A request's timeout, the question what became of it, and the next turn of the quote timer."""
 DEAD_MAN_S: Final = 62.0
 HALT_S: Final = 10.0
 UNEXPLAINED_S: Final = 5.0
@@ -43,7 +45,6 @@ class Invariants:
         self._unexplained: dict[Side, float] = {}
         self._halted_since: float | None = None
         self._dark_since: float | None = None
-        self._highest = 0.0
         self.excused_until = 0.0
         """Until then the venue could not be reached: promises that need it wait."""
 
@@ -112,7 +113,6 @@ class Invariants:
         mid = venue.exchange.context(venue.coin).mid
         if mid is None:
             return
-        self._highest = max(float(mid), self._highest)
         limit = self._limit_usd()
         for side in Side:
             resting = sum((r.remaining for r in rows if r.side is side), ZERO)
@@ -179,9 +179,19 @@ class Invariants:
         last = max(heard.get("book", 0), heard.get("bbo", 0))
         age_s = (self.world.maker.clock.now() - last) / NS_PER_S
         grace_s = FEED_S + 4 * sum(self.world.plan.latency_s) + 8 * self.world.plan.jitter_s + 0.5
-        if not (rows and reachable and last and age_s > grace_s):
+        settled = [row for row in rows if not self._was_changing(row)]
+        if not (settled and reachable and last and age_s > grace_s):
             return
         raise BrokenPromiseError(f"{len(rows)} orders rest on a feed that is {age_s:.1f} s old")
+
+    def _was_changing(self, row: OrderRow) -> bool:
+        """A request of ours was under way when the wire went: its outcome takes a timeout."""
+        engine = self.world.maker.engine
+        order = None if engine is None else engine.state.orders.get(row.cloid)
+        if order is None:
+            return True
+        since_s = (self.world.maker.clock.now() - order.sent_ts) / NS_PER_S
+        return order.busy or since_s < CHANGE_S
 
     def _bounded(self) -> None:
         world, maker = self.world, self.world.maker

@@ -26,6 +26,7 @@ FIRST_QUOTE_S: Final = 60.0
 AGREE_S: Final = 60.0
 QUOTE_AGAIN_S: Final = 75.0
 END_S: Final = 15.0
+WEIGHT_S: Final = 90.0
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -107,6 +108,7 @@ class Story:
         await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
         await self._until(lambda: not self.checks.quoting(), QUOTE_AGAIN_S, self.checks.quoting)
         await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
+        await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
         self._supervising.cancel()
         await self._end()
 

@@ -34,9 +34,12 @@ from mm.sim.scenarios import build_market, preset
 KEY: Final = "0x" + "5e" * 32
 USER: Final = Signer(KEY).address.lower()
 AT: Final = ("10.0.0.9", 9000)
+BUSY_WEIGHT: Final = 1_000
 FAUCET_USD: Final = Decimal(100_000)
 RESTART_S: Final = (0.5, 3.0)
-"""How long the supervisor waits before it starts a daemon that has ended."""
+"""How long the supervisor waits before it starts a daemon that has ended; twice as long after each
+start that failed soon, for a crash loop would spend the venue's request weight."""
+SOON_S: Final = 30.0
 
 
 class VenueSide:
@@ -76,6 +79,13 @@ class VenueSide:
 
     def misbehave(self, faults: Faults) -> None:
         self.server.mischief.faults = faults
+
+    @property
+    def throttled(self) -> bool:
+        """Is little left of the request weight that it grants an address in a minute?"""
+        callers = self.server._callers.values()
+        now = self.clock.now()
+        return any(one.weight.is_spent(now) or one.weight._used > BUSY_WEIGHT for one in callers)
 
     # -- truth ----------------------------------------------------------------------------------
 
@@ -135,12 +145,16 @@ class MakerSide:
     # -- life -----------------------------------------------------------------------------------
 
     async def supervise(self) -> None:
+        failures = 0
         while True:
-            host = self._start()
+            began, ends, host = self._loop.now, len(self.exits), self._start()
             await self._over.wait()
             self.wired = None
             self.dead.append(host)
-            await asyncio.sleep(self._random.uniform(*RESTART_S))
+            failed = len(self.exits) > ends and self.exits[-1][0] != 0
+            soon = self._loop.now - began < SOON_S
+            failures = min(4, failures + 1) if failed and soon else 0
+            await asyncio.sleep(self._random.uniform(*RESTART_S) * 2.0**failures)
 
     def _start(self) -> Host:
         self.boots += 1
