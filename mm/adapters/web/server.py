@@ -19,6 +19,7 @@ from mm.adapters.web.auth import (
     load_or_create_token,
     same_origin,
 )
+from mm.adapters.web.door import BACKLOG, Door, logger
 from mm.adapters.web.face import Face, Source
 from mm.adapters.web.stream import Client, encode
 
@@ -94,7 +95,11 @@ class WebServer:
         self.on_fill, self.on_note = self.face.on_fill, self.face.on_note
         self._hosts = frozenset(name.lower() for name in options.hosts)
         self._static = {file.name: file.read_bytes() for file in STATIC.iterdir()}
-        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=STOP_S)
+        self._runner = web.AppRunner(
+            self._app(), access_log=None, logger=logger(), shutdown_timeout=STOP_S
+        )
+        self._door = Door(self._runner)
+        self._listener: asyncio.Server | None = None
 
     def add(self, source: Source, metrics: Metrics) -> Face:
         """A further instrument of this daemon."""
@@ -113,23 +118,27 @@ class WebServer:
     async def start(self) -> None:
         """Listen. Raises WebError where the address cannot be had. Port 0: any, see `port`."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.options.host, self.options.port)
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._door, self.options.host, self.options.port, backlog=BACKLOG
+            )
         except OSError as error:
             await self._runner.cleanup()
             where = f"{self.options.host}:{self.options.port}"
             why = os.strerror(error.errno).lower() if error.errno else error
             raise WebError(f"cannot listen on {where}, {why}: set web.port or web.host") from error
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.sockets[0].getsockname()[1]
 
     async def run(self) -> None:
         """Sample and publish until cancelled."""
         while True:
             self.beat()
+            self._door.sweep()
             await asyncio.sleep(PERIOD_S)
 
     async def stop(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         await asyncio.gather(*(face.hub.close(STOP_S) for face in self._faces.values()))
         await self._runner.cleanup()
 
@@ -158,6 +167,7 @@ class WebServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Host on every request, Origin on all that a foreign page could misuse, token on POST."""
+        self._door.hear(request.protocol)
         if not host_allowed(request.headers.get("Host", ""), self._hosts):
             return _refuse(421, "host not allowed: use an address, localhost, or set web.hosts")
         changes = request.method not in ("GET", "HEAD")
@@ -224,6 +234,7 @@ class WebServer:
             heartbeat=20.0, max_msg_size=MAX_BODY_BYTES, compress=False, timeout=STOP_S
         )
         await socket.prepare(request)
+        self._door.admit(request.protocol)
         if request.transport is not None:  # None: gone already
             face.beat(self.instruments)  # so that what is in the backlog is not sent again
             client = Client(socket, request.transport.abort)
