@@ -44,8 +44,9 @@ test: install ## every test, and the coverage of the pure packages
 		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
 	done
 
-bench: install ## cold start in virtual time, then the cost of a turn over a minute's journal
+bench: install ## cold start in virtual time, then the cost of a cycle, and of a turn over a minute's journal
 	$(BIN)/mm bench cold-start --quick
+	$(BIN)/mm bench cycle --quick
 	@data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
 	$(BIN)/mm run --port 0 --duration 60 --set daemon.data_dir="$$data" 2>"$$data/log"; \
 	$(BIN)/mm bench turn "$$data"/journal/*.mmj
