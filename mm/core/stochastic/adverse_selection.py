@@ -3,6 +3,7 @@
 import math
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from mm.core.settings import AdverseSettings
 from mm.core.stochastic.timeline import Timeline
@@ -12,6 +13,10 @@ from mm.model.units import BPS, NS_PER_S, Ns, Side, nanoseconds, seconds
 
 GRACE_NS = NS_PER_S
 """Time for the books of a venue time to reach us before S is looked up."""
+NOTHING = 1e-9
+"""Arrivals: a mean that has faded below this is forgotten, months before its square underflows."""
+MOST = 1e15
+"""No sum of a checkpoint is larger."""
 PRIOR_STRENGTH = 2.0
 """Pseudo-observations behind the prior variance of one markout."""
 
@@ -75,7 +80,7 @@ class SignedMean:
 
     def posterior(self, noise_variance: float) -> tuple[float, float]:
         """(mean, standard error) in bps. `noise_variance`: σ²τ, the prior of one markout's."""
-        if self.n <= 0:
+        if self.n <= NOTHING:
             return 0.0, math.sqrt(self._prior_variance)
         mean = self.total / self.n
         spread = max(self.squares - self.total * mean, 0.0)
@@ -187,7 +192,7 @@ class AdverseSelection:
     def estimate(self, side: Side, horizon_s: float, sigma: float, ts: Ns) -> Estimate:
         mean = self._means[side, horizon_s]
         value, se = mean.posterior(sigma * sigma * horizon_s)
-        source = Source.OWN if mean.n > 0 else Source.PRIOR
+        source = Source.OWN if mean.n > NOTHING else Source.PRIOR
         last = self._last.get(side)
         age = seconds(ts - last) if last is not None else None
         return Estimate(value, value - Z90 * se, value + Z90 * se, mean.n, source, age)
@@ -203,9 +208,10 @@ class AdverseSelection:
 
     def load(self, state: AdverseState, age_s: float) -> None:
         """Continue from a checkpoint, faded by its age; other horizons start afresh."""
-        numbers = [v for m in state.means for v in (m.n, m.total, m.squares, m.overlap)]
-        if not all(math.isfinite(v) for v in numbers) or state.measured < 0:
-            raise ValueError("checkpoint: markouts not finite")
+        bounded = all(abs(v) <= MOST for mean in state.means for v in astuple(mean))
+        signed = all(min(m.n, m.squares, m.overlap) >= 0.0 for m in state.means)
+        if not (bounded and signed and state.measured >= 0):
+            raise ValueError("checkpoint: markouts out of bounds")
         if state.horizons_s != self._horizons or len(state.means) != len(self._means):
             return
         for mean, saved in zip(self._means.values(), state.means, strict=True):

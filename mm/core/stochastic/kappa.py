@@ -32,6 +32,8 @@ PUBLIC_ARRIVALS = 8.0
 """Public evidence never weighs more than this many arrivals."""
 PRIOR_SD = 1.0
 OWN_FOR_CONFIDENCE = 10.0
+MOST = 1e12
+"""No sum of a checkpoint is larger: arrivals, seconds, nats."""
 SLACK_S = 1e-3
 """Rounding of public exposure, a difference of two spans."""
 
@@ -283,8 +285,8 @@ def _unpacked(state: EvidenceState) -> Evidence:
     values = (state.arrivals, *state.reach, *state.exposure)
     if len(state.reach) != POINTS or len(state.exposure) != POINTS:
         raise ValueError("checkpoint: intensity grid of another size")
-    if not all(math.isfinite(v) for v in values):
-        raise ValueError("checkpoint: intensity evidence not finite")
+    if not all(abs(v) <= MOST for v in values):
+        raise ValueError("checkpoint: intensity evidence out of bounds")
     if state.arrivals < 0 or max(state.reach) > 0 or min(state.exposure) < -SLACK_S:
         raise ValueError("checkpoint: intensity evidence of impossible sign")
     evidence = Evidence()

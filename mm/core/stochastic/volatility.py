@@ -12,6 +12,10 @@ from mm.model.units import BPS, Ns, nanoseconds, seconds
 Z90 = 1.6448536269514722
 BIPOWER_VARIANCE = math.pi**2 / 4 + math.pi - 3
 """n·Var(BV)/σ⁴ for a diffusion (Barndorff-Nielsen, Shephard 2004)."""
+FORGOTTEN = 1e-9
+"""What has faded to less is dropped: ratios of what is left of sums would be rounding alone."""
+MOST = 1e15
+"""No sum of a checkpoint is larger."""
 PRIOR_FACTOR = 3.0
 """The prior's 90 % interval: a third to three times."""
 
@@ -159,9 +163,11 @@ class Volatility:
     def load(self, state: VolatilityState, age_s: float) -> None:
         """Continue from a checkpoint; the gap itself is no return."""
         sums = msgspec.structs.astuple(state)
-        if not all(math.isfinite(v) and v >= 0 for v in sums):
+        if not all(0.0 <= v <= MOST for v in sums):
             raise ValueError("checkpoint: volatility out of bounds")
         fade = 0.5 ** (age_s / self._settings.half_life_s)
+        if fade < FORGOTTEN:
+            fade = 0.0
         self._observations = state.observations * fade
         self._squares = state.squares * fade
         self._time_s = state.time_s * fade

@@ -220,6 +220,35 @@ def test_knowledge_ages_while_the_daemon_is_down() -> None:
     assert new.intensity.confidence < old.intensity.confidence
 
 
+@pytest.mark.parametrize("days", [1, 8, 140, 400, 4000])
+def test_however_old_a_checkpoint_it_fades_to_the_prior(days: int) -> None:
+    """Sums of which hardly anything is left must not be divided by each other."""
+    old, new = bundle(), bundle()
+    late = traded(old, 30) + days * 86_400 * NS_PER_S
+    new.restore(old.checkpoint(), late)
+    new.learn_fair(late, late, FAIR, 1.0)
+    new.flush(late + NS_PER_S)
+    found = market_estimates(new, late + 20 * NS_PER_S)
+
+    assert found.sigma is not None
+    assert 0.5 < found.sigma.value < 2.0
+    assert found.kappa is not None
+    assert found.kappa.value == pytest.approx(0.3, rel=min(20.0 * 0.5**days, 1.0) + 1e-6)
+    assert all(abs(row.mean_bps) < 8.0 * 0.5**days + 1e-6 for row in found.adverse)
+    sources = {row.source for row in found.adverse}
+    assert sources == ({Source.OWN} if days < 9 else {Source.PRIOR})
+
+
+def test_half_a_year_without_a_fill_forgets_and_divides_nothing_by_nothing() -> None:
+    components = bundle()
+    ts = traded(components, 30)
+    for _ in range(26):
+        ts += 7 * 86_400 * NS_PER_S
+        components.flush(ts)
+        assert all(math.isfinite(row.se_bps) for row in market_estimates(components, ts).adverse)
+    assert components.adverse_bps(Side.BID, ts) == 0.0
+
+
 def test_a_checkpoint_from_the_future_is_not_made_younger() -> None:
     old, new = bundle(), bundle()
     ts = traded(old, 10)
