@@ -62,7 +62,8 @@ def _side(
         rungs = rung_prices(side_quote, params, frame)
     except ValueError as error:
         return Rungs(blocked=str(error))
-    return _fill(rungs, total, params, frame, side)
+    utilities = _utilities(params.kappa, side_quote.depth_bps, [depth for _, depth in rungs])
+    return _fill(rungs, utilities, total, frame, side)
 
 
 def rung_prices(
@@ -102,8 +103,8 @@ def rung_prices(
 
 def _fill(
     rungs: list[tuple[Decimal, float]],
+    utilities: list[float],
     total: Decimal,
-    params: MarketParams,
     frame: Frame,
     side: Side,
 ) -> Rungs:
@@ -111,7 +112,6 @@ def _fill(
     step = frame.instrument.size_step
     steps = int(total / step)
     minimum = [frame.instrument.min_steps(price) for price, _ in rungs]
-    utilities = _utilities(params, side, [depth for _, depth in rungs])
     for count in range(len(rungs), 0, -1):
         if sum(minimum[:count]) > steps:
             continue
@@ -125,8 +125,12 @@ def _fill(
     return Rungs(blocked="below the venue's minimum notional")
 
 
-def _utilities(params: MarketParams, side: Side, depths: list[float]) -> list[float]:
-    """u = λ(δ)·(δ - fee - a): expected edge per second at these depths, A left out (it scales)."""
-    kappa, fee = params.kappa, params.maker_fee_bps
-    a = max(params.adverse_bid_bps if side is Side.BID else params.adverse_ask_bps, 0.0)
-    return [math.exp(-kappa * max(depth, 0.0)) * (depth - fee - a) for depth in depths]
+def _utilities(kappa: float, wanted: float, depths: list[float]) -> list[float]:
+    """u = λ(δ)·(δ - c), what a fill at these depths earns per second; A left out, for it scales.
+
+    c is what a fill costs us in all: fee, adverse selection and the inventory that it brings.
+    `wanted`, the depth of the quote, is where u is largest; where λ = A·e^(-κδ) that is c + 1/κ, so
+    c = wanted - 1/κ. (With c = fee + a alone, the deep levels of a reducing side would get the
+    most, as if being rid of the position were worth nothing.)
+    """
+    return [math.exp(-kappa * max(depth, 0.0)) * (depth - wanted + 1.0 / kappa) for depth in depths]
