@@ -31,6 +31,9 @@ class Charge(Struct, frozen=True, kw_only=True):
     expires_s: float
     """So long after it was sent the venue may still execute what the daemon sent."""
 
+    def __repr__(self) -> str:
+        return f"Charge({self.account}, {self.url})"
+
 
 class Listed(Struct):
     coin: str
