@@ -73,6 +73,10 @@ class Serving:
     def url(self) -> str:
         return self._server.url
 
+    @property
+    def coins(self) -> list[str]:
+        return [instrument.name for instrument in self._exchange.instruments()]
+
     async def wait(self) -> None:
         """Returns when the recording has ended; raises what ended the exchange otherwise."""
         failed = asyncio.create_task(self._server.wait())

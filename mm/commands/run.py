@@ -12,7 +12,7 @@ from mm.app import boot
 from mm.app.clock import WallClock
 from mm.app.config import Config, load
 from mm.app.config_layers import flag_layer
-from mm.app.exchange import local_exchange, scenario_of
+from mm.app.exchange import Serving, local_exchange, scenario_of
 from mm.commands.options import Given
 from mm.sim.truth import truth
 
@@ -49,7 +49,7 @@ async def _serve(config: Config) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     coins = [instrument.name for instrument in config.instruments]
     async with local_exchange(config.exchange, WallClock(), coins) as server:
-        _announce(config, server.url)
+        _announce(config, server)
         waiting = asyncio.create_task(stop.wait())
         ending = asyncio.create_task(server.wait())
         done, rest = await asyncio.wait((waiting, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -61,7 +61,7 @@ async def _serve(config: Config) -> int:
     return 0
 
 
-def _announce(config: Config, url: str) -> None:
+def _announce(config: Config, server: Serving) -> None:
     market = config.exchange
     if market.tape is not None:
         typer.echo(f"market: recording {market.tape}, {market.market_speed:g}x")
@@ -72,4 +72,7 @@ def _announce(config: Config, url: str) -> None:
         )
         for name, value in truth(scenario, market.market_speed).as_dict().items():
             typer.echo(f"  {name:<18} {value:.6g}")
-    typer.echo(f"exchange listens on {url} (/info /exchange /ws); Ctrl-C ends it")
+    others = ", ".join(server.coins[1:])
+    if others:
+        typer.echo(f"and {others}, each a market of its own of that scenario")
+    typer.echo(f"exchange listens on {server.url} (/info /exchange /ws); Ctrl-C ends it")
