@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench sim crash soak up down lock clean
+.PHONY: help install run check test bench sim order-fuzz crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,6 +13,7 @@ COVERAGE := 95
 ARGS ?=
 SEED ?= 1
 SEEDS ?= 20
+RUNS ?= 10000
 FRESH ?= 5
 
 help: ## this list
@@ -56,6 +57,9 @@ crash: install ## kill -9 the daemon KILLS times (200) at random points, restart
 
 soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) in virtual time
 	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py
+
+order-fuzz: install ## order life cycles in every interleaving: RUNS seeds from SEED on
+	$(BIN)/python -m tests.core.order_fuzz $(RUNS) $(SEED)
 
 sim: install ## SEEDS seeds of the whole system in virtual time, with faults, then FRESH new ones
 	$(BIN)/mm sim --seed $(SEED) --seeds $(SEEDS) --fresh $(FRESH)

@@ -194,6 +194,9 @@ class World:
         """Time passes, and no word is later than is assumed."""
         until = self.clock.ts + elapsed
         while self.clock.ts < until:
+            if not (self.venue.fill_words or self.venue.updates or self.flights or self.tasks):
+                self.clock.ts = until
+                return
             self.clock.ts = min(until, self.clock.ts + 50 * NS_PER_MS)
             now = self.clock.ts
             while self.venue.fill_words and now - self.venue.fill_words[0][0] >= FILL_LAG:
