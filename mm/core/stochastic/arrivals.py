@@ -1,4 +1,9 @@
-"""One aggressive order is one observation: fills or prints of one side and venue time."""
+"""One aggressive order is one observation: fills or prints of one side and venue time.
+
+How many lots it takes is estimated nowhere: what is expected of fills (target rate, ETA, whether a
+market is too thin) is counted in arrivals, and how many levels one reaches follows from κ and the
+ladder alone (`mm explain` prints both).
+"""
 
 from collections.abc import Iterator
 
