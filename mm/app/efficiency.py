@@ -179,7 +179,7 @@ def _outcome(gauge: Gauge, pnl: float, calibrated: bool, errors: Errors) -> Outc
 def on_paper(scenario: Scenario, gamma: float) -> dict[str, Performance]:
     """Formulas that are told the truth, kept to without delay, rounding or hysteresis.
 
-    "bounded" never quotes beyond S, where no taker more comes.
+    "bounded" never quotes beyond S, where no taker more comes: as `mm.core.strategy.ladder` does.
     """
     measure = yardstick(scenario, EngineSettings(), gamma)
     exact, closed = (_depths(measure, scenario.price, exact) for exact in (True, False))

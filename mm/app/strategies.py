@@ -75,11 +75,8 @@ ABLATION: Mapping[str, Strategy] = MappingProxyType(
 )
 COLD: Mapping[str, Strategy] = MappingProxyType(
     {
-        f"{name} from cold, {policy}": structs.replace(
-            base, warm=False, cold=True, calibration={"policy": policy}
-        )
+        f"{name}, from cold": structs.replace(base, warm=False, cold=True)
         for name, base in {"one level": CALIBRATED, "ladder": LADDER}.items()
-        for policy in ("fill_hungry", "target_rate")
     }
 )
 EVERY: Mapping[str, Strategy] = MappingProxyType({**STRATEGIES, **ABLATION, **COLD})

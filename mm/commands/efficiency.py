@@ -25,7 +25,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     scenarios: Annotated[tuple[str, ...], Meta(min_length=1)] = tuple(PRESETS)
     seeds: Annotated[int, Meta(ge=1)] = 2
-    hours: Annotated[float, Meta(gt=0)] = 1.0
+    hours: Annotated[float, Meta(gt=0)] = 0.5
     gamma: Annotated[float, Meta(gt=0)] = StrategySettings().gamma
     warm_h: Annotated[float, Meta(gt=0)] = 24.0
     ablation: bool = False
