@@ -90,6 +90,18 @@ def with_touch(levels: Levels, touch: Level | None, side: Side) -> Levels:
     return ((touch.px, touch.sz), *behind)
 
 
+def behind(levels: Levels, shown: Levels, side: Side) -> Levels:
+    """These levels behind the touch of what is `shown`; an empty side stays empty."""
+    if not shown:
+        return ()
+    touch = shown[0]
+    return (touch, *[level for level in levels if side * (touch[0] - level[0]) > 0.0])
+
+
+def crossed(bids: Levels, asks: Levels) -> bool:
+    return bool(bids and asks and bids[0][0] >= asks[0][0])
+
+
 class HyperliquidDecoder:
     """Frames of one coin to neutral records. The first coin met is the tape's, unless named."""
 
@@ -100,6 +112,8 @@ class HyperliquidDecoder:
         self._asks: Levels = ()
         self._book_ms = 0
         """Venue time of the last book or touch; 0 before the first."""
+        self._depth_ms = 0
+        """That of the last book: touches are told sooner than depth, which then stands behind."""
         self._start_ms = 0
         self._seen: set[int] = set()
         self._order: deque[int] = deque()
@@ -144,6 +158,11 @@ class HyperliquidDecoder:
             return None
         bids = levels_of(book.levels[0], Side.BID)
         asks = levels_of(book.levels[1], Side.ASK)
+        if self._depth_ms <= book.time < self._book_ms and not crossed(bids, asks):
+            bids, asks = behind(bids, self._bids, Side.BID), behind(asks, self._asks, Side.ASK)
+            self._depth_ms = book.time
+            return self._show(ts, self._book_ms, bids, asks, "l2Book")
+        self._depth_ms = max(self._depth_ms, book.time)
         return self._show(ts, book.time, bids, asks, "l2Book")
 
     def _on_bbo(self, ts: Ns, update: Bbo) -> Book | None:
@@ -158,7 +177,7 @@ class HyperliquidDecoder:
         return self._show(ts, update.time, bids, asks, "bbo")
 
     def _show(self, ts: Ns, time_ms: int, bids: Levels, asks: Levels, kind: str) -> Book | None:
-        if bids and asks and bids[0][0] >= asks[0][0]:
+        if crossed(bids, asks):
             raise BadLine("crossed book")
         self._report.count_frame(kind)
         if time_ms < self._book_ms:

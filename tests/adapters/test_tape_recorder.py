@@ -74,6 +74,25 @@ def test_what_is_ours_alone_is_not_recorded(tmp_path: Path) -> None:
     assert tape.report.bad == {}
 
 
+def test_depth_that_comes_later_than_the_touch_stands_behind_it(tmp_path: Path) -> None:
+    def touch(time_ms: int, bid: float) -> str:
+        rows = [{"px": str(bid), "sz": "2", "n": 1}, {"px": "200", "sz": "1", "n": 1}]
+        data = {"coin": "BTC", "time": time_ms, "bbo": rows}
+        return json.dumps({"channel": "bbo", "data": data}, separators=(",", ":"))
+
+    frames = (book(1_000), touch(1_500, 101.0), book(1_400, 99.0), book(1_300, 98.0))
+    write(tmp_path, *((HOUR + at, text) for at, text in enumerate(frames)))
+
+    found = [r for r in open_tape(tmp_path / "BTC") if isinstance(r, Book)]
+
+    assert [record.bids for record in found] == [
+        ((100.0, 1.0),),
+        ((101.0, 2.0), (100.0, 1.0)),
+        ((101.0, 2.0), (99.0, 1.0)),
+    ]
+    assert found[-1].venue_ts == 1_500 * NS_PER_MS
+
+
 def test_what_the_venue_replays_after_a_gap_is_left_out(tmp_path: Path) -> None:
     recorder = TapeRecorder(tmp_path, GIGA)
     for ts, text in ((1, book(1_000)), (2, prints(1_001, 1)), (3, "gap")):
