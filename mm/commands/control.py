@@ -10,6 +10,7 @@ from urllib.parse import quote
 import typer
 
 from mm.adapters.data_dir import read_runtime, read_token
+from mm.adapters.logs import printable
 from mm.app.config import Config, load
 
 TIMEOUT_S = 5.0
@@ -36,7 +37,7 @@ def status(files: list[Path], sets: list[str], as_json: bool, instrument: str = 
     else:
         for number, state in enumerate(states):
             for line in _lines(state) if number == 0 else ["", *_lines(state)]:
-                typer.echo(line)
+                typer.echo(printable(line))  # a reason may hold what the venue said
         for line in _together(states):
             typer.echo(line)
     return 0

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from mm.adapters.logs import printable
 from mm.adapters.metrics import Metrics, render
 from mm.adapters.web.auth import (
     MIN_TOKEN,
@@ -210,7 +211,7 @@ class WebServer:
         reasons = {name: why or "not ready" for name, (ready, why) in verdicts.items() if not ready}
         several = len(verdicts) > 1
         words = (f"{name}: {why}" if several else why for name, why in reasons.items())
-        text = "; ".join(words) or "ready"
+        text = printable("; ".join(words)) or "ready"
         return web.Response(status=503 if reasons else 200, text=f"{text}\n")
 
     def _asked(self, name: str) -> Face:
