@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench sim order-fuzz crash soak up down lock clean
+.PHONY: help install run check test audit bench sim order-fuzz crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,6 +44,13 @@ test: install ## every test, and the coverage of the pure packages
 	@for package in $(PURE); do \
 		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
 	done
+
+audit: build/audit/bin/pip-audit ## known vulnerabilities of the pinned packages; asks a network
+	$< --disable-pip --require-hashes --requirement requirements.lock
+
+build/audit/bin/pip-audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
 
 bench: install ## cold start in virtual time, then the cost of a cycle, and of a turn over a minute's journal
 	$(BIN)/mm bench cold-start --quick
