@@ -34,7 +34,8 @@ class Floor:
         self.exchange = Exchange(directory, AMPLE_WEIGHT, *self.config)
 
     def run(self, *more: str) -> Process:
-        return daemon(self.directory, self.exchange, *self.config, *more)
+        quick = ("--set", "stochastic.volatility.max_warmup_s=1")
+        return daemon(self.directory, self.exchange, *self.config, *quick, *more)
 
     def say(self, *words: str) -> None:
         data = f"daemon.data_dir={self.directory / 'data'}"
@@ -137,21 +138,24 @@ def test_the_accounts_loss_halts_all(floor: Floor) -> None:
     assert running.stop() == 0
 
 
-def test_the_portfolio_limit_holds_at_the_venue(floor: Floor) -> None:
+def test_the_portfolio_limit_holds_at_the_venue_and_kill_9_leaves_nothing(floor: Floor) -> None:
     """Three lots do not fit: at no look are positions and orders together above the limit."""
     limit = 2_000.0
-    running = floor.run("--set", f"portfolio.max_gross_usd={limit}")
+    quick = ("--set", "daemon.watchdog_s=3")
+    running = floor.run("--set", f"portfolio.max_gross_usd={limit}", *quick)
     until(lambda: floor.quoting(*COINS), "a part of a lot on each", every_s=0.5)
     worst = []
     for _ in range(20):
         worst.append(gross(floor))
         time.sleep(0.2)
-    assert running.stop() == 0
+    running.stop(signal.SIGKILL)
+    assert all(floor.resting().values())
+    until(lambda: floor.exchange.orders() == [], "the watchdog to clear all three", every_s=0.5)
 
     assert max(worst) > 0.8 * limit
     assert max(worst) < 1.02 * limit, "but for what prices did since"
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
-    assert not [line for line in lines if line["level"] == "error"]
+    assert {line["topic"] for line in lines if line["level"] == "error"} == {"watchdog"}
 
 
 def gross(floor: Floor) -> float:
