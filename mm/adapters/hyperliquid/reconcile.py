@@ -94,8 +94,13 @@ class Reconciler:
     async def resolve(self) -> None:
         """One pass over all doubts and queries; what stays open is asked again later."""
         while self._own.queries:
-            cloid = self._own.queries.pop()
-            found = (await self._rest.order_status(self._seat.account, cloid)).order
+            cloid = min(self._own.queries)
+            self._own.queries.discard(cloid)
+            try:
+                found = (await self._rest.order_status(self._seat.account, cloid)).order
+            except RestError:
+                self._own.queries.add(cloid)
+                raise
             if found is not None:
                 self._tell(cloid, found)
         if len(self._own.doubts) > MANY:

@@ -1,6 +1,7 @@
 """The local exchange on a socket: `/ws`, `/info`, `/exchange`, and the pump that drives it."""
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
@@ -195,9 +196,10 @@ class HyperliquidServer:
         socket = web.WebSocketResponse(
             compress=False, max_msg_size=limits.body_bytes, decode_text=False
         )
-        await socket.prepare(request)
+        with suppress(ConnectionError):
+            await socket.prepare(request)
         transport = request.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return socket
         connection = Connection(socket, transport, self._clock, limits)
         connection.deliveries = self.mischief.deliveries
@@ -207,6 +209,8 @@ class HyperliquidServer:
             async for message in socket:
                 if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                     self._session.on_frame(connection, caller, message.data, self._clock.now())
+        except ConnectionError:  # it went while a pong or the close frame was on its way
+            pass
         finally:
             del self.connections[connection]
             self._session.forget(connection, caller)
