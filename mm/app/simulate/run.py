@@ -137,6 +137,8 @@ class Story:
         await self._until(lambda: len(world.maker.exits) > ends, END_S, lambda: "it does not end")
         await asyncio.sleep(1.0)
         self.checks.ended()
+        if differs := world.maker.replay_differs():
+            raise BrokenPromiseError(differs)
 
     async def _until(
         self, question: Callable[[], bool], within_s: float, why: Callable[[], str]
@@ -181,7 +183,7 @@ class Story:
             turns=self.checks.turns,
             fills=len(fills),
             boots=world.maker.boots,
-            reconnects_s=(),
+            reconnects_s=tuple(world.maker.reconnects_s),
             trace=tuple(world.trace.lines),
         )
 

@@ -13,6 +13,7 @@ from mm.adapters.hyperliquid import nonce
 from mm.adapters.hyperliquid.server import Cadence, Faults, HyperliquidServer, Options
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
+from mm.adapters.journal import actions_hash
 from mm.app import boot
 from mm.app.clock import WallClock
 from mm.app.config import Config, load
@@ -25,8 +26,9 @@ from mm.app.simulate.trace import Trace
 from mm.app.wiring import Wired
 from mm.core.engine import Engine
 from mm.model.actions import Step
-from mm.model.events import Command, Event
+from mm.model.events import Command, Event, Link, Start
 from mm.model.exchange import OrderRow
+from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS, Ns
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset
@@ -34,7 +36,7 @@ from mm.sim.scenarios import build_market, preset
 KEY: Final = "0x" + "5e" * 32
 USER: Final = Signer(KEY).address.lower()
 AT: Final = ("10.0.0.9", 9000)
-BUSY_WEIGHT: Final = 1_000
+BUSY_WEIGHT: Final = 1_100
 FAUCET_USD: Final = Decimal(100_000)
 RESTART_S: Final = (0.5, 3.0)
 """How long the supervisor waits before it starts a daemon that has ended; twice as long after each
@@ -124,17 +126,47 @@ class MakerSide:
         self._random = Random(f"{plan.seed} maker")
         self._over = asyncio.Event()
         self.dead: deque[Host] = deque()
+        self.journal: list[tuple[Event, int]] = []
+        """Each event of the present process, and a hash of what came of it."""
+        self.instrument: Instrument
+        self.reconnects_s: list[float] = []
+        """From each loss of the link to the next link, while the process lived on."""
+        self._lost_at: float | None = None
 
     # -- for the daemon -------------------------------------------------------------------------
 
     def record(self, event: Event, step: Step) -> None:
         """As the last recorder of each turn."""
         self.trace.turn(f"maker{self.boots}", event, step)
+        if isinstance(event, Start):
+            self.journal = []
+        self.journal.append((event, actions_hash(step)))
+        self._time_link(event)
         if self.wired is not None:
             self.on_turn(self.wired.runner.engine, event, step)
 
+    def _time_link(self, event: Event) -> None:
+        if isinstance(event, Start):
+            self._lost_at = None
+        elif isinstance(event, Link) and event.up and self._lost_at is not None:
+            self.reconnects_s.append(self._loop.now - self._lost_at)
+            self._lost_at = None
+        elif isinstance(event, Link) and not event.up and self._lost_at is None:
+            self._lost_at = self._loop.now
+
+    def replay_differs(self) -> str:
+        """Do the events of the last process, given to a new engine, lead to the same actions?"""
+        if self.engine is None:
+            return "no engine"
+        engine = Engine(self.engine.settings, self.instrument)
+        for number, (event, taken) in enumerate(self.journal):
+            if actions_hash(engine.step(event)) != taken:
+                return f"replay differs at event {number}: {event}"
+        return ""
+
     def _watch(self, wired: Wired) -> None:
         self.wired = wired
+        self.instrument = wired.runner.engine.state.instrument
 
     def _wall_ns(self) -> Ns:
         return self.plan.start_ns + self._loop.elapsed_ns() + self.wall_error_ns
@@ -153,7 +185,7 @@ class MakerSide:
             self.dead.append(host)
             failed = len(self.exits) > ends and self.exits[-1][0] != 0
             soon = self._loop.now - began < SOON_S
-            failures = min(4, failures + 1) if failed and soon else 0
+            failures = min(3, failures + 1) if failed and soon else 0
             await asyncio.sleep(self._random.uniform(*RESTART_S) * 2.0**failures)
 
     def _start(self) -> Host:
