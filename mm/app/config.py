@@ -57,7 +57,9 @@ class Config(Section):
     portfolio: PortfolioConfig = Field(
         default_factory=PortfolioConfig, description="All instruments together."
     )
-    recorder: RecorderConfig = Field(default_factory=RecorderConfig, description="Journal and tape.")
+    recorder: RecorderConfig = Field(
+        default_factory=RecorderConfig, description="Journal and tape."
+    )
     paper: PaperConfig = Field(default_factory=PaperConfig, description="Paper trading.")
     web: WebConfig = Field(default_factory=WebConfig, description="Page, metrics, control.")
     exchange: ExchangeConfig = Field(

@@ -254,10 +254,10 @@ class TestUnusable:
     def test_a_missing_file_and_a_directory_without_recordings(self, tmp_path: Path) -> None:
         with pytest.raises(TapeError, match="no-such: cannot read the tape: No such file"):
             open_tape(tmp_path / "no-such")
-        with pytest.raises(TapeError, match="no recording .* in it, but nothing"):
+        with pytest.raises(TapeError, match=r"no recording .* in it, but nothing"):
             open_tape(tmp_path)
         (tmp_path / "BTC").mkdir()
-        with pytest.raises(TapeError, match="no recording .* in it, but BTC"):
+        with pytest.raises(TapeError, match=r"no recording .* in it, but BTC"):
             open_tape(tmp_path)
 
     def test_a_symbol_that_it_does_not_hold(self, write: Write) -> None:

@@ -8,8 +8,10 @@ from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.model.actions import Severity
 from mm.model.exchange import Refused
+from mm.model.units import NS_PER_S, Ns
 
 FOREVER_S = 1e9
+ASK_AGAIN_NS = 3600 * NS_PER_S
 
 
 class DeadMan:
@@ -22,7 +24,8 @@ class DeadMan:
         self._health = health
         self.armed = False
         self.refused = ""
-        """Why the venue will not have it: then we stop asking."""
+        """Why the venue will not have it: then we ask again now and then, as volume grows."""
+        self._refused_at: Ns = 0
 
     @property
     def period_s(self) -> float:
@@ -31,16 +34,19 @@ class DeadMan:
 
     async def refresh(self, foreign_orders: int) -> None:
         ahead_s = self._seat.settings.dead_man_s
-        if ahead_s is None or self.refused:
+        now = self._seat.now()
+        if ahead_s is None or (self.refused and now - self._refused_at < ASK_AGAIN_NS):
             return
         if foreign_orders:
             await self.clear()
             return
         refusal = await self._schedule(self._seat.venue_ms() + int(ahead_s * 1000))
         if refusal is None:
-            self.armed = True
+            self.armed, self.refused = True, ""
         elif refusal.startswith(rejects.NO_VOLUME_FOR_DEAD_MAN):
-            self.refused = refusal
+            known, self.refused, self._refused_at = self.refused, refusal, now
+            if known:
+                return
             local = self._seat.settings.network == "local"
             severity = Severity.INFO if local else Severity.WARNING
             self._health.note(severity, "risk", "no dead-man switch for this account", why=refusal)

@@ -171,6 +171,19 @@ async def test_the_dead_man_stays_away_from_foreign_orders() -> None:
             await probe.until(lambda: venue.dead_man.armed)
 
 
+async def test_the_dead_man_cancels_what_a_dead_client_left() -> None:
+    async with stand() as at:
+        async with live(at, dead_man_s=5.5) as (venue, probe):
+            await probe.up()
+            venue.send([bid(1, "99995")])
+            await probe.first(OrderOpened)
+            await probe.until(lambda: venue.dead_man.armed)
+        assert len(at.resting()) == 1
+        await until(lambda: not at.resting())
+        ((_, status, _),) = at.exchange.historical_orders(ME.address)
+        assert status == "scheduledCancel"
+
+
 async def test_a_refused_dead_man_is_noted_once() -> None:
     rules = ExchangeOptions(block_ms=20, schedule_cancel_volume=Decimal(1_000_000))
     async with stand(rules=rules) as at, live(at, dead_man_s=0.3) as (venue, probe):
