@@ -34,8 +34,9 @@ class Member(Struct, frozen=True, gc=False):
     @classmethod
     def of(cls, state: State, pool: str) -> "Member":
         risk, instrument = state.settings.risk, state.instrument
+        most = instrument.leverage_at(risk.max_position_usd)
         limit, lot = exact(risk.max_position_usd), exact(state.settings.strategy.lot_usd)
-        return cls(instrument.name, pool, limit, leverage(risk, instrument.max_leverage), lot)
+        return cls(instrument.name, pool, limit, leverage(risk, most), lot)
 
 
 class Exposure(Struct, frozen=True, gc=False):

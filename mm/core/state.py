@@ -235,7 +235,8 @@ class State:
 
     def limits(self, fair: float) -> Limits:
         """What may be held and rest at this price."""
-        most, settings = self.instrument.max_leverage, self.settings.risk
+        settings = self.settings.risk
+        most = self.instrument.leverage_at(settings.max_position_usd)
         return Limits.at(settings, fair, self.equity, most, self.allowance)
 
     @property

@@ -22,10 +22,17 @@ class Instrument(Struct, frozen=True, kw_only=True):
     significant_figures: int = 5
     max_leverage: int = 40
     min_notional: Decimal = Decimal(10)
+    leverage_tiers: tuple[tuple[float, int], ...] = ()
+    """(position in USD from which, leverage at most): large positions get less."""
 
     @property
     def size_step(self) -> Decimal:
         return POWERS[-self.size_decimals]
+
+    def leverage_at(self, notional_usd: float) -> int:
+        """The most that the venue allows to a position of this size."""
+        tiers = (most for start, most in self.leverage_tiers if notional_usd >= start)
+        return min([self.max_leverage, *tiers])
 
     def tick_exponent(self, price: float) -> int:
         """Power of ten of the tick at `price`; it changes where price crosses a power of ten."""

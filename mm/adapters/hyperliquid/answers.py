@@ -101,6 +101,18 @@ class Asset(Struct, rename="camel"):
     sz_decimals: int
     max_leverage: int = 1
     is_delisted: bool | None = None
+    margin_table_id: int | None = None
+
+
+class MarginTier(Struct, rename="camel"):
+    """From this notional on, USD."""
+
+    lower_bound: float
+    max_leverage: int
+
+
+class MarginTable(Struct, rename="camel"):
+    margin_tiers: list[MarginTier]
 
 
 class Meta(Struct, rename="camel"):
@@ -108,6 +120,13 @@ class Meta(Struct, rename="camel"):
 
     universe: list[Asset]
     collateral_token: int | None = 0
+    margin_tables: list[tuple[int, MarginTable]] = []
+
+    def tiers(self, asset: Asset) -> tuple[tuple[float, int], ...]:
+        """(notional from which, leverage at most); () where one holds for all."""
+        tables = {number: table.margin_tiers for number, table in self.margin_tables}
+        found = tables.get(-1 if asset.margin_table_id is None else asset.margin_table_id, [])
+        return tuple((tier.lower_bound, tier.max_leverage) for tier in found[1:])
 
 
 class Dex(Struct):

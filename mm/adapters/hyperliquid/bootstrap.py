@@ -162,6 +162,7 @@ def instrument_of(meta: answers.Meta, coin: str, network: str, first: int = 0) -
         size_decimals=asset.sz_decimals,
         price_decimals=PERP_DECIMALS - asset.sz_decimals,
         max_leverage=asset.max_leverage,
+        leverage_tiers=meta.tiers(asset),
     )
 
 

@@ -20,20 +20,25 @@ class Terms:
         self._rest = rest
         self._budget = budget
         self._desks = desks
+        self._rates: dict[str, tuple[float, float]] = {}
+        """Maker and taker, bps, by coin: the latest."""
 
     def begin(self, found: dict[str, Bootstrap]) -> None:
         for desk in self._desks:
             boot = found[desk.coin]
             desk.instrument = boot.instrument
+            self._rates[desk.coin] = boot.maker_bps, boot.taker_bps
             self._budget.sync(boot.actions_used, boot.actions_cap)
 
-    def tell_all(self, found: dict[str, Bootstrap]) -> None:
-        """As they were at the start."""
-        for desk in self._desks:
-            boot = found[desk.coin]
-            now = self._seat.now()
-            desk.outlet.put(Fees(ts=now, maker_bps=boot.maker_bps, taker_bps=boot.taker_bps))
+    def tell_all(self) -> None:
+        """As they were read last."""
+        self._tell_fees()
         self.tell_budget()
+
+    def _tell_fees(self) -> None:
+        for desk in self._desks:
+            maker, taker = self._rates[desk.coin]
+            desk.outlet.put(Fees(ts=self._seat.now(), maker_bps=maker, taker_bps=taker))
 
     def tell_budget(self) -> None:
         """Each engine spends its even share."""
@@ -49,10 +54,10 @@ class Terms:
     async def sync_fees(self) -> None:
         """Tiers move with the volume of the last two weeks."""
         fees = await self._rest.fees(self._seat.account)
-        now = self._seat.now()
         for desk in self._desks:
-            maker, taker = fee_on(desk.dex, fees.maker_bps), fee_on(desk.dex, fees.taker_bps)
-            desk.outlet.put(Fees(ts=now, maker_bps=maker, taker_bps=taker))
+            dex = desk.dex
+            self._rates[desk.coin] = fee_on(dex, fees.maker_bps), fee_on(dex, fees.taker_bps)
+        self._tell_fees()
 
     async def sync_rules(self) -> None:
         """Ticks, lots and leverage change at the venue's upgrades; a coin may be delisted."""

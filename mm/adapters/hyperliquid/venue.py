@@ -188,7 +188,7 @@ class HyperliquidVenue:
             self._sender.drop_quotes()
         async with self._rest:
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s, coins)
-            await self._clear(left == 0 and not self.own.open)
+            await self._clear(left == 0 and (coins is None or not self.own.open))
         self.desks.flush()
         return left
 
@@ -217,7 +217,7 @@ class HyperliquidVenue:
         await self.stream.subscribe(*MARKET_CHANNELS)
         await self._reconciler.audit()
         self.router.release()
-        self._terms.tell_all(self.found)
+        self._terms.tell_all()
         self._up = True
         self.desks.put(Link(ts=self._seat.now(), up=True, reason="connected"))
         self._doubtful.set()

@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from mm.adapters.hyperliquid import answers
-from mm.adapters.hyperliquid.bootstrap import fee_on
+from mm.adapters.hyperliquid.bootstrap import fee_on, instrument_of
 from mm.adapters.hyperliquid.budget import AddressBudget, WeightMeter
 from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
@@ -96,6 +97,23 @@ async def test_a_new_lot_reaches_its_coin_and_keeps_the_accounts_leverage() -> N
     assert at.of(GOLD) == []
 
 
+def test_large_positions_get_less_leverage_by_the_venues_tables() -> None:
+    """As the venue writes it: the first tier is the asset's own maximum."""
+    meta = msgspec.json.decode(
+        b"""{"universe":[{"name":"BTC","szDecimals":5,"maxLeverage":40,"marginTableId":56},
+        {"name":"ETH","szDecimals":4,"maxLeverage":25,"marginTableId":25}],
+        "marginTables":[[56,{"description":"tiered","marginTiers":[
+        {"lowerBound":"0.0","maxLeverage":40},{"lowerBound":"150000000.0","maxLeverage":20}]}]],
+        "collateralToken":0}""",
+        type=answers.Meta,
+        strict=False,
+    )
+    btc, eth = (instrument_of(meta, coin, "mainnet") for coin in ("BTC", "ETH"))
+
+    assert [btc.leverage_at(usd) for usd in (1e4, 1.49e8, 1.5e8, 1e12)] == [40, 40, 20, 20]
+    assert eth.leverage_at(1e12) == 25
+
+
 async def test_a_coin_that_moves_in_its_exchanges_list_gets_its_new_asset_id() -> None:
     at = Trading()
     at.venue.assets["xyz"].insert(0, answers.Asset("xyz:TIN", 2, 10))
@@ -131,6 +149,15 @@ async def test_a_new_tier_is_told_to_each_coin_by_its_exchange(
         (fees,) = at.of(coin)
         assert isinstance(fees, Fees)
         assert fees.maker_bps == pytest.approx(expected)
+
+
+async def test_a_reconnect_tells_the_fees_as_they_are_now() -> None:
+    at = Trading()
+    at.venue.maker = 0.0
+    await at.terms.sync_fees()
+    at.terms.tell_all()
+
+    assert [event.maker_bps for event in at.of("BTC") if isinstance(event, Fees)] == [0.0, 0.0]
 
 
 async def test_the_budget_is_told_to_all_with_their_number() -> None:
