@@ -97,6 +97,7 @@ class Stream:
         while True:
             opened = self._clock.now()
             await self._once()
+            _end_if_cancelled()
             self._health.reconnects += 1
             stood = seconds(self._clock.now() - opened)
             attempt = 0 if stood > STEADY_S else attempt + 1
@@ -231,6 +232,14 @@ class Stream:
             subscription["fast"] = True
         frame = {"method": method, "subscription": subscription}
         await self.send(msgspec.json.encode(frame).decode())
+
+
+def _end_if_cancelled() -> None:
+    """A task group that ends by an error of its own forgets that its owner was cancelled meanwhile
+    (until Python 3.13): who was asked to stop would run on for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.server import Cadence
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
-from mm.adapters.hyperliquid.stream import Stream
+from mm.adapters.hyperliquid.stream import LinkLostError, Stream
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.model.events import Bbo, Book, Event, OrderOpened
 from tests.adapters.hyperliquid.stand import ME, PREFIX, WallClock, bid, live, stand
@@ -67,6 +67,36 @@ class Mute:
     async def on_connected(self) -> None: ...
     def on_frame(self, text: str, ts: int) -> None: ...
     def on_lost(self, reason: str) -> None: ...
+
+
+class Fickle(Mute):
+    """Loses the link when it is told to."""
+
+    def __init__(self) -> None:
+        self.connected, self.lose = asyncio.Event(), asyncio.Event()
+
+    async def on_connected(self) -> None:
+        self.connected.set()
+        await self.lose.wait()
+        raise LinkLostError("lost")
+
+
+async def test_a_stop_in_the_moment_of_a_loss_is_not_forgotten() -> None:
+    """SIGTERM hung for ever where the connection broke in the same turn of the event loop."""
+    async with stand() as at:
+        clock, fickle = at.clock, Fickle()
+        stream = Stream(at.settings(), ME.address, clock, Health(clock, NO_HOOKS), fickle)
+        running = asyncio.create_task(stream.run())
+        async with asyncio.timeout(5):
+            await fickle.connected.wait()
+        fickle.lose.set()
+        await asyncio.sleep(0)  # it fails now; its group hears of it after us
+        running.cancel()
+        await asyncio.wait({running}, timeout=2)
+        stopped = running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert stopped
 
 
 async def test_a_consumer_that_breaks_ends_run_and_orders_can_still_be_cancelled() -> None:
