@@ -29,7 +29,9 @@ class Strategy(Struct, frozen=True, kw_only=True):
     calibration: dict[str, Any] = {}
 
 
-KNOWN = Strategy(about="the engine, told the truth", warm=False, known=FULL)
+UNHURRIED = {"policy": "off"}
+"""Who learns nothing from fills has nothing to hurry for: no multiplier, no dither."""
+KNOWN = Strategy(about="the engine, told the truth", warm=False, known=FULL, calibration=UNHURRIED)
 CALIBRATED = Strategy(about="the engine, calibrated")
 LADDER = structs.replace(CALIBRATED, about="the same with five levels", levels=5)
 PRECISE = {"hysteresis_sigmas": 0.0, "hysteresis_min_bps": 0.0}
@@ -50,6 +52,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
             about="κ, A by regression on ten minutes of public trades",
             warm=False,
             regression=True,
+            calibration=UNHURRIED,
         ),
         "fixed spread": structs.replace(
             KNOWN,
