@@ -16,6 +16,7 @@ from mm.app.watchdog_process import BYE
 from mm.app.wiring import Wired
 
 BEAT_S = 1.0
+RETRY_S = 10.0
 END_S = 2.0
 COMMAND = (sys.executable, "-m", "mm.app.watchdog_process")
 
@@ -51,7 +52,12 @@ class Watchdog:
     async def run(self) -> None:
         """Until cancelled. A watchdog that dies is replaced."""
         while True:
-            process = self._process = await self._start()
+            try:
+                process = self._process = await self._start()
+            except OSError as error:  # no memory, no process left: trading goes on, and says so
+                log("error", "watchdog", "No watchdog can be started", reason=str(error))
+                await asyncio.sleep(RETRY_S)
+                continue
             while process.returncode is None:
                 with suppress(ConnectionError):
                     self._tell(process, b"\n")
