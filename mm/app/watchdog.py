@@ -18,6 +18,9 @@ from mm.app.wiring import Wired
 BEAT_S = 1.0
 RETRY_S = 10.0
 END_S = 2.0
+GIVE_UP_S = 3600.0
+LOCAL_GIVE_UP_S = 30.0
+"""A local exchange that is gone took the orders with it."""
 COMMAND = (sys.executable, "-m", "mm.app.watchdog_process")
 
 
@@ -38,6 +41,7 @@ def charge_of(config: Config, wired: Wired) -> Charge | None:
         dexes=tuple(dict.fromkeys(dex_of(coin) for coin in settings.coins)),
         prefixes=tuple(f"0x{prefix}{trader.run_id:0>8}" for trader in wired.traders),
         silence_s=silence_s,
+        give_up_s=LOCAL_GIVE_UP_S if settings.network == "local" else GIVE_UP_S,
         expires_s=settings.expires_after_s,
     )
 

@@ -14,11 +14,10 @@ import msgspec
 from mm.adapters.hyperliquid.warden import Charge, Warden, WardenError
 from mm.adapters.logs import configure, log
 from mm.app.clock import WallClock
-from mm.model.units import NS_PER_MS, NS_PER_S, nanoseconds
+from mm.model.units import NS_PER_MS, nanoseconds
 
 BYE = b"bye"
 PAUSE_S, MAX_PAUSE_S = 0.5, 15.0
-GIVE_UP_S = 3600.0
 READ_BYTES = 4096
 
 
@@ -86,7 +85,8 @@ class Watch:
         """Until nothing rests and nothing can be on its way; False where that never came."""
         began, pause_s, cancelled = self._clock.now(), PAUSE_S, 0
         settled = began + nanoseconds(self._charge.expires_s + 1.0)
-        while self._clock.now() - began < GIVE_UP_S * NS_PER_S and not interrupted():
+        until = began + nanoseconds(self._charge.give_up_s)
+        while self._clock.now() < until and not interrupted():
             try:
                 found = self._warden.sweep()
                 cancelled += found
