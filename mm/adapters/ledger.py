@@ -14,7 +14,7 @@ from mm.adapters.ledger_schema import LedgerError as LedgerError
 from mm.adapters.ledger_schema import open_database, sealed_insert
 from mm.adapters.ledger_state import LedgerState as LedgerState
 from mm.adapters.ledger_state import read_state
-from mm.adapters.ledger_writer import InlineWriter, Read, Row, T, ThreadWriter, Writer
+from mm.adapters.ledger_writer import InlineWriter, Row, T, ThreadWriter, Writer
 from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
 from mm.model.events import (
     Account,
@@ -117,6 +117,7 @@ class Ledger:
         Clearing starts peak and day equity afresh: the loss that halted must not halt again.
         """
         self._writer.put(Row(LATCH, (ts, instrument, reason)))
+        self._writer.submit(_nothing)  # on the disk at once, not with what comes next
         if not reason:
             self._marks.pop(instrument, None)
 
@@ -140,12 +141,15 @@ class Ledger:
 
     async def flush(self) -> None:
         """Returns when all rows so far are committed. Raises LedgerError if any was not."""
-        done: Read[None] = lambda _: None  # noqa: E731 - typed, and not worth a name
-        await asyncio.wrap_future(self._writer.submit(done))
+        await asyncio.wrap_future(self._writer.submit(_nothing))
 
     def close(self) -> None:
         """Commit and close. Raises LedgerError if a row could not be written."""
         self._writer.close()
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """A question whose answer is that all rows before it are committed."""
 
 
 def _fill(instrument: str, event: Fill) -> tuple[str, Params]:
