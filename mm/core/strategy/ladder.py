@@ -3,6 +3,7 @@
 import math
 import operator
 from decimal import Decimal
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -103,34 +104,49 @@ def rung_prices(
 
 def _fill(
     rungs: list[tuple[Decimal, float]],
-    utilities: list[float],
+    utilities: tuple[float, ...],
     total: Decimal,
     frame: Frame,
     side: Side,
 ) -> Rungs:
-    """The most levels that the minimum notional allows."""
     step = frame.instrument.size_step
-    steps = int(total / step)
-    minimum = [frame.instrument.min_steps(price) for price, _ in rungs]
-    for count in range(len(rungs), 0, -1):
-        if sum(minimum[:count]) > steps:
-            continue
-        wanted = shares(utilities[:count], frame.entropy_ratio)
-        sizes = allocate(wanted, steps, minimum[:count], frame.entropy_ratio)
-        levels = tuple(
-            Level(side, index + 1, price, size * step)
-            for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False))
-        )
-        return Rungs(levels, entropy(sizes))
-    return Rungs(blocked="below the venue's minimum notional")
+    minimum = tuple([frame.instrument.min_steps(price) for price, _ in rungs])
+    sizes = allocation(utilities, int(total / step), minimum, frame.entropy_ratio)
+    if not sizes:
+        return Rungs(blocked="below the venue's minimum notional")
+    levels = tuple(
+        Level(side, index + 1, price, size * step)
+        for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False))
+    )
+    return Rungs(levels, entropy(sizes))
 
 
-def _utilities(kappa: float, wanted: float, depths: list[float]) -> list[float]:
-    """u = λ(δ)·(δ - c), what a fill at these depths earns per second; A left out, for it scales.
+@lru_cache(maxsize=4096)
+def allocation(
+    utilities: tuple[float, ...], steps: int, minimum: tuple[int, ...], ratio: float
+) -> tuple[int, ...]:
+    """Steps for the most levels that the minima allow; () where not even one is.
+
+    A pure function, so the cache is no history: what it is asked repeats with the ladder's shape.
+    """
+    for count in range(len(utilities), 0, -1):
+        if sum(minimum[:count]) <= steps:
+            wanted = shares(utilities[:count], ratio)
+            return tuple(allocate(wanted, steps, minimum[:count], ratio))
+    return ()
+
+
+def _utilities(kappa: float, wanted: float, depths: list[float]) -> tuple[float, ...]:
+    """u = λ(δ)·(δ - c), what a fill at these depths earns per second, as a share of its most.
 
     c is what a fill costs us in all: fee, adverse selection and the inventory that it brings.
     `wanted`, the depth of the quote, is where u is largest; where λ = A·e^(-κδ) that is c + 1/κ, so
     c = wanted - 1/κ. (With c = fee + a alone, the deep levels of a reducing side would get the
-    most, as if being rid of the position were worth nothing.)
+    most, as if being rid of the position were worth nothing.) Six digits are kept.
     """
-    return [math.exp(-kappa * max(depth, 0.0)) * (depth - wanted + 1.0 / kappa) for depth in depths]
+    nearest = max(wanted, 0.0)
+    utilities = []
+    for depth in depths:
+        reached = math.exp(kappa * (nearest - max(depth, 0.0)))
+        utilities.append(round(reached * (1.0 + kappa * (depth - wanted)), 6))
+    return tuple(utilities)
