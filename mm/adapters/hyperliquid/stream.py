@@ -1,7 +1,7 @@
 """One websocket connection, for ever: subscribe, ping, notice silence, reconnect with patience."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,9 @@ bbo and trades may be silent with nothing wrong: asking again is cheap and tells
 
 class LinkLostError(Exception):
     """The connection is of no more use; the text says why."""
+
+
+LOSSES: Final = (LinkLostError, RestError, WebSocketException, OSError)
 
 
 class Listener(Protocol):
@@ -97,7 +100,6 @@ class Stream:
         while True:
             opened = self._clock.now()
             await self._once()
-            _end_if_cancelled()
             self._health.reconnects += 1
             stood = seconds(self._clock.now() - opened)
             attempt = 0 if stood > STEADY_S else attempt + 1
@@ -168,17 +170,16 @@ class Stream:
         self._acks.clear()
         self._last_frame = self._clock.now()
         self.on_pong()
-        reason = ""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(socket))
-                group.create_task(self._watch())
-                group.create_task(self._listener.on_connected())
-        except* (LinkLostError, RestError, WebSocketException, OSError) as lost:
-            reason = _first_words(lost)
+        jobs = (self._read(socket), self._watch(), self._listener.on_connected())
+        tasks = [asyncio.create_task(job) for job in jobs]
+        try:  # no task group: it forgets a cancellation in the moment in which a task of it fails
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             self._socket = None
-        return reason
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return _ended_by(tasks)
 
     async def _read(self, socket: ClientConnection) -> None:
         now, on_frame = self._clock.now, self._listener.on_frame
@@ -234,12 +235,13 @@ class Stream:
         await self.send(msgspec.json.encode(frame).decode())
 
 
-def _end_if_cancelled() -> None:
-    """A task group that ends by an error of its own forgets that its owner was cancelled meanwhile
-    (until Python 3.13): who was asked to stop would run on for ever."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+def _ended_by(tasks: Iterable[asyncio.Task[None]]) -> str:
+    """What the venue or the wire did. Raises what is neither."""
+    errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    for error in errors:
+        if error is not None and not isinstance(error, LOSSES):
+            raise error
+    return next((_first_words(error) for error in errors if error is not None), "")
 
 
 async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
