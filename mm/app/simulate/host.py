@@ -56,6 +56,10 @@ class Host:
         self.alive = self.frozen = False
         self._missed.clear()
         self.loop.network.bury(self)
+        self.close_files()
+
+    def close_files(self) -> None:
+        """However a process ends."""
         for close in self.on_death:
             close()
 

@@ -106,10 +106,12 @@ class Story:
         world.maker.wall_error_ns = 0
         world.trace.say("story", "calm")
         await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
+        world.maker.lift()
         await self._until(lambda: not self.checks.quoting(), QUOTE_AGAIN_S, self.checks.quoting)
         await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
         await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
         self._supervising.cancel()
+        await asyncio.sleep(world.venue.funding_soon_s)
         await self._end()
 
     def _noticed(self, ended: "asyncio.Task[None]") -> None:

@@ -29,7 +29,7 @@ from mm.model.actions import Step
 from mm.model.events import Command, Event, Link, Start
 from mm.model.exchange import OrderRow
 from mm.model.instrument import Instrument
-from mm.model.units import NS_PER_MS, Ns
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset
 
@@ -42,6 +42,7 @@ RESTART_S: Final = (0.5, 3.0)
 """How long the supervisor waits before it starts a daemon that has ended; twice as long after each
 start that failed soon, for a crash loop would spend the venue's request weight."""
 SOON_S: Final = 30.0
+HOUR_S: Final = 3600.0
 
 
 class VenueSide:
@@ -81,6 +82,12 @@ class VenueSide:
 
     def misbehave(self, faults: Faults) -> None:
         self.server.mischief.faults = faults
+
+    @property
+    def funding_soon_s(self) -> float:
+        """Past the next full hour, if that is near: what is paid after we left we cannot know."""
+        left_s = HOUR_S - self.clock.now() / NS_PER_S % HOUR_S
+        return left_s + 5.0 if left_s < 10.0 else 0.0
 
     @property
     def throttled(self) -> bool:
@@ -182,6 +189,7 @@ class MakerSide:
             began, ends, host = self._loop.now, len(self.exits), self._start()
             await self._over.wait()
             self.wired = None
+            host.close_files()
             self.dead.append(host)
             failed = len(self.exits) > ends and self.exits[-1][0] != 0
             soon = self._loop.now - began < SOON_S
@@ -245,6 +253,12 @@ class MakerSide:
     @property
     def running(self) -> bool:
         return self.host is not None and self.host.alive and not self._over.is_set()
+
+    def lift(self) -> None:
+        """The operator lifts what he set, where nobody heard him before; and nothing else."""
+        kill = None if self.engine is None else self.engine.state.kill
+        if kill is not None and (kill.paused or kill.halted.startswith("operator")):
+            self.command("resume")
 
     def command(self, verb: str) -> None:
         """The operator's word, where somebody is there to hear it."""
