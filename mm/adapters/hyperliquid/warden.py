@@ -28,7 +28,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     """Of this run's client ids: neither foreign orders nor those of a later run have them."""
     silence_s: float
     """Without a heartbeat for longer, the daemon is taken for dead."""
-    give_up_s: float
+    give_up_s: float = 3600.0
     """How long to go on asking a venue that does not answer."""
     expires_s: float
     """So long after it was sent the venue may still execute what the daemon sent."""
