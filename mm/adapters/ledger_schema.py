@@ -182,7 +182,7 @@ def _check_pages(database: sqlite3.Connection) -> None:
 
 def _check_seals(database: sqlite3.Connection) -> None:
     for table, columns in SEALED.items():
-        wrong = f"SELECT count(*) FROM {table} WHERE seal IS NOT seal({columns})"  # noqa: S608
+        wrong = f"SELECT count(*) FROM {table} WHERE seal IS NOT seal({columns})"  # noqa: S608 - constants
         (count,) = database.execute(wrong).fetchone()
         if count:
             raise sqlite3.DatabaseError(f"{count} rows of {table} are not as they were written")
