@@ -38,7 +38,7 @@ class Reconciler:
         self._health = health
         self._foreign: dict[str, int] = {}
         self._filled_ms: int | None = None
-        """Fills before are known, of whatever coin; None: as far as each desk remembers."""
+        """Fills before are known, of whatever coin and order; None: as far as each desk knows."""
 
     @property
     def foreign_open(self) -> int:
@@ -79,7 +79,8 @@ class Reconciler:
             news = list(desk.inbox.fills(found, self._seat.now()))
             self._health.fills_recovered += len(news)
             desk.outlet.put_all(news)
-        self._filled_ms = max(desk.inbox.last_fill_ms for desk in self._desks)
+        told_ms = (desk.inbox.last_fill_ms for desk in self._desks)
+        self._filled_ms = max([*told_ms, *(one.time for one in found)])
 
     async def listing(self, dex: str) -> list[OrderCore]:
         """Our own open orders in our coins there; foreign ones are counted and left alone."""
