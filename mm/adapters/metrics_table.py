@@ -63,7 +63,7 @@ CALIBRATION = (
     _gauge("mm_calibration_complete", "1 once the fill-based estimators are calibrated."),
     _gauge("mm_calibration_hungry", "1 while quotes are tightened to attract fills."),
     _gauge("mm_calibration_measured_arrivals", "Own arrivals whose primary markout is complete."),
-    _gauge("mm_calibration_fill_rate_per_hour", "Arrivals that filled us per hour, over the window."),
+    _gauge("mm_calibration_fill_rate_per_hour", "Arrivals that filled us per hour."),
     _gauge("mm_calibration_target_per_hour", "Fill rate that the controller aims at."),
     _gauge("mm_calibration_effect_bps", "How much tighter each side quotes now: (1-m)h."),
     _gauge("mm_calibration_cost_usd", "Edge given up for calibration so far."),

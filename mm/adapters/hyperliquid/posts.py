@@ -34,9 +34,7 @@ class Posts:
     def expect(self, on_reply: OnReply, on_lost: OnLost) -> int:
         """The id to send the request with."""
         self._next += 1
-        timer = asyncio.get_running_loop().call_later(
-            self._timeout_s, self._late, self._next
-        )
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, self._late, self._next)
         self._waiting[self._next] = _Waiting(on_reply=on_reply, on_lost=on_lost, timer=timer)
         return self._next
 

@@ -3,6 +3,7 @@
 import aiohttp
 import msgspec
 import pytest
+from msgspec import convert
 
 from mm.adapters.hyperliquid.server import FAULTS, Cadence, Faults, Options, faults_named
 from tests.adapters.hyperliquid.rig import ALICE, Rig, order, place, rig
@@ -12,7 +13,7 @@ USER = ALICE.address
 
 
 def bad(**faults: float) -> Options:
-    return Options(cadence=Cadence(pump_s=3600.0), faults=Faults(**faults))
+    return Options(cadence=Cadence(pump_s=3600.0), faults=convert(faults, Faults))
 
 
 async def resting(venue: Rig) -> int:

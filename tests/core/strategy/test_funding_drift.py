@@ -67,7 +67,7 @@ def with_drift(params: MarketParams, drift_bps_per_s: float) -> tuple[np.ndarray
 
 @pytest.mark.parametrize("target", [-1.0, -0.4, 0.25, 1.0])
 def test_it_is_the_papers_solution_with_a_trend(target: float) -> None:
-    """To 0.03 bps, where a lot moves them by 1.0: h stays where it is, and between lots we interpolate."""
+    """To 0.03 bps, where a lot moves them by 1.0: h stays, and between lots we interpolate."""
     drift = target * PARAMS.gamma * PARAMS.sigma**2
     assert glft.target_inventory(PARAMS, rate_for(target)) == pytest.approx(target)
     bids, asks = with_drift(PARAMS, drift)
