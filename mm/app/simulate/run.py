@@ -105,9 +105,10 @@ class Story:
         calm(world)
         world.maker.wall_error_ns = 0
         world.trace.say("story", "calm")
-        await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
+        await self._until(self._connected, AGREE_S, lambda: "no daemon with a link")
         world.maker.lift()
         await self._until(lambda: not self.checks.quoting(), QUOTE_AGAIN_S, self.checks.quoting)
+        world.venue.market.quiet = True
         await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
         await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
         self._supervising.cancel()
@@ -118,6 +119,10 @@ class Story:
         """Not even the simulation's own parts fail unseen."""
         if not ended.cancelled() and (error := ended.exception()) and not self._failed.done():
             self._failed.set_exception(error)
+
+    def _connected(self) -> bool:
+        engine = self.world.maker.engine
+        return self.world.maker.running and engine is not None and engine.state.link_up
 
     async def _misfortune(self) -> None:
         began, lasting = self.world.now, []

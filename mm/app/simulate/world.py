@@ -22,6 +22,7 @@ from mm.app.simulate.disk import Disk
 from mm.app.simulate.host import Host
 from mm.app.simulate.loop import SimLoop
 from mm.app.simulate.plan import Plan
+from mm.app.simulate.quiet import QuietMarket
 from mm.app.simulate.trace import Trace
 from mm.app.wiring import Wired
 from mm.core.engine import Engine
@@ -53,12 +54,13 @@ class VenueSide:
         self.clock = WallClock(lambda: plan.start_ns + loop.elapsed_ns(), loop.elapsed_ns)
         self._loop = loop
         now_ms = self.clock.now() // NS_PER_MS
-        market = build_market(preset(plan.scenario), plan.seed, now_ms, plan.speed)
+        scenario = preset(plan.scenario)
+        self.market = QuietMarket(build_market(scenario, plan.seed, now_ms, plan.speed))
         volume = None if plan.dead_man else Decimal(1_000_000)
         options = ExchangeOptions(
             faucet_usdc=FAUCET_USD, seed=plan.seed, schedule_cancel_volume=volume
         )
-        self.exchange = Exchange([market], now_ms, options)
+        self.exchange = Exchange([self.market], now_ms, options)
         self.coin = self.exchange.instruments()[0].name
         self.server: HyperliquidServer
         self.host: Host
