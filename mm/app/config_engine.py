@@ -135,7 +135,7 @@ class IntensityConfig(Section):
         default=K.public_weight, ge=0, le=1, description="Greatest weight of a public trade."
     )
     arrival_prior_per_s: float = Field(
-        default=K.arrival_prior_per_s, gt=0, le=1000, description="Centre of the prior of A, 1/s."
+        default=K.arrival_prior_per_s, gt=0, le=1000, description="Mean of the prior of A, 1/s."
     )
     resample_s: float = Field(
         default=K.resample_s, ge=1, le=1e6, description="Longest life of a Thompson draw, s."

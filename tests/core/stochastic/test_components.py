@@ -233,7 +233,7 @@ def test_however_old_a_checkpoint_it_fades_to_the_prior(days: int) -> None:
     assert found.sigma is not None
     assert 0.5 < found.sigma.value < 2.0
     assert found.kappa is not None
-    assert found.kappa.value == pytest.approx(0.3, rel=min(20.0 * 0.5**days, 1.0) + 1e-6)
+    assert found.kappa.value == pytest.approx(0.3, rel=min(60.0 * 0.5**days, 1.0) + 1e-6)
     assert all(abs(row.mean_bps) < 8.0 * 0.5**days + 1e-6 for row in found.adverse)
     sources = {row.source for row in found.adverse}
     assert sources == ({Source.OWN} if days < 9 else {Source.PRIOR})
