@@ -17,8 +17,8 @@ UNTRACKED_S: Final = 45.0
 """By then two audits have found an order that we did not know of."""
 FEED_S: Final = 6.0
 """The feed's threshold and a second on top."""
-CHANGE_S: Final = 5.0
-"""A request's timeout, the question what became of it, and the next turn of the quote timer."""
+CHANGE_S: Final = 9.0
+"""A request's expiry, the question what became of it, and the next turn of the quote timer."""
 DEAD_MAN_S: Final = 62.0
 HALT_S: Final = 10.0
 UNEXPLAINED_S: Final = 5.0
