@@ -27,26 +27,27 @@ def sweep(stage: Stage, side: Side, move: float) -> None:
 
 
 def within_limit(stage: Stage) -> None:
+    """Wherever something rests that adds; what is held may outgrow it as prices move."""
     state = stage.engine.state
     for side in Side:
         resting = sum(o.remaining for o in state.orders if o.side is side)
         worst = state.pnl.position + side * resting
-        assert side * float(worst) * stage.mid <= 3_000.0 * 1.02
+        assert not resting or side * float(worst) * stage.mid <= 3_000.0 * 1.02
 
 
 @pytest.mark.parametrize("side", list(Side))
 def test_sweep_upon_sweep_never_carries_the_position_over_its_limit(side: Side) -> None:
     stage = quoting()
     taken = []
-    for _ in range(5):
+    for _ in range(9):
         before = stage.engine.state.pnl.position
         sweep(stage, side, 0.02)
         within_limit(stage)
         taken.append(side * (stage.engine.state.pnl.position - before))
         stage.warm(2)
         within_limit(stage)
-    assert taken[1] > 0  # a second is all that it waits
-    assert taken[-1] == 0
+    assert sum(n > 1 for n in taken) > 1, "a second is all that it waits"
+    assert max(taken[-2:]) < 1
 
 
 @pytest.mark.parametrize("side", list(Side))
