@@ -251,7 +251,7 @@ class ExchangeConfig(Section):
     faults: str = Field(
         default="none",
         description="Bad days: none drops half-open lost-replies lost-updates frames errors "
-        "upgrade storm.",
+        "upgrade spent-budget forgetful storm; POST /admin/faults changes them live.",
     )
 
     @property

@@ -11,6 +11,8 @@ from aiohttp import WSMsgType, web
 
 from mm.adapters.hyperliquid.server import actions, envelope, info
 from mm.adapters.hyperliquid.server.actions import Actions
+from mm.adapters.hyperliquid.server.admin import PATH as ADMIN
+from mm.adapters.hyperliquid.server.admin import Admin
 from mm.adapters.hyperliquid.server.connection import Connection
 from mm.adapters.hyperliquid.server.feeds import Feeds
 from mm.adapters.hyperliquid.server.gate import Caller
@@ -59,6 +61,9 @@ class HyperliquidServer:
             app.router.add_get(f"{slash}/ws", self._on_ws)
             app.router.add_post(f"{slash}/info", self._on_info)
             app.router.add_post(f"{slash}/exchange", self._on_exchange)
+        admin = Admin(self.mischief, self.drop_all, self.silence_all)
+        app.router.add_get(ADMIN, admin.tell)
+        app.router.add_post(ADMIN, admin.switch)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -149,7 +154,7 @@ class HyperliquidServer:
         try:
             asked = info.decode(body)
             self._actions.learn(asked.user)
-            found = info.answer(self._views, asked)
+            found = self.mischief.recalled(asked.type, info.answer(self._views, asked))
         except MalformedError as error:
             return web.Response(status=422, text=str(error))
         except info.UnanswerableError:

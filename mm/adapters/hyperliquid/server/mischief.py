@@ -3,11 +3,15 @@
 from random import Random
 
 from mm.adapters.hyperliquid.server.options import FrameFaults, Options
-from mm.model.exchange import Answer, PlaceOrders, Refused, Signed, Tif
+from mm.model.exchange import Answer, ModifyOrders, PlaceOrders, Refused, Signed, Tif
 from mm.model.units import Ns, nanoseconds
 
 NO_FRAME_FAULTS = FrameFaults()
 POST_ONLY = "Only post-only orders allowed immediately after network upgrade"
+SPENT = (
+    "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.00. "
+    "Place taker orders to free up 1 request per USDC traded."
+)
 
 
 class Mischief:
@@ -44,10 +48,19 @@ class Mischief:
         """How this action is refused before the exchange sees it."""
         if self.faults.bad_nonce and self._random.random() < self.faults.bad_nonce:
             return Answer(0, error=f"Invalid nonce: duplicate nonce {signed.nonce}")
+        if self.faults.spent_budget and isinstance(signed.request, PlaceOrders | ModifyOrders):
+            return Answer(0, error=SPENT)
         orders = signed.request.orders if isinstance(signed.request, PlaceOrders) else ()
         if self.faults.post_only and any(spec.tif is not Tif.ALO for spec in orders):
             return Answer(0, (Refused(POST_ONLY),) * len(orders))
         return None
+
+    def recalled(self, question: str, found: object) -> object:
+        """What a forgetful venue answers: it knows of open orders only."""
+        if question != "orderStatus" or not self.faults.forgetful or not isinstance(found, dict):
+            return found
+        is_open = found.get("order", {}).get("status") == "open"
+        return found if is_open else {"status": "unknownOid"}
 
     def garbled(self, body: bytes) -> bytes:
         """An HTTP answer as it arrives."""

@@ -83,6 +83,10 @@ class Faults(Struct, frozen=True, kw_only=True):
     """Share of actions refused for their nonce, whatever it is."""
     post_only: bool = False
     """Only post-only orders are taken, as for a while after a network upgrade."""
+    spent_budget: bool = False
+    """The address has no actions left: nothing but cancels is taken."""
+    forgetful: bool = False
+    """orderStatus knows of no order that is not open, as of old ones on a busy account."""
     garbled_answer: float = 0.0
     """Share of HTTP answers that are cut short, whatever was done."""
     frames: FrameFaults = FrameFaults()
@@ -97,6 +101,8 @@ FAULTS = {
     "lost-updates": Faults(lost_update=0.1, duplicate_snapshot=0.5),
     "frames": Faults(frames=FrameFaults(late=0.1, twice=0.1, garbled=0.02)),
     "upgrade": Faults(post_only=True, bad_nonce=0.05, garbled_answer=0.05),
+    "spent-budget": Faults(spent_budget=True),
+    "forgetful": Faults(forgetful=True, lost_reply=0.05),
     "storm": Faults(
         lost_reply=0.02,
         late_reply=0.02,

@@ -110,7 +110,7 @@ class Session:
     def _post_info(self, connection: Connection, caller: Caller, post: subs.Post, now: Ns) -> None:
         request = info.decode(bytes(post.request.payload))
         self._actions.learn(request.user)
-        found = info.answer(self._views, request)
+        found = self._mischief.recalled(request.type, info.answer(self._views, request))
         caller.weight.spend(now, info.weight(request, found))
         _respond(connection, post.id, "info", {"type": request.type, "data": found})
 
