@@ -45,7 +45,7 @@ class Order:
     """One client id. `size` and `filled` are those of the current venue id."""
 
     __slots__ = (
-        "cloid", "filled", "flatten", "late", "late_until", "level", "linger_until", "oid",
+        "_lates", "cloid", "filled", "flatten", "level", "linger_until", "oid",
         "old_gone", "price", "reduce_only", "replacement", "retired", "sent_ts", "shown", "side",
         "size", "state",
     )  # fmt: skip
@@ -68,13 +68,17 @@ class Order:
         self.old_gone = False
         self.retired: list[int] = []
         self.linger_until: Ns | None = None
-        self.late = ZERO
-        """What other venue ids than the current one may have traded unseen, until `late_until`."""
-        self.late_until: Ns = 0
+        self._lates: list[tuple[Ns, Decimal]] = []
+        """What each other venue id than the current one may have traded unseen, and until when."""
 
     @property
     def remaining(self) -> Decimal:
         return max(ZERO, self.size - self.filled)
+
+    @property
+    def late(self) -> Decimal:
+        """What may have traded unseen under former venue ids."""
+        return sum([size for _, size in self._lates], ZERO) if self._lates else ZERO
 
     @property
     def worst_case(self) -> Decimal:
@@ -171,7 +175,7 @@ class Order:
     def fill(self, fill: Fill) -> None:
         """Count a fill; it may be the first word of a new venue id, but answers no request."""
         if fill.oid in self.retired or (self.ended and fill.oid != self.oid):
-            self.late = max(ZERO, self.late - fill.size)
+            self._settle_late(fill.size)
         else:
             if fill.oid != self.oid:
                 self._adopt(fill.oid, fill.ts)
@@ -194,16 +198,24 @@ class Order:
         self._close_if_settled()
 
     def _count_late(self, size: Decimal, ts: Ns) -> None:
-        self.late += size
-        self.late_until = ts + LINGER_NS
+        if size:
+            self._lates.append((ts + LINGER_NS, size))
+
+    def _settle_late(self, size: Decimal) -> None:
+        """A fill of a former id is seen: the oldest doubt is less by it."""
+        while size > 0 and self._lates:
+            until, doubt = self._lates.pop(0)
+            if doubt > size:
+                self._lates.insert(0, (until, doubt - size))
+            size -= doubt
 
     def _close_if_settled(self) -> None:
         if self.state is OrderState.LINGERING and not self.worst_case:
             self.state = OrderState.CLOSED
 
     def expire(self, ts: Ns) -> None:
-        if ts >= self.late_until:
-            self.late = ZERO
+        if self._lates:
+            self._lates = [(until, size) for until, size in self._lates if until > ts]
         if self.linger_until is not None and ts >= self.linger_until:
             self.state = OrderState.CLOSED
         self._close_if_settled()

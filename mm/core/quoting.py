@@ -43,6 +43,8 @@ class Quoting:
         self.tolerance = even(settings.strategy.hysteresis_min_bps)
         self._decided_ts: Ns | None = None
         self._decided_fair: float | None = None
+        self._filled = False
+        """Something of ours was filled since the last decision: the next is owed soon."""
         self._bindings: dict[Side, str] = {}
         self._tick_bps = 0.0
         self._instrument: Instrument | None = None
@@ -53,16 +55,17 @@ class Quoting:
             return True
         if self._decided_ts is None or self._decided_fair is None or state.book.fair is None:
             return False
+        self._filled = self._filled or isinstance(event, Fill)
         if event.ts - self._decided_ts < self._settings.min_requote_ms * NS_PER_MS:
             return False
         moved = abs(state.book.fair / self._decided_fair - 1.0) * BPS
-        return isinstance(event, Fill) or moved > self._settings.requote_bps
+        return self._filled or moved > self._settings.requote_bps
 
     def decide(
         self, state: State, components: StochasticComponents, verdict: Verdict, ts: Ns
     ) -> tuple[list[Action], list[Note]]:
         """Quote, or say per side why not. Without a price everything that rests is cancelled."""
-        self._decided_ts, self._decided_fair = ts, state.book.fair
+        self._decided_ts, self._decided_fair, self._filled = ts, state.book.fair, False
         fair, limits = state.book.fair, None
         if fair is not None:
             limits = state.limits(fair)

@@ -20,7 +20,7 @@ from mm.model.events import (
     Trades,
     Unresolved,
 )
-from mm.model.units import NS_PER_S, Side
+from mm.model.units import NS_PER_MS, NS_PER_S, Side
 from tests.core.stage import INSTRUMENT, Stage, settings
 
 
@@ -507,3 +507,15 @@ def test_a_spent_budget_is_no_reason_to_halt(stage: Stage) -> None:
 
     assert stage.engine.state.kill.reject_rate() == 0.0
     assert stage.engine.view().safety.action_budget_left == 0
+
+
+def test_a_fill_right_after_a_decision_is_answered_as_soon_as_may_be(stage: Stage) -> None:
+    """Not by the next tick alone: until then that side would stand without its first level."""
+    stage.tick()
+    stage.ts += 100 * NS_PER_MS
+    stage.fill(Side.BID)
+    assert not any(isinstance(action, Place) for action in stage.actions[-1:])
+    before = len(stage.actions)
+    stage.ts += 200 * NS_PER_MS
+    stage.book(stage.mid)
+    assert any(isinstance(action, Place | Modify) for action in stage.actions[before:])

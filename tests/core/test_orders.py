@@ -303,3 +303,19 @@ def test_the_book_of_orders_knows_its_worst_case_and_what_takers_see() -> None:
         closed(order, oid=order.oid)
     assert orders.expire(LINGER_NS) == ["c0", "c1", "c2", "c9"]
     assert len(orders) == 0
+
+
+def test_doubts_of_many_quick_modifies_end_each_in_its_time() -> None:
+    """Else an order moved more often than doubts last would seem to grow without end."""
+    order, step = opened("1"), LINGER_NS // 5
+    for number in range(1, 60):
+        ts = number * step
+        modify = Modify(CLOID, number, Side.BID, 1, Decimal(100 + number % 2), Decimal(1))
+        order.modify_sent(modify, ts)
+        order.opened(OrderOpened(ts, ts, CLOID, number + 1))
+        order.expire(ts)
+        assert order.worst_case <= 1 + 5
+    filled(order, "1", oid=59)
+    assert order.worst_case == 1 + 4
+    order.expire(ts + LINGER_NS)
+    assert order.worst_case == 1
