@@ -137,6 +137,7 @@ class Metrics:
             yield from health_rows(self._health)
         for (name, labels), value in self._counts.items():
             yield name, labels, value
+        yield "mm_actions_per_fill", (), self._actions_per_fill()
         yield "mm_build_info", (__version__,), 1
 
     def histograms(self) -> Iterable[tuple[tuple[str, Labels], Histogram]]:
@@ -155,6 +156,13 @@ class Metrics:
 
     def _count(self, name: str, *labels: str, by: float = 1.0) -> None:
         self._counts[name, labels] += by
+
+    def _actions_per_fill(self) -> float:
+        """What the venue's action budget is spent on: it earns one a dollar filled."""
+        counts = self._counts
+        sent = sum(counts["mm_orders_total", (kind, "sent")] for kind in RequestKind)
+        fills = sum(n for (name, _), n in counts.items() if name == "mm_fills_total")
+        return sent / max(fills, 1.0)
 
     def _count_fill(self, fill: Fill) -> None:
         side = fill.side.label

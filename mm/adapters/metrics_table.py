@@ -128,6 +128,7 @@ FLOW = (
         "action",
         "status",
     ),
+    _gauge("mm_actions_per_fill", "Order requests sent for each own fill; all, before the first."),
     _counter("mm_order_rejects_total", "Requests that the venue refused.", "action", "reason"),
     _counter("mm_orders_closed_total", "Orders that left the book, by venue status.", "reason"),
     _counter("mm_events_total", "Events given to the engine, by type.", "stream"),

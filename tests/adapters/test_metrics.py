@@ -226,6 +226,7 @@ def test_the_seeds_four_follow_update_calibration(metrics: Metrics) -> None:
         ("mm_state", {"status": "quoting"}, 1.0),
         ("mm_state", {"status": "halted"}, 0.0),
         ("mm_action_budget_remaining", {}, 9000.0),
+        ("mm_actions_per_fill", {}, 3.0),
         ("mm_fills_total", {"side": "ask", "status": "quote"}, 1.0),
         ("mm_fill_volume_usd_total", {"side": "ask"}, 50.0),
         ("mm_orders_total", {"action": "cancel_all", "status": "sent"}, 1.0),
