@@ -63,7 +63,8 @@ crash: install ## kill -9 the daemon KILLS times (200) at random points, restart
 	KILLS=$${KILLS:-200} $(BIN)/pytest -q tests/app/test_crash_matrix.py
 
 soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) in virtual time
-	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py
+	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py \
+		tests/app/test_action_budget.py
 
 order-fuzz: install ## order life cycles in every interleaving: RUNS seeds from SEED on
 	$(BIN)/python -m tests.core.order_fuzz $(RUNS) $(SEED)
