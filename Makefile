@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test audit bench sim order-fuzz crash soak up down lock clean
+.PHONY: help install run check test audit bench sim fuzz crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -66,7 +66,7 @@ soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7
 	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py \
 		tests/app/test_action_budget.py
 
-order-fuzz: install ## order life cycles in every interleaving: RUNS seeds from SEED on
+fuzz: install ## order life cycles in every interleaving: RUNS seeds from SEED on
 	$(BIN)/python -m tests.core.order_fuzz $(RUNS) $(SEED)
 
 sim: install ## SEEDS seeds of the whole system in virtual time, with faults, then FRESH new ones

@@ -137,6 +137,8 @@ class Disk:
         return self._random.expovariate(1.0 / (0.003 + self.slow_s))
 
     def open_ledger(self, host: Host, path: Path) -> Ledger:
+        if self._thief is not None:  # SQLite would wait in real time, and then say this
+            raise broken(path, sqlite3.OperationalError("database is locked"))
         database = open_database(path)
         database.execute("PRAGMA busy_timeout=0")  # we wait in virtual time
         database.execute("PRAGMA synchronous=OFF")  # nobody pulls this machine's plug
