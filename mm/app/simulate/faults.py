@@ -117,7 +117,7 @@ async def odd_frames(world: World, random: Random) -> None:
 async def garbled(world: World, random: Random) -> None:
     """Frames and answers that do not parse."""
     share = random.choice((0.01, 0.1))
-    await _misbehave(world, random, frames=FrameFaults(garbled=share), garbled_answer=share)
+    await _misbehave(world, random, frames=FrameFaults(garbled=share, garbled_answer=share))
 
 
 async def lost_replies(world: World, random: Random) -> None:

@@ -173,7 +173,7 @@ class Story:
             or not world.venue.host.alive
             or world.venue.host.frozen
             or any((faults.too_many, faults.server_error, faults.lost_reply, faults.bad_nonce))
-            or bool(faults.garbled_answer or faults.frames.late or faults.frames.garbled)
+            or bool(faults.frames.garbled_answer or faults.frames.late or faults.frames.garbled)
         )
         if trouble:
             self.checks.excused_until = world.now + 12.0

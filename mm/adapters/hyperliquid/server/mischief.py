@@ -64,7 +64,10 @@ class Mischief:
 
     def garbled(self, body: bytes) -> bytes:
         """An HTTP answer as it arrives."""
-        if self.faults.garbled_answer and self._random.random() < self.faults.garbled_answer:
+        if (
+            self.faults.frames.garbled_answer
+            and self._random.random() < self.faults.frames.garbled_answer
+        ):
             return body[: self._random.randrange(len(body))]
         return body
 

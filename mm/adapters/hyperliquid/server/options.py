@@ -54,6 +54,8 @@ class FrameFaults(Struct, frozen=True, kw_only=True):
     twice: float = 0.0
     garbled: float = 0.0
     """Share that is cut short: it does not parse."""
+    garbled_answer: float = 0.0
+    """Share of HTTP answers that are cut short, whatever was done."""
     muted: tuple[str, ...] = ()
     """Subscription types of which nothing more is told, first values apart."""
 
@@ -87,8 +89,6 @@ class Faults(Struct, frozen=True, kw_only=True):
     """The address has no actions left: nothing but cancels is taken."""
     forgetful: bool = False
     """orderStatus knows of no order that is not open, as of old ones on a busy account."""
-    garbled_answer: float = 0.0
-    """Share of HTTP answers that are cut short, whatever was done."""
     frames: FrameFaults = FrameFaults()
 
 
@@ -100,7 +100,7 @@ FAULTS = {
     "errors": Faults(too_many=0.05, server_error=0.05),
     "lost-updates": Faults(lost_update=0.1, duplicate_snapshot=0.5),
     "frames": Faults(frames=FrameFaults(late=0.1, twice=0.1, garbled=0.02)),
-    "upgrade": Faults(post_only=True, bad_nonce=0.05, garbled_answer=0.05),
+    "upgrade": Faults(post_only=True, bad_nonce=0.05, frames=FrameFaults(garbled_answer=0.05)),
     "spent-budget": Faults(spent_budget=True),
     "forgetful": Faults(forgetful=True, lost_reply=0.05),
     "storm": Faults(
