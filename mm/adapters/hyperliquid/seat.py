@@ -38,9 +38,13 @@ class Seat:
         return self.now() + nanoseconds(self.settings.expires_after_s + GRACE_S)
 
     def envelope(self, action: WireAction) -> dict[str, Any]:
-        """The signed body of an /exchange request, with a nonce and an expiry of its own."""
+        """The signed body of an /exchange request, with a nonce and an expiry of its own.
+
+        Both are in the venue's time: nonces of a clock that was ahead would outrank all those of
+        the next run, for as long as it was ahead.
+        """
         settings = self.settings
-        nonce = self._nonces.next(self.now() // NS_PER_MS)
+        nonce = self._nonces.next(self.venue_ms())
         expires = self.venue_ms() + int(settings.expires_after_s * 1000)
         vault = settings.vault.lower() if settings.vault else None
         signature = self._signer.sign(action, nonce, vault, expires, settings.network == "mainnet")
