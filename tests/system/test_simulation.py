@@ -1,8 +1,7 @@
-"""The whole system in virtual time: fixed seeds and fresh ones, the same seed twice, old bugs."""
+"""The whole system in virtual time: fixed seeds, and the same seed twice. Fresh ones: make sim."""
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ from mm.app.simulate.run import simulate
 
 ROOT = Path(__file__).parents[2]
 FIXED = range(1, 9)
-FRESH = 3
 
 
 @pytest.mark.parametrize("seed", FIXED)
@@ -24,13 +22,6 @@ def test_a_fixed_seed_breaks_no_promise(seed: int) -> None:
     outcome = simulate(seed)
     assert not outcome.violation, "\n".join([*outcome.trace[-60:], f"again: mm sim --seed {seed}"])
     assert sum(outcome.faults.values()) >= 3
-
-
-def test_a_fresh_seed_breaks_no_promise() -> None:
-    for seed in [secrets.randbelow(2**31) for _ in range(FRESH)]:
-        outcome = simulate(seed)
-        again = f"again: mm sim --seed {seed}"
-        assert not outcome.violation, "\n".join([*outcome.trace[-60:], outcome.violation, again])
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process() -> None:
