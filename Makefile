@@ -40,7 +40,7 @@ check: install ## linters, formatting, types, spelling, packaging metadata
 test: install ## every test, and the coverage of the pure packages
 	@scripts/system-packages chromium:chromium prometheus:prometheus || \
 		echo "the tests that need them, marked browser and prometheus, will be skipped"
-	$(BIN)/pytest --cov --cov-report= --durations=10 $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report= --durations=10 $(ARGS)
 	@for package in $(PURE); do \
 		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
 	done
