@@ -72,12 +72,17 @@ class UpdateLeverage(Struct, frozen=True, gc=False, tag=True):
     leverage: int
 
 
+class AddAgent(Struct, frozen=True, gc=False, tag=True):
+    agent: str  # may sign for us from now on
+    name: str  # in place of our former one of that name; "": the unnamed
+
+
 class Noop(Struct, frozen=True, gc=False, tag=True):
     pass
 
 
 Request: TypeAlias = (
-    PlaceOrders | CancelOrders | ModifyOrders | ScheduleCancel | UpdateLeverage | Noop
+    PlaceOrders | CancelOrders | ModifyOrders | ScheduleCancel | UpdateLeverage | AddAgent | Noop
 )
 
 
@@ -274,7 +279,6 @@ class LocalExchange(Protocol):
     def advance(self, now_ms: int) -> list[Answer | Report]: ...
     def next_ms(self) -> int:
         """When `advance` next has something to do, if nothing is submitted before."""
-        ...
 
     def book(self, coin: str, depth: int) -> tuple[Levels, Levels]: ...
     def book_counts(self, coin: str, depth: int) -> tuple[tuple[int, ...], tuple[int, ...]]: ...
@@ -294,4 +298,3 @@ class LocalExchange(Protocol):
     def fee_rates(self, user: str) -> FeeRates: ...
     def leverage(self, user: str, coin: str) -> tuple[int, bool]:
         """What the account has set for this coin, and whether its margin is the common one."""
-        ...

@@ -132,6 +132,9 @@ class Accounts:
     faucet: int
     by_user: dict[str, Account] = field(default_factory=dict)
     agents: dict[str, str] = field(default_factory=dict)
+    """Master by agent."""
+    agent_names: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Agent by master and name."""
     deposits: int = 0
     fees: int = 0
     house_cash: int = 0
@@ -148,6 +151,17 @@ class Accounts:
 
     def open(self, user: str) -> Account:
         return self.by_user.setdefault(user, Account(user))
+
+    def approve(self, user: str, agent: str, name: str) -> bool:
+        """Whether that address was free to be, or is, an agent of this user."""
+        if agent in self.by_user or self.agents.get(agent, user) != user:
+            return False
+        former = self.agent_names.get((user, name))
+        if former is not None:
+            self.agents.pop(former, None)
+        self.agent_names[user, name] = agent
+        self.agents[agent] = user
+        return True
 
     def deposit(self, account: Account, amount: int) -> None:
         account.cash += amount

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, insort
 
-from mm.model.exchange import CancelOrders, ModifyOrders, PlaceOrders, Request, Signed
+from mm.model.exchange import AddAgent, CancelOrders, ModifyOrders, PlaceOrders, Request, Signed
 from mm.sim import refusals
 from mm.sim.accounts import Account, Accounts
 
@@ -86,6 +86,8 @@ class Admission:
         if signed.vault is not None:
             return refusals.unknown_vault(signed.vault)
         user = self._accounts.agents.get(signed.signer, signed.signer)
+        if user != signed.signer and isinstance(signed.request, AddAgent):
+            return refusals.unknown_user(signed.signer)  # only the owner of the account may
         account = self._accounts.known(user)
         if account is None:
             return refusals.unknown_user(signed.signer)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from mm.model.exchange import (
+    AddAgent,
     CancelOrders,
     Done,
     Filled,
@@ -72,6 +73,9 @@ class Desk:
                 return self._schedule(account, time_ms) or ()
             case UpdateLeverage():
                 return self._leverage(account, request) or ()
+            case AddAgent(agent=agent, name=name):
+                approved = self._floor.accounts.approve(account.user, agent, name)
+                return () if approved else refusals.AGENT_TAKEN
             case _:
                 return ()
 

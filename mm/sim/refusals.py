@@ -36,6 +36,7 @@ NOT_MODIFIABLE = Refusal("Cannot modify canceled or filled order")
 EXPIRED = "Action already expired"
 OVER_WEIGHT = "Signed action over weight limit of 200."
 EMPTY = "Orders are empty."
+AGENT_TAKEN = "Extra agent already used."  # wording unverified
 TOO_EARLY = "Scheduled cancel time too early, must be at least 5 seconds from now."
 LEVERAGE = "Invalid leverage value"
 LEVERAGE_TYPE = "Cannot switch leverage type with open position."

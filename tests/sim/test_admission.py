@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mm.model.exchange import (
+    AddAgent,
     Answer,
     CancelOrders,
     ModifyOrders,
@@ -25,7 +26,7 @@ from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scripted import Session, calm_market, order
 
 T0 = 1_700_000_000_000
-A, AGENT = "0x" + "a" * 40, "0x" + "e" * 40
+A, B, AGENT = "0x" + "a" * 40, "0x" + "b" * 40, "0x" + "e" * 40
 QUOTE = order(Side.BID, "99000", "0.01")
 
 
@@ -76,6 +77,16 @@ def test_an_agent_acts_for_its_master_and_owns_nothing() -> None:
     assert len(exchange.open_orders(A)) == 1
     assert not exchange.open_orders(AGENT)
     assert exchange.account(AGENT, T0).cash == 0
+
+
+def test_an_agent_of_one_account_cannot_become_anothers() -> None:
+    session = opened()
+    taken = "Extra agent already used."
+    assert session.ask(A, AddAgent(AGENT, "")).error is None
+    assert session.ask(A, AddAgent(AGENT, "")).error is None
+    assert session.ask(B, AddAgent(AGENT, "")).error == taken
+    assert session.ask(B, AddAgent(A, "")).error == taken
+    assert "does not exist" in str(session.ask(AGENT, AddAgent("0x" + "9" * 40, "x")).error)
 
 
 def test_vaults_do_not_exist() -> None:

@@ -23,16 +23,17 @@ def keccak(data: bytes) -> bytes:
     return digest
 
 
+_DOMAIN_TYPE = keccak(
+    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
 _DOMAIN = keccak(
-    keccak(
-        b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)",
-    )
-    + keccak(b"Exchange")
-    + keccak(b"1")
-    + (1337).to_bytes(32, "big")
-    + bytes(32)
+    _DOMAIN_TYPE + keccak(b"Exchange") + keccak(b"1") + (1337).to_bytes(32, "big") + bytes(32)
 )
 _AGENT = keccak(b"Agent(string source,bytes32 connectionId)")
+_APPROVAL = keccak(
+    b"HyperliquidTransaction:ApproveAgent"
+    b"(string hyperliquidChain,address agentAddress,string agentName,uint64 nonce)"
+)
 _SOURCES = {source: _AGENT + keccak(source.encode()) for source in (MAINNET, ELSEWHERE)}
 
 
@@ -51,6 +52,25 @@ def action_hash(action: Action, nonce: int, vault: str | None, expires_after: in
 def digest(connection_id: bytes, source: str) -> bytes:
     """What the key signs: EIP-712 of `Agent(source, connectionId)` in the domain `Exchange`."""
     return keccak(b"\x19\x01" + _DOMAIN + keccak(_SOURCES[source] + connection_id))
+
+
+def approval_digest(chain_id: int, chain: str, agent: str, name: str, nonce: int) -> bytes:
+    """What an account's owner signs to approve an API wallet: the user-signed scheme."""
+    domain = keccak(
+        _DOMAIN_TYPE
+        + keccak(b"HyperliquidSignTransaction")
+        + keccak(b"1")
+        + chain_id.to_bytes(32, "big")
+        + bytes(32)
+    )
+    approval = keccak(
+        _APPROVAL
+        + keccak(chain.encode())
+        + address_bytes(agent).rjust(32, b"\0")
+        + keccak(name.encode())
+        + nonce.to_bytes(32, "big")
+    )
+    return keccak(b"\x19\x01" + domain + approval)
 
 
 class Signer:
@@ -98,11 +118,15 @@ def recover(
     vault: str | None,
     expires_after: int | None,
 ) -> str:
-    """The address whose key signed this. Raises ValueError where none can be recovered.
+    """The address whose key signed this action. Raises ValueError as `signer_of` does."""
+    return signer_of(digest(action_hash(action, nonce, vault, expires_after), source), signature)
+
+
+def signer_of(message: bytes, signature: Mapping[str, Any]) -> str:
+    """The address whose key signed this digest. Raises ValueError where none can be recovered.
 
     r and s are read as integers: clients drop their leading zeros.
     """
-    message = digest(action_hash(action, nonce, vault, expires_after), source)
     try:
         r, s = (int(str(signature[part]), 16).to_bytes(32, "big") for part in ("r", "s"))
         compact = r + s + bytes([int(signature["v"]) - 27])

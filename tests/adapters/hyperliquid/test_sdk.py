@@ -202,6 +202,30 @@ def settings(url: str) -> None:
         assert len(user.info.open_orders(user.address)) == 1
 
 
+def agents(url: str) -> None:
+    """As in the SDK's example: the owner approves a key; it trades, and cannot approve another."""
+    with trader(url) as owner:
+        approved, key = owner.exchange.approve_agent()
+        assert approved == {"status": "ok", "response": {"type": "default"}}
+        agent = SdkExchange(
+            Account.from_key(key), url, account_address=owner.address, timeout=TIMEOUT_S
+        )
+        status = only(agent.order("BTC", True, 0.01, 79_000, GTC))
+        (row,) = owner.info.open_orders(owner.address)
+        assert only(agent.cancel("BTC", row["oid"])) == "success"
+        assert row["oid"] == status["resting"]["oid"]
+        refused, _ = agent.approve_agent("mine")
+        assert "does not exist" in refused["response"]
+
+        named, second_key = owner.exchange.approve_agent("persist")
+        assert named["status"] == "ok"
+        assert owner.exchange.approve_agent()[0]["status"] == "ok"  # the first is replaced
+        assert owner.info.user_role(Account.from_key(second_key).address) == {"role": "agent"}
+        assert owner.info.user_role(Account.from_key(key).address) == {"role": "user"}
+        for api in (agent, agent.info):
+            api.session.close()
+
+
 def market_data(url: str) -> None:
     with trader(url) as user:
         assert user.info.all_mids() == {"BTC": "80000.0", "ETH": "2000.0"}
@@ -281,6 +305,7 @@ def a_trailing_slash(url: str) -> None:
         bulk_orders,
         market_round_trip,
         settings,
+        agents,
         market_data,
         streams,
         a_trailing_slash,

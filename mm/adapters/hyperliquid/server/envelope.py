@@ -7,12 +7,13 @@ from msgspec import DecodeError, Struct, json, to_builtins
 from mm.adapters.hyperliquid.server.requests import (
     UNDESERIALIZABLE,
     Address,
+    AgentApproval,
     AnyAction,
     MalformedError,
     Natural,
     RefusedActionError,
 )
-from mm.adapters.hyperliquid.sign import ELSEWHERE, MAINNET, recover
+from mm.adapters.hyperliquid.sign import ELSEWHERE, MAINNET, approval_digest, recover, signer_of
 from mm.model.exchange import Signed
 
 
@@ -60,8 +61,28 @@ def verify(envelope: Envelope, known: Container[str]) -> Signed:
     mainnet: that is refused.
     """
     request = envelope.action.request()
+    if isinstance(envelope.action, AgentApproval):
+        return Signed(_approver(envelope, envelope.action), envelope.nonce, request)
     signer = envelope.signer(ELSEWHERE)
     if signer not in known and envelope.signer(MAINNET) in known:
         raise RefusedActionError(f"User or API Wallet {signer} does not exist.")
     vault = None if envelope.vault_address is None else envelope.vault_address.lower()
     return Signed(signer, envelope.nonce, request, vault, envelope.expires_after)
+
+
+def _approver(envelope: Envelope, approval: AgentApproval) -> str:
+    """Who owns the account, by the owner's own signature. Raises RefusedActionError."""
+    message = approval_digest(
+        int(approval.signature_chain_id, 16),
+        approval.hyperliquid_chain,
+        approval.agent_address,
+        approval.agent_name or "",
+        approval.nonce,
+    )
+    try:
+        signer = signer_of(message, to_builtins(envelope.signature))
+    except ValueError:
+        raise RefusedActionError("Unable to recover signer.") from None
+    if approval.hyperliquid_chain == "Mainnet" or approval.nonce != envelope.nonce:
+        raise RefusedActionError(f"User or API Wallet {signer} does not exist.")
+    return signer

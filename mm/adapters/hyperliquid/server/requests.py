@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from mm.adapters.hyperliquid.sign import wire_number
 from mm.model.exchange import (
+    AddAgent,
     CancelOrders,
     Modification,
     ModifyOrders,
@@ -247,6 +248,19 @@ class NoOperation(Action, tag="noop"):
         return Noop()
 
 
+class AgentApproval(Action, tag="approveAgent", rename="camel"):
+    """Signed by the account's owner, in a scheme of its own (protocol 4.1): no phantom agent."""
+
+    signature_chain_id: Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,16}\Z")]
+    hyperliquid_chain: Literal["Mainnet", "Testnet"]
+    agent_address: Address
+    nonce: Natural
+    agent_name: Annotated[str, Meta(max_length=64)] | None = None
+
+    def request(self) -> Request:
+        return AddAgent(self.agent_address.lower(), self.agent_name or "")
+
+
 AnyAction: TypeAlias = (
     Order
     | Cancel
@@ -257,6 +271,7 @@ AnyAction: TypeAlias = (
     | Leverage
     | IsolatedMargin
     | RequestWeight
+    | AgentApproval
     | NoOperation
 )
 
