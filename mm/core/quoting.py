@@ -8,6 +8,7 @@ from msgspec import structs
 from mm.core import risk
 from mm.core.diff import Band, Tolerance, diff, even
 from mm.core.guard import Verdict
+from mm.core.ration import Ration
 from mm.core.reducing import only_reducing
 from mm.core.settings import EngineSettings, StrategySettings
 from mm.core.state import State
@@ -48,6 +49,7 @@ class Quoting:
         self._bindings: dict[Side, str] = {}
         self._tick_bps = 0.0
         self._instrument: Instrument | None = None
+        self._ration = Ration()
 
     def due(self, state: State, event: Event) -> bool:
         """On each Tick; and after a fill or a move of S by `requote_bps`, at most so often."""
@@ -77,7 +79,7 @@ class Quoting:
             if verdict.reduce_only:
                 position, instrument = state.pnl.position, state.instrument
                 self.ladder = only_reducing(self.ladder, position, instrument, verdict.reduce_only)
-        actions, refused = self._act(state, limits) if _reachable(state, ts) else ([], [])
+        actions, refused = self._act(state, limits, ts) if _reachable(state, ts) else ([], [])
         notes = self._say(state, actions, refused, ts)
         return actions, [*notes, *components.calibration.take_notes()]
 
@@ -145,13 +147,13 @@ class Quoting:
     # -- what we do -----------------------------------------------------------------------------
 
     def _act(
-        self, state: State, limits: risk.Limits | None
+        self, state: State, limits: risk.Limits | None, ts: Ns
     ) -> tuple[list[Action], list[risk.Refusal]]:
         actions = diff(self.ladder, state.orders, self.tolerance, state.cloids)
         if not actions or limits is None:
             return actions, []
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
-        return reviewed.approved, reviewed.refused
+        return self._ration.of(reviewed.approved, state.budget, ts), reviewed.refused
 
     def _say(
         self, state: State, actions: list[Action], refused: list[risk.Refusal], ts: Ns
