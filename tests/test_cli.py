@@ -296,7 +296,7 @@ def test_a_daemon_that_has_seen_nothing_yet_is_told_without_numbers(
 ) -> None:
     btc = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
     view = msgspec.to_builtins(Engine(EngineSettings(), btc).view())
-    answer = {"ready": False, "reason": "starting", "view": view}
+    answer = {"ready": False, "reason": "starting", "instruments": ["BTC"], "view": view}
     monkeypatch.setattr(control, "_call", lambda *_: answer)
 
     control.status([], [f"daemon.data_dir={tmp_path}"], as_json=False)

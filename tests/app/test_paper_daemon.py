@@ -84,8 +84,7 @@ def test_a_life_on_paper(tmp_path: Path, wire: Tee) -> None:
     ups = len(first.matches("Link up"))
     wire.cut()
     until(lambda: len(first.matches("Link up")) > ups, "the link after the cut")
-    (lost,) = [line for line in first.log.read_text().splitlines() if "are withdrawn" in line]
-    assert json.loads(lost)["data"]["orders"] > 0
+    assert first.matches("are withdrawn")
 
     filled = len(first.matches('"Fill"'))
     until(lambda: len(first.matches('"Fill"')) > filled, "a fill after the cut")

@@ -127,7 +127,8 @@ async def lost_replies(world: World, random: Random) -> None:
 
 
 async def lost_updates(world: World, random: Random) -> None:
-    await _misbehave(world, random, lost_update=0.3, duplicate_snapshot=0.5)
+    frames = FrameFaults(lost_update=0.3, duplicate_snapshot=0.5)
+    await _misbehave(world, random, frames=frames)
 
 
 async def errors(world: World, random: Random) -> None:

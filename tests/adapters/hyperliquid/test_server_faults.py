@@ -12,7 +12,7 @@ RESTING = place(order(True, "79000", "0.5", "Alo"))
 USER = ALICE.address
 
 
-def bad(**faults: float) -> Options:
+def bad(**faults: object) -> Options:
     return Options(cadence=Cadence(pump_s=3600.0), faults=convert(faults, Faults))
 
 
@@ -82,7 +82,7 @@ async def test_silence_comes_by_itself() -> None:
 
 
 async def test_snapshots_come_twice() -> None:
-    async with rig(bad(duplicate_snapshot=1.0)) as venue, venue.connect() as client:
+    async with rig(bad(frames={"duplicate_snapshot": 1.0})) as venue, venue.connect() as client:
         await client.subscribe(type="userFills", user=USER)
         first, second = await client.settle()
         assert first == second
@@ -90,7 +90,7 @@ async def test_snapshots_come_twice() -> None:
 
 
 async def test_order_updates_get_lost_but_open_orders_tell() -> None:
-    async with rig(bad(lost_update=1.0)) as venue, venue.connect() as client:
+    async with rig(bad(frames={"lost_update": 1.0})) as venue, venue.connect() as client:
         await client.subscribe(type="orderUpdates", user=USER)
         await client.subscribe(type="openOrders", user=USER)
         await venue.act(ALICE, RESTING)

@@ -87,10 +87,10 @@ class Mischief:
         return channel in self.faults.frames.muted
 
     def copies_of_snapshot(self) -> int:
-        return 1 + (self._random.random() < self.faults.duplicate_snapshot)
+        return 1 + (self._random.random() < self.faults.frames.duplicate_snapshot)
 
     def loses_update(self) -> bool:
-        return self._random.random() < self.faults.lost_update
+        return self._random.random() < self.faults.frames.lost_update
 
     def drops(self, now: Ns) -> bool:
         """Whether all websockets are to be cut now."""

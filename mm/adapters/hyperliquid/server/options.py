@@ -56,6 +56,10 @@ class FrameFaults(Struct, frozen=True, kw_only=True):
     """Share that is cut short: it does not parse."""
     garbled_answer: float = 0.0
     """Share of HTTP answers that are cut short, whatever was done."""
+    duplicate_snapshot: float = 0.0
+    """Share of snapshots that are sent twice."""
+    lost_update: float = 0.0
+    """Share of orderUpdates frames that are never sent."""
     muted: tuple[str, ...] = ()
     """Subscription types of which nothing more is told, first values apart."""
 
@@ -77,10 +81,6 @@ class Faults(Struct, frozen=True, kw_only=True):
     """Mean time between abrupt ends of all websockets."""
     silence_mean_s: float = 0.0
     """Mean time between half-open links: every websocket of that moment goes silent."""
-    duplicate_snapshot: float = 0.0
-    """Share of snapshots that are sent twice."""
-    lost_update: float = 0.0
-    """Share of orderUpdates frames that are never sent."""
     bad_nonce: float = 0.0
     """Share of actions refused for their nonce, whatever it is."""
     post_only: bool = False
@@ -98,7 +98,7 @@ FAULTS = {
     "half-open": Faults(silence_mean_s=60.0),
     "lost-replies": Faults(lost_reply=0.05, late_reply=0.05, bad_gateway=0.05),
     "errors": Faults(too_many=0.05, server_error=0.05),
-    "lost-updates": Faults(lost_update=0.1, duplicate_snapshot=0.5),
+    "lost-updates": Faults(frames=FrameFaults(lost_update=0.1, duplicate_snapshot=0.5)),
     "frames": Faults(frames=FrameFaults(late=0.1, twice=0.1, garbled=0.02)),
     "upgrade": Faults(post_only=True, bad_nonce=0.05, frames=FrameFaults(garbled_answer=0.05)),
     "spent-budget": Faults(spent_budget=True),
@@ -111,8 +111,7 @@ FAULTS = {
         server_error=0.02,
         drop_mean_s=30.0,
         silence_mean_s=120.0,
-        duplicate_snapshot=0.3,
-        lost_update=0.05,
+        frames=FrameFaults(duplicate_snapshot=0.3, lost_update=0.05),
     ),
 }
 """Bad days by name."""
