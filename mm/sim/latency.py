@@ -2,22 +2,8 @@
 
 import math
 from random import Random
-from typing import Protocol
 
 from msgspec import Struct
-
-
-class Latency(Protocol):
-    def one_way_ms(self, rng: Random) -> float:
-        """Never negative. All randomness is the caller's."""
-        ...
-
-
-class Constant(Struct, frozen=True):
-    delay_ms: float
-
-    def one_way_ms(self, rng: Random) -> float:
-        return self.delay_ms
 
 
 class Lognormal(Struct, frozen=True):
@@ -28,4 +14,5 @@ class Lognormal(Struct, frozen=True):
     floor_ms: float = 0.0
 
     def one_way_ms(self, rng: Random) -> float:
+        """Never negative. All randomness is the caller's."""
         return self.floor_ms + self.median_ms * math.exp(rng.gauss(0.0, self.log_sd))
