@@ -42,8 +42,8 @@ from mm.model.instrument import Instrument
 from mm.model.units import Ns
 from mm.model.view import View
 
-MARKET = (Book, Bbo, Trades, Reference)
-"""News of the market: none of it changes an order of ours."""
+BESIDE_ORDERS = (Tick, Book, Bbo, Trades, Reference)
+"""None of these changes what rests of ours: a Tick only drops orders that had ended."""
 RACES = (RejectCode.NOT_OPEN, RejectCode.POST_ONLY)
 """Refusals that a moving market makes unavoidable: a fill or a new price overtook the request."""
 
@@ -87,7 +87,7 @@ class Engine:
         state, ts = self.state, event.ts
         self._now = ts
         actions, notes = self._handlers[type(event)](event)
-        if not isinstance(event, MARKET):
+        if not isinstance(event, BESIDE_ORDERS):
             self.learning.follow_orders(state, event)
         if halt := guard.halted(state, ts):
             more = halting.leave(state, halt, event)

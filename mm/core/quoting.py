@@ -111,7 +111,7 @@ class Quoting:
         built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.ladder = _with_numbers(built, limits)
         self._instrument = state.instrument
-        self._tick_bps = BPS * float(state.instrument.tick(fair)) / fair
+        self._tick_bps = state.instrument.tick_bps(fair)
         self.tolerance = self._tolerance(state, self.params, self.quote)
 
     def _frame(self, state: State, limits: risk.Limits, lot: Decimal) -> ladder.Frame:

@@ -6,10 +6,11 @@ from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 
 from msgspec import Struct
 
-from mm.model.units import Side, exact
+from mm.model.units import BPS, Side, exact
 
 SLACK = 1e-9  # relative; a float within this of a tick is on it
 POWERS = {exponent: Decimal(1).scaleb(exponent) for exponent in range(-18, 19)}
+FLOATS = {exponent: float(power) for exponent, power in POWERS.items()}
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
@@ -44,6 +45,9 @@ class Instrument(Struct, frozen=True, kw_only=True):
     def tick(self, price: float) -> Decimal:
         return POWERS[self.tick_exponent(price)]
 
+    def tick_bps(self, price: float) -> float:
+        return BPS * FLOATS[self.tick_exponent(price)] / price
+
     def round_price(self, price: float, side: Side) -> Decimal:
         """The nearest valid price not closer to the market: bids floor, asks ceil.
 
@@ -56,7 +60,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
         exponent = self.tick_exponent(prices[0])
         if len(prices) > 1 and exponent != self.tick_exponent(prices[-1]):
             return [self.round_price(price, side) for price in prices]
-        scale, tick = 10.0**exponent, POWERS[exponent]
+        scale, tick = FLOATS[exponent], POWERS[exponent]
         if side is Side.BID:
             ticks = [math.floor(price / scale * (1.0 + SLACK)) for price in prices]
         else:
@@ -84,6 +88,13 @@ class Instrument(Struct, frozen=True, kw_only=True):
         """The same in size steps, at least one."""
         steps, rest = divmod(self.min_notional * POWERS[self.size_decimals], price)
         return int(steps) + bool(rest) or 1
+
+    def each_min_steps(self, prices: Sequence[Decimal]) -> tuple[int, ...]:
+        """`min_steps` of each of some that rise or fall: mostly that of their ends."""
+        first = self.min_steps(prices[0])
+        if len(prices) == 1 or first == self.min_steps(prices[-1]):
+            return (first,) * len(prices)
+        return tuple([self.min_steps(price) for price in prices])
 
     def behind(self, touch: float, side: Side) -> Decimal:
         """The most aggressive post-only price on `side`: one tick behind the opposite touch."""

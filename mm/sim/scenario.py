@@ -5,7 +5,6 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta, Struct
 
 from mm.model.instrument import Instrument
-from mm.model.units import BPS
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NonNegative: TypeAlias = Annotated[float, Meta(ge=0)]
@@ -74,4 +73,4 @@ class Scenario(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def tick_bps(self) -> float:
-        return BPS * float(self.instrument.tick(self.price)) / self.price
+        return self.instrument.tick_bps(self.price)

@@ -319,3 +319,19 @@ def test_doubts_of_many_quick_modifies_end_each_in_its_time() -> None:
     assert order.worst_case == 1 + 4
     order.expire(ts + LINGER_NS)
     assert order.worst_case == 1
+
+
+def test_time_alone_changes_nothing_that_takers_see() -> None:
+    """A Tick expires orders, and what rests is not looked at again for it."""
+    replaced, cancelled, ended = modifying(), opened(), opened()
+    replaced.opened(OrderOpened(0, 0, CLOID, 2))
+    cancelled.cancel_sent(0)
+    closed(ended)
+    for order in (placed(), opened(), modifying(), replaced, cancelled, ended):
+        orders = Orders()
+        orders.add(order)
+        seen = orders.live_prices(Side.BID)
+
+        orders.expire(10 * LINGER_NS)
+
+        assert orders.live_prices(Side.BID) == seen

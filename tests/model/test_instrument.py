@@ -105,6 +105,15 @@ def test_the_smallest_order_is_accepted_and_nothing_smaller(
     assert (size - chosen.size_step) * at < chosen.min_notional
 
 
+@given(instruments, st.lists(prices, min_size=1, max_size=5), st.booleans())
+def test_minima_of_a_row_of_prices_are_those_of_each(
+    chosen: Instrument, row: list[float], rising: bool
+) -> None:
+    ordered = [chosen.round_price(p, Side.ASK) for p in sorted(row, reverse=not rising)]
+
+    assert chosen.each_min_steps(ordered) == tuple(chosen.min_steps(p) for p in ordered)
+
+
 @pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf")])
 def test_what_is_no_price_has_no_tick(price: float) -> None:
     with pytest.raises(ValueError, match="no tick"):

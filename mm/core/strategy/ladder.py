@@ -81,8 +81,7 @@ def rung_prices(
     side, instrument = side_quote.side, frame.instrument
     opposite = frame.best_ask if side is Side.BID else frame.best_bid
     clamp = None if opposite is None else instrument.behind(opposite, side)
-    tick_bps = 1e4 * float(instrument.tick(params.fair)) / params.fair
-    spacing = max(tick_bps, frame.spacing_per_kappa / params.kappa)
+    spacing = max(instrument.tick_bps(params.fair), frame.spacing_per_kappa / params.kappa)
     outward = operator.lt if side is Side.BID else operator.gt
     nearest = max(side_quote.depth_bps, 0.0)
     depths = [nearest + index * spacing for index in range(frame.levels)]
@@ -104,49 +103,50 @@ def rung_prices(
 
 def _fill(
     rungs: list[tuple[Decimal, float]],
-    utilities: tuple[float, ...],
+    utilities: tuple[int, ...],
     total: Decimal,
     frame: Frame,
     side: Side,
 ) -> Rungs:
     step = frame.instrument.size_step
-    minimum = tuple([frame.instrument.min_steps(price) for price, _ in rungs])
-    sizes = allocation(utilities, int(total / step), minimum, frame.entropy_ratio)
+    minimum = frame.instrument.each_min_steps([price for price, _ in rungs])
+    sizes, spread = allocation(utilities, int(total / step), minimum, frame.entropy_ratio)
     if not sizes:
         return Rungs(blocked="below the venue's minimum notional")
     levels = tuple(
         Level(side, index + 1, price, size * step)
         for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False))
     )
-    return Rungs(levels, entropy(sizes))
+    return Rungs(levels, spread)
 
 
 @lru_cache(maxsize=4096)
 def allocation(
-    utilities: tuple[float, ...], steps: int, minimum: tuple[int, ...], ratio: float
-) -> tuple[int, ...]:
-    """Steps for the most levels that the minima allow; () where not even one is.
+    utilities: tuple[int, ...], steps: int, minimum: tuple[int, ...], ratio: float
+) -> tuple[tuple[int, ...], float]:
+    """Steps for the most levels that the minima allow, () where not even one is; their entropy.
 
     A pure function, so the cache is no history: what it is asked repeats with the ladder's shape.
     """
     for count in range(len(utilities), 0, -1):
         if sum(minimum[:count]) <= steps:
             wanted = shares(utilities[:count], ratio)
-            return tuple(allocate(wanted, steps, minimum[:count], ratio))
-    return ()
+            sizes = allocate(wanted, steps, minimum[:count], ratio)
+            return tuple(sizes), entropy(sizes)
+    return (), 0.0
 
 
-def _utilities(kappa: float, wanted: float, depths: list[float]) -> tuple[float, ...]:
-    """u = λ(δ)·(δ - c), what a fill at these depths earns per second, as a share of its most.
+def _utilities(kappa: float, wanted: float, depths: list[float]) -> tuple[int, ...]:
+    """u = λ(δ)·(δ - c), what a fill at these depths earns per second, in millionths of its most.
 
     c is what a fill costs us in all: fee, adverse selection and the inventory that it brings.
     `wanted`, the depth of the quote, is where u is largest; where λ = A·e^(-κδ) that is c + 1/κ, so
     c = wanted - 1/κ. (With c = fee + a alone, the deep levels of a reducing side would get the
-    most, as if being rid of the position were worth nothing.) Six digits are kept.
+    most, as if being rid of the position were worth nothing.)
     """
     nearest = max(wanted, 0.0)
     utilities = []
     for depth in depths:
-        reached = math.exp(kappa * (nearest - max(depth, 0.0)))
-        utilities.append(round(reached * (1.0 + kappa * (depth - wanted)), 6))
+        reached = math.exp(kappa * (nearest - (depth if depth > 0.0 else 0.0)))
+        utilities.append(round(1e6 * reached * (1.0 + kappa * (depth - wanted))))
     return tuple(utilities)
