@@ -14,12 +14,12 @@ from mm.model.units import BPS, Side
 Ratio: TypeAlias = Callable[[int], float]
 """ln(v_{q+1}/v_q), by q from 0."""
 
-LATTICE = 0.005
-"""Spacing in ln(α/η) of the cached solutions; between them δ is interpolated linearly."""
+LATTICE = 0.01
+"""Spacing in ln(α/η) of the cached solutions; δ between them is the cubic through four."""
 SMALL = 1e-8
-FLAT = 1e-12
+FLAT = 1e-20
 """α/η at and below which risk is nil."""
-STEEP = 1e12
+STEEP = 1e30
 GAMMA_BOUNDS = (1e-9, 1e3)
 MOST_TARGET = 1.0
 """Lots: no rate of funding makes us want to hold more."""
@@ -122,13 +122,34 @@ def lattice_ratios(index: int, bound: int) -> tuple[float, ...]:
     return log_ratios(math.exp(index * LATTICE), bound)
 
 
+@lru_cache(maxsize=4096)
+def neighbours(index: int, bound: int) -> tuple[tuple[float, ...], ...]:
+    """For q = 0..Q-1 the solutions at the four lattice points around [index, index + 1]."""
+    points = (lattice_ratios(index + step, bound) for step in (-1, 0, 1, 2))
+    return tuple(zip(*points, strict=True))
+
+
 def interpolated_ratios(steepness: float, bound: int) -> Ratio:
-    """Linear in ln(α/η) between two lattice points: smooth, and within 1e-6 of the solution."""
+    """Lagrange's cubic in ln(α/η), within 1e-9 of the solution.
+
+    Continuous, so that no quote jumps where the lattice does.
+    """
     place = math.log(min(max(steepness, FLAT), STEEP)) / LATTICE
     index = math.floor(place)
-    part = place - index
-    low, high = lattice_ratios(index, bound), lattice_ratios(index + 1, bound)
-    return lambda q: low[q] + part * (high[q] - low[q])
+    s = place - index
+    rows, before, after = neighbours(index, bound), s * (s - 2.0) / 2.0, (s * s - 1.0) / 2.0
+    first, second = before * (1.0 - s) / 3.0, after * (s - 2.0)
+    third, fourth = -before * (s + 1.0), after * s / 3.0
+
+    def ratio(q: int) -> float:
+        a, b, c, d = rows[q]
+        return first * a + second * b + third * c + fourth * d
+
+    return ratio
+
+
+def solved_ratios(steepness: float, bound: int) -> Ratio:
+    return log_ratios(steepness, bound).__getitem__
 
 
 def steepness_of(params: MarketParams) -> float:
@@ -141,15 +162,16 @@ def exact_shape(params: MarketParams, inventory: float, cached: bool = True) -> 
     """h(q) and skew(q) under |q| <= Q, linear between whole lots, beyond ±Q as at ±Q."""
     bound = params.max_inventory_lots
     steepness = steepness_of(params)
-    ratio = interpolated_ratios(steepness, bound)
-    if not cached:
-        ratio = log_ratios(steepness, bound).__getitem__
+    solve = interpolated_ratios if cached else solved_ratios
+    ratio = solve(steepness, bound)
     base = base_depth(params.gamma, params.kappa)
     q = min(max(inventory, -bound), bound)
     whole = min(math.floor(q), bound - 1)
     low = node(ratio, bound, whole, base, params.kappa)
-    high = node(ratio, bound, whole + 1, base, params.kappa)
     part = q - whole
+    if not part:
+        return low
+    high = node(ratio, bound, whole + 1, base, params.kappa)
     return Shape(
         low.half_spread + part * (high.half_spread - low.half_spread),
         low.skew + part * (high.skew - low.skew),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
@@ -82,15 +83,16 @@ def at_rest(steepness: float, bound: int) -> Vector:
 def test_quotes_are_those_of_the_papers_equations_run_to_rest(
     log_steepness: float, bound: int, kappa: float
 ) -> None:
-    """For any α of the operating range and Q up to 200, each inventory, both sides."""
+    """For any α of the operating range and Q up to 200, each inventory, both sides: solved, and
+    from the cache, as they are quoted."""
     p = replace(PARAMS, kappa=kappa, maker_fee_bps=0.0, adverse_bid_bps=0.0, adverse_ask_bps=0.0)
     p = replace(p, max_inventory_lots=bound)
     steepness = math.exp(log_steepness)
     p = replace(p, sigma=math.sqrt(steepness / glft.steepness_of(p)))
     rest = at_rest(glft.steepness_of(p), bound)
     base = math.log1p(p.gamma / p.kappa) / p.gamma
-    for q in {0, 1, bound // 2, bound - 1, bound}:
-        found = glft.exact_shape(p, float(q), cached=False)
+    for q, cached in product({0, 1, bound // 2, bound - 1, bound}, (False, True)):
+        found = glft.exact_shape(p, float(q), cached)
         ask = base + (rest[q - 1] if q else -rest[0]) / kappa
         assert abs(found.half_spread - found.skew - ask) < CLOSE_BPS
         if q < bound:
