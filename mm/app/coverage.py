@@ -11,11 +11,12 @@ from msgspec import Struct, structs
 from mm.app.backtest import Backtest, Pace
 from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
+from mm.core.stochastic.intensity import Posterior
 from mm.model.estimate import Estimate
-from mm.model.units import NS_PER_MS, Side
+from mm.model.units import BPS, NS_PER_MS, Side
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenario import Depth, Mid, Scenario, Takers
-from mm.sim.scenarios import build_market, truth
+from mm.sim.scenarios import Truth, build_market, truth
 
 START_MS = 1_700_000_000_000
 PRICE = 95_000.0
@@ -30,6 +31,8 @@ INFORMED = 0.2
 """Share of the variance of S that informed takers cause, in moves too small to be jumps."""
 PATIENCE = 40.0
 """A run is given up after this many times the arrivals' waiting time at depth 1/κ."""
+
+FEE_BPS = BPS * float(ExchangeOptions().fees.maker)
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -68,12 +71,14 @@ class Found(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """`finished`: with as many arrivals as were wanted. Adverse selection: bid, ask."""
+    """`finished`: with as many arrivals as were wanted. `effective`: A·e^(-κc) at the true cost
+    c = fee + a; A enters the quotes in this product alone. Adverse selection: bid, ask."""
 
     job: Job
     finished: bool
     kappa: Found
     arrival: Found
+    effective: Found
     sigma: Found
     adverse: tuple[Found, Found]
 
@@ -150,9 +155,18 @@ def _outcome(job: Job, engine: Engine, now_ms: int) -> Outcome:
         finished=components.intensity.total >= job.arrivals,
         kappa=_found(told.kappa, estimates[0], kappa_mean),
         arrival=_found(told.arrival, estimates[1], known.expected_rate(0.0)),
+        effective=_effective(known, told),
         sigma=_found(told.sigma_total, sigma),
         adverse=(_found(told.adverse_bps, bid), _found(told.adverse_bps, ask)),
     )
+
+
+def _effective(known: Posterior, told: Truth) -> Found:
+    cost = FEE_BPS + told.adverse_bps
+    true = told.arrival * math.exp(-told.kappa * cost)
+    value = known.arrival_value * math.exp(-known.kappa_value * cost)
+    low, high = known.rate_quantiles(cost, 0.05, 0.95)
+    return Found(true, value, known.expected_rate(cost), low, high)
 
 
 def _found(true: float, estimate: Estimate, mean: float | None = None) -> Found:

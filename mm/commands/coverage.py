@@ -34,6 +34,8 @@ class Score(Struct, frozen=True):
     bias_se: float
     value_bias: float
     """Of the value that is shown and quoted with."""
+    above: float
+    """Share of those values that lie above the truth: a half where they have no bias in median."""
     estimates: int
 
 
@@ -104,6 +106,7 @@ def scores(outcomes: Sequence[Outcome]) -> dict[str, Score]:
     return {
         "kappa": score([o.kappa for o in outcomes]),
         "arrival": score([o.arrival for o in outcomes]),
+        "effective_arrival": score([o.effective for o in outcomes]),
         "sigma": score([o.sigma for o in outcomes]),
         "adverse": score([side for o in outcomes for side in o.adverse]),
     }
@@ -119,6 +122,7 @@ def score(found: Sequence[Found]) -> Score:
         bias=fmean(ratios) - 1.0,
         bias_se=error,
         value_bias=fmean(each.value / each.truth for each in found) - 1.0,
+        above=fmean(each.value > each.truth for each in found),
         estimates=len(found),
     )
 

@@ -19,9 +19,10 @@ def test_intervals_hold_the_truth_and_means_lie_near_it_from_priors_three_times_
     found = scores(outcomes)
 
     assert all(outcome.finished for outcome in outcomes)
-    for name in ("kappa", "arrival"):
+    for name in ("kappa", "arrival", "effective_arrival"):
         assert found[name].covered >= 20 / 28, name
         assert abs(found[name].bias) < 0.10, name
+    assert found["effective_arrival"].bias_se < found["arrival"].bias_se
     assert found["sigma"].covered >= 20 / 28
     assert abs(found["sigma"].bias) < 0.05
     assert found["adverse"].covered >= 0.8
@@ -71,6 +72,7 @@ def test_a_score_counts_misses_by_side() -> None:
     scored = score(found)
     assert (scored.covered, scored.low, scored.high) == (0.6, 0.2, 0.2)
     assert scored.bias == pytest.approx(0.12)
+    assert scored.above == 0.6
     assert scored.estimates == 5
 
 

@@ -149,28 +149,33 @@ class Posterior:
         return float(self.log_kappa[index]) + (min(max(inside, 0.0), 1.0) - 0.5) * self.step
 
     def arrival_quantiles(self, *probabilities: float) -> list[float]:
-        """Of the marginal of A, found in the cell of a coarse grid that holds them."""
-        a, weights, log_rate = self.shape, self.weights, self.log_rate
+        """Of the marginal of A."""
+        return self.rate_quantiles(0.0, *probabilities)
+
+    def rate_quantiles(self, depth: float, *probabilities: float) -> list[float]:
+        """Of A·e^(-κδ), δ >= 0, found in the cell of a coarse grid that holds them."""
+        a, weights = self.shape, self.weights
+        log_rate = self.log_rate + self.kappa * depth if depth else self.log_rate
         middle = float(np.add.reduce(weights * log_rate))
         variance = float(np.add.reduce(weights * (log_rate - middle) ** 2))
         centre = math.log(a) - 0.5 / a - 1.0 / (12.0 * a * a) - middle
         sd = math.sqrt(1.0 / a + 0.5 / a**2 + 1.0 / (6.0 * a**3) + variance)
         coarse = np.linspace(centre - 6.0 * sd, centre + 4.0 * sd, CELLS + 1)
-        below = self._arrival_cdf(coarse, weights)
+        below = self._rate_cdf(coarse, log_rate)
         found = []
         for probability in probabilities:
             cell = min(max(int(np.searchsorted(below, probability)), 1), CELLS)
             fine = np.linspace(coarse[cell - 1], coarse[cell], ZOOM + 1)
-            cdf = self._arrival_cdf(fine, weights)
+            cdf = self._rate_cdf(fine, log_rate)
             found.append(math.exp(float(np.interp(probability, cdf, fine))))
         return found
 
-    def _arrival_cdf(self, log_arrival: Vector, weights: Vector) -> Vector:
+    def _rate_cdf(self, log_value: Vector, log_rate: Vector) -> Vector:
         """A mixture of Gammas, each by Wilson and Hilferty's cube root."""
         a = self.shape
-        cube = np.exp(np.add.outer(log_arrival, self.log_rate - math.log(a)) / 3.0)
+        cube = np.exp(np.add.outer(log_value, log_rate - math.log(a)) / 3.0)
         z = (cube - 1.0 + 1.0 / (9.0 * a)) * (3.0 * math.sqrt(a))
-        cdf: Vector = np.add.reduce(np.interp(z, NORMAL_Z, NORMAL_CDF) * weights, axis=1)
+        cdf: Vector = np.add.reduce(np.interp(z, NORMAL_Z, NORMAL_CDF) * self.weights, axis=1)
         return cdf
 
     def expected_rate(self, depth: float) -> float:

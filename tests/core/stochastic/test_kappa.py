@@ -186,6 +186,10 @@ def test_posterior_is_the_likelihood_times_the_prior() -> None:
     assert known.kappa_quantile(0.05) == pytest.approx(low, rel=0.02)
     assert known.expected_rate(0.0) == pytest.approx(mean_arrival, rel=0.01)
     assert known.arrival_quantiles(0.95)[0] == pytest.approx(high_arrival, rel=0.03)
+    at_3_bps = arrival * np.exp(-3.0 * kappa)
+    assert known.expected_rate(3.0) == pytest.approx(float((p * at_3_bps).sum()), rel=0.01)
+    for probability, found in zip((0.05, 0.95), known.rate_quantiles(3.0, 0.05, 0.95), strict=True):
+        assert float(p[at_3_bps <= found].sum()) == pytest.approx(probability, abs=0.01)
 
 
 def test_a_narrow_posterior_is_resolved_inside_its_cells() -> None:
