@@ -30,6 +30,7 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
                 {"amount_usd": float(deposit)},
             )
         )
+    state.orders.told_until(event.request_ts)
     notes += _position(state, event)
     actions: list[Action] = []
     if event.orders is not None:

@@ -119,6 +119,7 @@ class Engine:
 
     def _trades(self, event: Trades) -> Outcome:
         self.learning.learn_trades(self.state, event)
+        self.state.printed(event.own, event.ts)
         return [], []
 
     def _fill(self, event: Fill) -> Outcome:

@@ -7,6 +7,7 @@ from mm.core.settings import RiskSettings
 from mm.model.units import BPS, NS_PER_S, Ns, exact, nanoseconds, seconds
 
 WINDOW_NS = 60 * NS_PER_S
+FRESH_NS = 5 * NS_PER_S
 MIN_REQUESTS = 20
 """No reject rate is judged on fewer requests in the window."""
 DEPOSIT_FRACTION = Decimal("0.02")
@@ -92,16 +93,19 @@ class KillSwitch:
         self._requests: deque[tuple[Ns, int]] = deque()
         self._rejects: deque[Ns] = deque()
         self._sent = 0
+        self._now: Ns = 0
         self._fairs: deque[tuple[Ns, float]] = deque()
 
     # -- evidence -------------------------------------------------------------------------------
 
     def sent(self, ts: Ns, actions: int) -> None:
+        self._now = ts
         if actions:
             self._requests.append((ts, actions))
             self._sent += actions
 
     def rejected(self, ts: Ns) -> None:
+        self._now = ts
         self._rejects.append(ts)
 
     def moved(self, ts: Ns, fair: float) -> None:
@@ -112,6 +116,7 @@ class KillSwitch:
             self._fairs.popleft()
 
     def forget(self, ts: Ns) -> None:
+        self._now = ts
         while self._requests and ts - self._requests[0][0] > WINDOW_NS:
             self._sent -= self._requests.popleft()[1]
         while self._rejects and ts - self._rejects[0] > WINDOW_NS:
@@ -134,9 +139,15 @@ class KillSwitch:
             day = equity.day_start or now
             if day - now > self._max_daily_loss * day:
                 return f"{LOSSES[1]}: equity {now:.2f} from {day:.2f} at the start of the day"
-        if self.reject_rate() > self._settings.reject_rate_hard:
+        if self._refused_anew and self.reject_rate() > self._settings.reject_rate_hard:
             return f"reject rate {self.reject_rate():.0%} above the hard limit"
         return ""
+
+    @property
+    def _refused_anew(self) -> bool:
+        """While the soft limit pauses us, a rate that rises only because older requests leave the
+        window is no news, and no reason to call an operator."""
+        return bool(self._rejects) and self._now - self._rejects[-1] <= FRESH_NS
 
     def reject_rate(self) -> float:
         return len(self._rejects) / self._sent if self._sent >= MIN_REQUESTS else 0.0

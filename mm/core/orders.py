@@ -15,6 +15,7 @@ from mm.model.events import (
     Fill,
     OrderClosed,
     OrderOpened,
+    OwnPrint,
     RejectCode,
     Rejected,
     RequestKind,
@@ -226,6 +227,26 @@ class Orders:
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
+        self._untold: dict[tuple[int, Ns], tuple[Ns, OwnPrint]] = {}
+        """Prints of our own, and when they were heard, whose fills have not been told."""
+
+    # -- fills that only the tape tells of ------------------------------------------------------
+
+    def printed(self, own: OwnPrint, ts: Ns) -> None:
+        """It counts in the worst case until its fill comes: the order it took may have left by
+        then. A silent account stream would else hide it until the next audit."""
+        self._untold[own.trade_id, own.venue_ts] = ts, own
+
+    def told(self, trade_id: int, venue_ts: Ns) -> None:
+        self._untold.pop((trade_id, venue_ts), None)
+
+    def told_until(self, ts: Ns) -> None:
+        """The venue's list of fills was read at `ts`: what was heard before is in it, or not ours
+        to count."""
+        for key in [key for key, (heard, _) in self._untold.items() if heard < ts]:
+            del self._untold[key]
+
+    # -- orders ---------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Order]:
         return iter(self._orders.values())
@@ -243,7 +264,10 @@ class Orders:
         return [order for order in self._orders.values() if order.side is side]
 
     def worst_case(self, side: Side) -> Decimal:
-        return sum((o.worst_case for o in self._orders.values() if o.side is side), ZERO)
+        worst = sum((o.worst_case for o in self._orders.values() if o.side is side), ZERO)
+        if self._untold:
+            worst += sum((p.size for _, p in self._untold.values() if p.side is side), ZERO)
+        return worst
 
     def live_prices(self, side: Side) -> tuple[float, ...]:
         """Prices of our resting quotes, closest to the market first: what takers are exposed to."""

@@ -24,6 +24,7 @@ from mm.model.events import (
     Fill,
     OrderClosed,
     OrderOpened,
+    OwnPrint,
     Reference,
     RejectCode,
     Rejected,
@@ -39,8 +40,9 @@ REMEMBERED_FILLS = 20_000
 DEFAULT_MAKER_FEE_BPS = 1.5
 CLOSED_MEMORY_NS = 30 * NS_PER_S
 TURNOVER_S = 900.0
-INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED, RejectCode.RATE)
-"""Refusals that say nothing of what we ask for: overtaken, lost on the way, or too many at once."""
+INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED, RejectCode.RATE, RejectCode.NONCE)
+"""Refusals that say nothing of what we ask for: overtaken, lost on the way, too many at once, or
+to be asked again with a new nonce, as the next cycle does."""
 LOT_DRIFT = 0.1
 """The lot is re-derived when the price has moved by this share since it was."""
 
@@ -128,6 +130,7 @@ class State:
         self._seen_order.append(key)
         if len(self._seen_order) > REMEMBERED_FILLS:
             self._seen.discard(self._seen_order.popleft())
+        self.orders.told(*key)
         self._turnover(fill)
         horizon = fill.venue_ts + self.pnl.horizon
         late = horizon < self.book.touch_ts
@@ -137,6 +140,11 @@ class State:
         if order is not None:
             order.fill(fill)
         return True
+
+    def printed(self, prints: tuple[OwnPrint, ...], ts: Ns) -> None:
+        for one in prints:
+            if (one.trade_id, one.venue_ts) not in self._seen:
+                self.orders.printed(one, ts)
 
     def order(self, event: OrderOpened | OrderClosed | Rejected | Unresolved) -> None:
         order = self.orders.get(event.cloid)

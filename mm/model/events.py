@@ -48,10 +48,21 @@ class Trade(Struct, frozen=True, gc=False):
     trade_id: int
 
 
+class OwnPrint(Struct, frozen=True, gc=False):
+    """A public print that names our account. `side` BID: we bought. Its `Fill` has the same
+    `trade_id` and `venue_ts`, and may come before, after, or (on a silent stream) not at all."""
+
+    venue_ts: Ns
+    trade_id: int
+    side: Side
+    size: Decimal
+
+
 class Trades(Stamped, frozen=True, tag=True, gc=False):
-    """One websocket message of public prints, whatever its length."""
+    """One websocket message of public prints, whatever its length; `own`: those of ours."""
 
     trades: tuple[Trade, ...]
+    own: tuple[OwnPrint, ...] = ()
 
 
 class Reference(FromVenue, frozen=True, tag=True, gc=False):

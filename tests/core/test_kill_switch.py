@@ -105,6 +105,26 @@ def test_rejects_are_judged_on_enough_requests_and_forgotten() -> None:
     assert kill.pace_reason() == ""
 
 
+def test_a_reject_rate_that_rises_by_age_alone_never_halts() -> None:
+    """Half of all was refused, the soft limit paused us, and as what went well before left the
+    window the rate rose over the hard limit with nobody asking for anything."""
+    kill = KillSwitch(SETTINGS)
+    kill.sent(0, 100)
+    kill.sent(30 * NS_PER_S, 40)
+    for _ in range(36):
+        kill.rejected(30 * NS_PER_S)
+    assert kill.halt_reason(Decimal(0)) == ""
+
+    kill.forget(61 * NS_PER_S)
+
+    assert kill.reject_rate() == 0.9
+    assert kill.pace_reason().startswith("reject rate"), "new risk still waits"
+    assert kill.halt_reason(Decimal(0)) == ""
+
+    kill.rejected(62 * NS_PER_S)
+    assert kill.halt_reason(Decimal(0)).startswith("reject rate")
+
+
 def test_too_many_actions_a_minute_pause_new_risk() -> None:
     kill = KillSwitch(RiskSettings(max_actions_per_min=100))
     kill.sent(0, 101)

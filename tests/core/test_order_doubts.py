@@ -14,9 +14,11 @@ from mm.model.events import (
     OpenOrder,
     OrderClosed,
     OrderOpened,
+    OwnPrint,
     RejectCode,
     Rejected,
     RequestKind,
+    Trades,
     Unresolved,
 )
 from mm.model.units import NS_PER_S, Ns, Side
@@ -294,3 +296,38 @@ def test_a_reduced_order_that_filled_at_less_is_let_go_after_two_audits(stage: S
     stage.tick()
 
     assert stage.engine.state.orders.get(order.cloid) is None
+
+
+# -- prints that name us --------------------------------------------------------------------------
+
+
+def own(tid: int, size: str) -> OwnPrint:
+    return OwnPrint(venue_ts=0, trade_id=tid, side=Side.BID, size=Decimal(size))
+
+
+def filled_print(stage: Stage, tid: int, size: str) -> Fill:
+    at, nothing = Decimal(100), Decimal(0)
+    return Fill(stage.ts, 0, tid, None, 1, Side.BID, at, Decimal(size), nothing, nothing, False)
+
+
+def test_a_print_of_ours_counts_until_its_fill_is_told(stage: Stage) -> None:
+    """Where the account's stream was silent, a part of a cancelled order had traded unheard: the
+    worst case exceeded the limit by it until the next audit."""
+    orders = stage.engine.state.orders
+    before = orders.worst_case(Side.BID)
+    stage.happen(Trades(stage.ts, (), (own(901, "0.5"), own(902, "0.25"))))
+    assert orders.worst_case(Side.BID) == before + Decimal("0.75")
+
+    stage.happen(filled_print(stage, 901, "0.5"))
+    assert orders.worst_case(Side.BID) == before + Decimal("0.25")
+
+    stage.ts += NS_PER_S
+    stage.audit()
+    assert orders.worst_case(Side.BID) == before, "the audit has read all fills"
+
+
+def test_a_print_after_its_fill_counts_nothing(stage: Stage) -> None:
+    stage.happen(filled_print(stage, 901, "1"))
+    before = stage.engine.state.orders.worst_case(Side.BID)
+    stage.happen(Trades(stage.ts, (), (own(901, "1"),)))
+    assert stage.engine.state.orders.worst_case(Side.BID) == before

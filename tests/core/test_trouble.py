@@ -43,6 +43,8 @@ def test_a_resume_takes_no_gap_that_only_one_audit_saw(stage: Stage) -> None:
         (RequestKind.MODIFY, RejectCode.NOT_OPEN, False),
         (RequestKind.PLACE, RejectCode.RATE, False),
         (RequestKind.CANCEL, RejectCode.NONCE, False),
+        (RequestKind.PLACE, RejectCode.NONCE, False),
+        (RequestKind.MODIFY, RejectCode.NONCE, False),
         (RequestKind.PLACE, RejectCode.TICK, True),
     ],
 )

@@ -12,11 +12,12 @@ from mm.model.events import (
     Funding,
     Levels,
     OpenOrder,
+    OwnPrint,
     Reference,
     Trade,
     Trades,
 )
-from mm.model.units import NS_PER_MS, Ns, Side
+from mm.model.units import NS_PER_MS, Ns, Side, exact
 
 
 def side_of(letter: wire.WireSide) -> Side:
@@ -46,9 +47,19 @@ def trade(data: wire.WireTrade) -> Trade | None:
     )
 
 
-def trades(data: Iterable[wire.WireTrade], ts: Ns) -> Trades:
-    found = (trade(one) for one in data)
-    return Trades(ts=ts, trades=tuple(one for one in found if one is not None))
+def trades(data: Iterable[wire.WireTrade], ts: Ns, account: str = "") -> Trades:
+    """`account` in lower case: whose prints are marked as our own."""
+    found, own = [], []
+    for one in data:
+        event = trade(one)
+        if event is not None:
+            found.append(event)
+            own += [
+                OwnPrint(event.venue_ts, one.tid, side, exact(one.sz))
+                for side, user in zip((Side.BID, Side.ASK), one.users, strict=False)
+                if user.lower() == account
+            ]
+    return Trades(ts=ts, trades=tuple(found), own=tuple(own))
 
 
 def reference(data: wire.WireContext, ts: Ns) -> Reference | None:

@@ -1,6 +1,7 @@
 """From frames to events: dedupes fills, fundings and replayed trades; sorts ours from theirs."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Final
 
 from mm.adapters.hyperliquid import convert, rejects, wire
@@ -8,11 +9,15 @@ from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.recent import Recent
 from mm.model.events import Event, Rejected, RequestKind
-from mm.model.units import NS_PER_MS, Ns
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns
 
 OVERLAP_MS: Final = 60_000
 """How far back of the last known fill a back-fill asks."""
 REMEMBERED: Final = 50_000
+CROSSING_NS: Final = NS_PER_S // 5
+"""A print and its fill, or two fills, may come in either order within so long."""
+GIVE_UP_NS: Final = 10 * NS_PER_S
+"""A print whose fill the venue does not know of by then is not asked after any more."""
 
 
 class Inbox:
@@ -31,6 +36,12 @@ class Inbox:
         self._trade_floor_ms = 0
         self._book_ms = 0
         self.last_fill_ms = 0
+        self._held_after: Decimal | None = None
+        """Our position after the last fill told, by the venue's own word."""
+        self.untold: Recent[tuple[int, int], Ns] = Recent(1024)
+        """Prints of our own whose fill was not told yet, and when they were heard."""
+        self.torn: Ns | None = None
+        """When a fill began at another position than the one before it left."""
 
     def remember(self, known: Iterable[tuple[int, int]], fill_ms: int, funding_ms: int) -> None:
         """Told before: `known` (trade id, ms) fills, and all of before the given times.
@@ -45,12 +56,17 @@ class Inbox:
 
     @property
     def asks(self) -> bool:
-        """Is there an order whose status the venue should be asked for?"""
-        return bool(self._own.queries)
+        """Is there an order, or a fill, that the venue should be asked for?"""
+        return bool(self._own.queries or self.untold or self.torn is not None)
 
     def drop_trades_before(self, venue_ms: int) -> None:
         """A subscription replays old prints unmarked: we were not watching when they happened."""
         self._trade_floor_ms = max(self._trade_floor_ms, venue_ms)
+
+    def misses_fills(self, now: Ns) -> bool:
+        """Did something tell of a fill that its own stream should have told by now?"""
+        heard = [*self.untold.values(), *(() if self.torn is None else (self.torn,))]
+        return any(now - ts >= CROSSING_NS for ts in heard)
 
     # -- the market -----------------------------------------------------------------------------
 
@@ -75,7 +91,11 @@ class Inbox:
             if one.coin == self._coin and not old:
                 self._trades[key] = None
                 fresh.append(one)
-        event = convert.trades(fresh, ts)
+        event = convert.trades(fresh, ts, self._account)
+        for own in event.own:
+            key = (own.trade_id, own.venue_ts // NS_PER_MS)
+            if key not in self._fills:
+                self.untold[key] = ts
         if event.trades:
             yield event
 
@@ -89,11 +109,30 @@ class Inbox:
             if not ours or one.time < self._fill_floor_ms or key in self._fills:
                 continue
             self._fills[key] = None
+            self.untold.pop(key, None)
+            self._follow(one, ts)
             self.last_fill_ms = max(self.last_fill_ms, one.time)
             own = self._own.is_own(one.cloid)
             if one.cloid is not None and own:
                 self._own.filled[one.cloid] = None
             yield convert.fill(one, ts, self._account, own)
+
+    def recovered(self, data: Iterable[wire.WireFill], asked: Ns, ts: Ns) -> Iterator[Event]:
+        """Of all fills that the venue knew after `asked`: those that are news."""
+        torn = self.torn
+        yield from self.fills(data, ts)
+        self.torn = torn if torn is not None and torn >= asked else None
+        for key in [key for key, heard in self.untold.items() if asked - heard > GIVE_UP_NS]:
+            del self.untold[key]
+
+    def _follow(self, one: wire.WireFill, ts: Ns) -> None:
+        """Each fill begins where the one before it ended; else some between were not told."""
+        if one.time < self.last_fill_ms:
+            return  # late: what came since has told of the gap
+        if self._held_after not in (None, one.start_position):
+            self.torn = ts
+        sign = 1 if one.side == "B" else -1
+        self._held_after = one.start_position + sign * one.sz
 
     def fundings(self, data: Iterable[wire.WireFunding], ts: Ns) -> Iterator[Event]:
         for one in sorted(data, key=lambda funding: funding.time):

@@ -71,12 +71,13 @@ class Reconciler:
             desk.outlet.put(account)
 
     async def back_fill(self) -> None:
+        asked = self._seat.now()
         since_ms = self._filled_ms
         if since_ms is None:
             since_ms = min(desk.inbox.last_fill_ms for desk in self._desks)
         found = await self._rest.fills_since(self._seat.account, since_ms - OVERLAP_MS)
         for desk in self._desks:
-            news = list(desk.inbox.fills(found, self._seat.now()))
+            news = list(desk.inbox.recovered(found, asked, self._seat.now()))
             self._health.fills_recovered += len(news)
             desk.outlet.put_all(news)
         told_ms = (desk.inbox.last_fill_ms for desk in self._desks)
@@ -115,14 +116,25 @@ class Reconciler:
             await doubtful.wait()
             doubtful.clear()
             delay_s = RESOLVE_FIRST_S
-            while self._own.doubts or self._own.queries:
+            while self._own.doubts or self._own.queries or self._awaits_fills:
                 try:
                     if meter.spare > RESOLVE_WEIGHT:
                         await self.resolve()
+                        await self._recover()
                 except RestError:
                     self._health.failed_polls += 1
                 await asyncio.sleep(delay_s)
                 delay_s = min(2.0 * delay_s, RESOLVE_MAX_S)
+
+    @property
+    def _awaits_fills(self) -> bool:
+        return any(desk.inbox.untold or desk.inbox.torn is not None for desk in self._desks)
+
+    async def _recover(self) -> None:
+        """Fills that a silent stream owes us, as soon as anything else tells of them."""
+        now = self._seat.now()
+        if any(desk.inbox.misses_fills(now) for desk in self._desks):
+            await self.back_fill()
 
     async def _resolve_many(self) -> None:
         for dex in self._desks.dexes:
@@ -189,6 +201,8 @@ class Reconciler:
 
     async def _ended(self, cloid: str, doubt: Doubt, found: FoundOrder) -> None:
         """A modify ends the old id: ask whether a new one rests under the same client id."""
+        if found.status == "filled" and cloid not in self._own.filled:
+            await self.back_fill()
         if doubt.kind is RequestKind.MODIFY and found.order.oid == doubt.oid:
             resting = await self._rests(cloid)
             if resting is not None:

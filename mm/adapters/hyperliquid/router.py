@@ -103,6 +103,8 @@ class Router:
         """One frame holds the prints of one coin."""
         if data and (desk := self._desk("trades", data[0].coin, ts)):
             desk.outlet.put_all(desk.inbox.trades(data, ts))
+            if desk.inbox.untold:
+                self.wake()
 
     # -- a gap ----------------------------------------------------------------------------------
 
@@ -126,6 +128,8 @@ class Router:
             case wire.FillsFrame(data=data):
                 for desk in self._desks:
                     desk.outlet.put_all(desk.inbox.fills(data.fills, ts))
+                    if desk.inbox.asks:
+                        self.wake()
             case wire.OrdersFrame(data=data):
                 self._orders(data, ts)
             case wire.FundingsFrame(data=data):

@@ -153,8 +153,9 @@ class Verdicts:
         self._reject(kind, cloid, code, message, gone=gone and kind is not RequestKind.PLACE)
 
     def _may_live_on(self, kind: RequestKind, cloid: str) -> bool:
-        """The refusal names an order id that is gone: its client id may rest under another."""
-        return kind is RequestKind.MODIFY or self.own.in_flight(cloid)
+        """The refusal names an order id that is gone: its client id may rest under another. Or it
+        traded, and we did not hear of it: until the venue has said how it ended, it counts."""
+        return kind is RequestKind.MODIFY or self.own.in_flight(cloid) or cloid in self.own.open
 
     def _reject(
         self, kind: RequestKind, cloid: str, code: RejectCode, words: str, *, gone: bool = False

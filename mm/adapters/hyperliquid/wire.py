@@ -34,6 +34,8 @@ class WireTrade(Struct, frozen=True, gc=False):
     sz: float
     time: int
     tid: int
+    users: tuple[str, ...] = ()
+    """Buyer and seller."""
 
 
 class Context(Struct, frozen=True, gc=False, rename="camel"):

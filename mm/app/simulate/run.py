@@ -15,7 +15,7 @@ import aiohttp.connector
 from msgspec import Struct
 
 from mm.app.simulate.faults import FAULTS, befall, calm
-from mm.app.simulate.invariants import BrokenPromiseError, Invariants
+from mm.app.simulate.invariants import CHANGE_S, BrokenPromiseError, Invariants
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import Plan, draw
 from mm.app.simulate.trace import silent
@@ -105,7 +105,9 @@ class Story:
         calm(world)
         world.maker.wall_error_ns = 0
         world.trace.say("story", "calm")
-        await self._until(self._connected, AGREE_S, lambda: "no daemon with a link")
+        crashing = world.venue.throttled or not world.maker.running  # it spends request weight
+        patience_s = AGREE_S + (WEIGHT_S if crashing else 0.0)
+        await self._until(self._connected, patience_s, lambda: "no daemon with a link")
         world.maker.lift()
         await self._until(lambda: not self.checks.quoting(), QUOTE_AGAIN_S, self.checks.quoting)
         world.venue.market.quiet = True
@@ -177,6 +179,8 @@ class Story:
         )
         if trouble:
             self.checks.excused_until = world.now + 12.0
+        elif world.maker.host is not None and world.maker.host.frozen:
+            self.checks.excused_until = max(self.checks.excused_until, world.now + CHANGE_S)
 
     def outcome(self, violation: str) -> Outcome:
         world = self.world

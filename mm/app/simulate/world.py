@@ -87,9 +87,10 @@ class VenueSide:
 
     @property
     def funding_soon_s(self) -> float:
-        """Past the next full hour, if that is near: what is paid after we left we cannot know."""
-        left_s = HOUR_S - self.clock.now() / NS_PER_S % HOUR_S
-        return left_s + 5.0 if left_s < 10.0 else 0.0
+        """Past the full hour, if one is near: what is paid after we left we cannot know."""
+        past_s = self.clock.now() / NS_PER_S % HOUR_S
+        left_s = HOUR_S - past_s
+        return left_s + 5.0 if left_s < 10.0 else max(0.0, 5.0 - past_s)
 
     @property
     def throttled(self) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mm.adapters.hyperliquid import wire
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.inbox import GIVE_UP_NS, Inbox
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.settings import NO_HOOKS
 from mm.model.events import (
@@ -18,12 +18,13 @@ from mm.model.events import (
     Funding,
     OrderClosed,
     OrderOpened,
+    OwnPrint,
     RejectCode,
     Rejected,
     RequestKind,
     Trades,
 )
-from mm.model.units import NS_PER_MS
+from mm.model.units import NS_PER_MS, NS_PER_S, Side
 from tests.adapters.hyperliquid.stand import WallClock, cloid
 
 ME = "0x" + "ab" * 20
@@ -144,3 +145,55 @@ def test_a_refusal_by_update_counts_only_where_the_answer_is_lost() -> None:
     assert isinstance(event, Rejected)
     assert event.code is RejectCode.POST_ONLY
     assert not own.doubts
+
+
+# -- fills that their own stream does not tell of ---------------------------------------------
+
+
+def own_print(tid: int, at_ms: int, *, buyer: str = ME, seller: str = "0x0") -> wire.WireTrade:
+    users = (buyer, seller)
+    return wire.WireTrade(coin="BTC", side="A", px=1.0, sz=0.3, time=at_ms, tid=tid, users=users)
+
+
+def prints(box: Inbox, *rows: wire.WireTrade, ts: int = 0) -> list[OwnPrint]:
+    events = [event for event in box.trades(list(rows), ts) if isinstance(event, Trades)]
+    return [own for event in events for own in event.own]
+
+
+def test_a_print_of_ours_calls_for_its_fill_until_that_is_told() -> None:
+    box, at = inbox(), FLOOR_MS + 1
+    (own,) = prints(box, own_print(7, at), own_print(8, at, buyer="0x1"))
+    assert (own.trade_id, own.side, own.size) == (7, Side.BID, Decimal("0.3"))
+    assert not box.misses_fills(0), "its fill may be a moment behind"
+    assert box.misses_fills(NS_PER_S)
+
+    list(box.fills([fill(7, at)], NS_PER_S))
+    assert not box.misses_fills(2 * NS_PER_S)
+
+
+def test_a_print_after_its_fill_is_no_news() -> None:
+    box, at = inbox(), FLOOR_MS + 1
+    list(box.fills([fill(7, at)], 0))
+    prints(box, own_print(7, at))
+    assert not box.misses_fills(NS_PER_S)
+
+
+def test_a_print_that_the_venue_knows_no_fill_of_is_given_up() -> None:
+    box = inbox()
+    prints(box, own_print(7, FLOOR_MS + 1))
+    list(box.recovered([], NS_PER_S, NS_PER_S))
+    assert box.misses_fills(NS_PER_S), "it may be late there, too"
+    list(box.recovered([], GIVE_UP_NS + 1, GIVE_UP_NS + 1))
+    assert not box.misses_fills(2 * GIVE_UP_NS)
+
+
+def test_a_fill_that_does_not_begin_where_the_last_one_ended_tells_of_a_gap() -> None:
+    box = inbox()
+    list(box.fills([fill(1, FLOOR_MS + 1), fill(2, FLOOR_MS + 2, startPosition="1")], 0))
+    assert not box.asks
+    list(box.fills([fill(4, FLOOR_MS + 4, startPosition="3")], 0))
+    assert box.asks
+    assert box.misses_fills(NS_PER_S)
+
+    list(box.recovered([fill(3, FLOOR_MS + 3, startPosition="2")], 1, NS_PER_S))
+    assert not box.asks

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from mm.adapters.hyperliquid.server import Faults, FrameFaults
 from mm.model.actions import Cancel, CancelAll, Modify, Place
 from mm.model.events import (
     Account,
@@ -15,6 +16,7 @@ from mm.model.events import (
     RejectCode,
     Rejected,
     RequestKind,
+    Trades,
     Unresolved,
 )
 from mm.model.units import Side
@@ -150,6 +152,36 @@ async def test_cancel_of_what_is_not_there_is_gone() -> None:
             RejectCode.NOT_OPEN,
             True,
         )
+
+
+async def test_on_a_silent_account_stream_prints_and_refusals_tell_of_fills() -> None:
+    """The order was taken unheard: its cancel's refusal was believed to mean that it was cancelled,
+    and the position was wrong until the next audit."""
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1, "99996")])
+        placed = await probe.first(OrderOpened)
+        at.server.mischief.faults = Faults(frames=FrameFaults(muted=("userFills", "orderUpdates")))
+        at.take(Side.ASK, "99996", "0.01")
+        await probe.until(lambda: not at.resting())
+        venue.send([Cancel(cloid(1))])
+        closed = await probe.first(OrderClosed)
+        assert closed.reason == "filled"
+        fill = await probe.first(Fill)
+        assert fill.oid == placed.oid
+        assert not probe.of(Rejected)
+        assert venue.health.fills_recovered == 1
+        assert not venue.router.decoder.unparsed
+
+
+async def test_a_partial_fill_on_a_silent_stream_is_asked_for_when_it_is_printed() -> None:
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1, "99996")])
+        await probe.first(OrderOpened)
+        at.server.mischief.faults = Faults(frames=FrameFaults(muted=("userFills", "orderUpdates")))
+        at.take(Side.ASK, "99996", "0.005")
+        (own,) = (await probe.first(Trades, lambda event: bool(event.own))).own
+        fill = await probe.first(Fill)
+        assert (fill.trade_id, fill.size, fill.side) == (own.trade_id, own.size, own.side)
 
 
 @pytest.mark.parametrize("kind", ["place", "modify", "cancel"])
