@@ -13,7 +13,8 @@ from mm.model.units import NS_PER_MS, NS_PER_S, Ns
 
 OVERLAP_MS: Final = 60_000
 """How far back of the last known fill a back-fill asks."""
-REMEMBERED: Final = 50_000
+REMEMBERED: Final = 10_000
+"""Fills: five times what the venue repeats at once, and what a ledger gives back."""
 CROSSING_NS: Final = NS_PER_S // 5
 """A print and its fill, or two fills, may come in either order within so long."""
 GIVE_UP_NS: Final = 10 * NS_PER_S

@@ -14,7 +14,8 @@ from mm.adapters.hyperliquid.recent import Recent
 from mm.model.events import OrderClosed, OrderOpened, RequestKind
 from mm.model.units import Ns
 
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 5_000
+"""Orders that rest no more: ten minutes of the busiest market; late news is of seconds ago."""
 
 News = OrderOpened | OrderClosed
 

@@ -15,6 +15,8 @@ CONFIDENT = 0.75
 COMPLETE_AT = 0.95
 REOPEN_BELOW = 0.80
 NOTE_EVERY_NS = 60 * NS_PER_S
+REMEMBERED = 1_000
+"""Fills, and orders that had one, that may come again: each checkpoint holds them."""
 POLICIES = ("fill_hungry", "target_rate", "off")
 LEVERS = ("width", "gamma")
 
@@ -118,8 +120,8 @@ class CalibrationController:
         self._ts = max(ts, self._ts)
         horizon = self._ts - self._window
         forget(self._arrivals, horizon + 1)
-        forget(self._orders, horizon + 1)
-        forget(self._seen, horizon + 1)
+        forget(self._orders, horizon + 1, REMEMBERED)
+        forget(self._seen, horizon + 1, REMEMBERED)
         if not self._settings.enable_calibration_fill_rate:
             return
         measured = min(1.0, fills_measured / MEASURED_ARRIVALS)

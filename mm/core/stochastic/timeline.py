@@ -66,10 +66,11 @@ def remember(times: dict[Key, Ns], key: Key, at: Ns) -> None:
         times.update(ordered)
 
 
-def forget(times: dict[Key, Ns], horizon: Ns) -> None:
-    """Drop the leading entries older than `horizon` (all of them, if put by `remember`)."""
+def forget(times: dict[Key, Ns], horizon: Ns, most: int | None = None) -> None:
+    """Drop the leading entries that are older than `horizon` (all of them, if put by `remember`)
+    or beyond the latest `most`."""
     while times:
         key = next(iter(times))
-        if times[key] >= horizon:
+        if times[key] >= horizon and (most is None or len(times) <= most):
             return
         del times[key]

@@ -242,6 +242,19 @@ def test_a_checkpoint_continues_where_it_was() -> None:
     assert other.fill_rate_per_h == 4.0
 
 
+def test_a_checkpoint_of_a_busy_hour_is_small() -> None:
+    """It goes into the ledger every ten seconds: 18,000 fills an hour made it 1.7 MB."""
+    found = controller()
+    for n in range(5_000):
+        found.record_fill(fill(n, START + n))
+        found.update_calibration_status(START + n, 0, 0.0)
+    assert found.fill_rate_per_h == 5_000
+    last = found.state()
+    found.record_fill(fill(4_999, START + 4_999))
+    assert found.state() == last
+    assert len(last.orders) == len(last.seen) == 1_000
+
+
 def test_a_checkpoint_out_of_bounds_is_refused() -> None:
     state = controller().state()
     with pytest.raises(ValueError, match="calibration"):

@@ -41,9 +41,10 @@ def test_pruning_keeps_what_lookups_from_the_horizon_need() -> None:
 @given(
     steps=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50)), max_size=30),
     horizon=st.integers(-1, 51),
+    most=st.integers(0, 9),
 )
 def test_what_is_remembered_in_any_order_is_forgotten_by_its_time(
-    steps: list[tuple[int, int]], horizon: int
+    steps: list[tuple[int, int]], horizon: int, most: int
 ) -> None:
     times: dict[int, int] = {}
     for key, at in steps:
@@ -51,3 +52,6 @@ def test_what_is_remembered_in_any_order_is_forgotten_by_its_time(
     assert times == dict(steps)
     forget(times, horizon)
     assert times == {key: at for key, at in dict(steps).items() if at >= horizon}
+    before = sorted(times.values())
+    forget(times, horizon, most)
+    assert sorted(times.values()) == before[max(len(before) - most, 0) :]
