@@ -42,7 +42,8 @@ def even(bps: float) -> Tolerance:
 
 def within(order: Order, level: Level, tolerance: Tolerance) -> bool:
     """True where the resting order is close enough to the wanted level to be left alone."""
-    inward = level.side * float(order.price - level.price) / float(level.price) * BPS
+    price = float(level.price)
+    inward = level.side * (order.shown[1] - price) / price * BPS
     band = tolerance.near if level.level == 1 else tolerance.deep
     limit = band.inward_bid_bps if level.side is Side.BID else band.inward_ask_bps
     if not -band.outward_bps <= inward <= limit or order.reduce_only != level.reduce_only:
@@ -61,9 +62,9 @@ def diff(
     """
     cancels: list[Action] = []
     changes: list[Action] = []
-    working = [o for o in orders if o.state not in (OrderState.LINGERING, OrderState.CLOSED)]
+    working = [o for o in orders if not o.ended and not o.flatten]
     for side, levels in ((Side.BID, wanted.bids), (Side.ASK, wanted.asks)):
-        slots = _by_level((o for o in working if o.side is side and not o.flatten), cancels)
+        slots = _by_level([o for o in working if o.side is side], cancels)
         for level in levels:
             change = _change(slots.pop(level.level, None), level, tolerance, new_cloid)
             if change is not None:

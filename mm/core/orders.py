@@ -74,7 +74,7 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        return max(ZERO, self.size - self.filled)
+        return max(ZERO, self.size - self.filled) if self.filled else self.size
 
     @property
     def late(self) -> Decimal:

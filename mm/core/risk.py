@@ -109,13 +109,10 @@ def review(
 
 
 def _innermost(orders: Orders, side: Side) -> Decimal | None:
-    best: Decimal | None = None
-    for order in orders.side(side):
-        if not order.ended:
-            best = _inner(side, best, order.price)
-            if order.replacement is not None:
-                best = _inner(side, best, order.replacement.price)
-    return best
+    standing = [order for order in orders.side(side) if not order.ended]
+    prices = [order.price for order in standing]
+    prices += [order.replacement.price for order in standing if order.replacement is not None]
+    return max(prices, default=None) if side is Side.BID else min(prices, default=None)
 
 
 def _inner(side: Side, best: Decimal | None, price: Decimal) -> Decimal:

@@ -152,7 +152,8 @@ def test_applying_the_difference_gives_what_was_wanted(
             case Place():
                 orders[action.cloid] = Order(action, 0)
             case Modify():
-                orders[action.cloid].price = action.price
+                orders[action.cloid].modify_sent(action, 0)
+                orders[action.cloid].opened(OrderOpened(0, 0, action.cloid, 1000 + action.oid))
             case Cancel():
                 del orders[action.cloid]
 

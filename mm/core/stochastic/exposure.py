@@ -1,9 +1,9 @@
-"""How long our closest quote lay how deep: (δ, dt) pairs, piecewise constant (`model.md` 3)."""
+"""How long our closest quote and the touch lay how deep, piecewise constant (`model.md` 3)."""
 
 from mm.model.units import BPS, NS_PER_S, Ns, Side
 
-Pairs = tuple[list[float], list[float]]
-"""Depths in bps (>= 0) and spans in seconds."""
+Exposed = tuple[list[float], list[float], list[float]]
+"""Depths in bps (>= 0), and the seconds that each counts for as own and as public exposure."""
 
 
 class Exposure:
@@ -14,7 +14,7 @@ class Exposure:
     its exposure is e^(-κ·touch) - e^(-κ·δ₁), nothing while we are at the touch or inside.
     """
 
-    __slots__ = ("_ask", "_behind", "_bid", "_fair", "_leading", "_touch", "_touches", "_ts")
+    __slots__ = ("_ask", "_bid", "_exposed", "_fair", "_touch", "_ts")
 
     def __init__(self) -> None:
         self._ts: Ns = 0
@@ -22,9 +22,7 @@ class Exposure:
         self._touch = 0.0
         self._bid: float | None = None
         self._ask: float | None = None
-        self._leading: Pairs = ([], [])
-        self._behind: Pairs = ([], [])
-        self._touches: Pairs = ([], [])
+        self._exposed: Exposed = ([], [], [])
 
     def set_fair(self, ts: Ns, fair: float | None, half_spread_bps: float) -> None:
         """None: the fair price is unknown from here on; no depth can be measured."""
@@ -49,28 +47,29 @@ class Exposure:
         if fair is None:
             return
         scale = BPS / fair
-        self._segment(None if self._bid is None else (fair - self._bid) * scale, span)
-        self._segment(None if self._ask is None else (self._ask - fair) * scale, span)
+        touch_s = self._closest(None if self._bid is None else (fair - self._bid) * scale, span)
+        touch_s += self._closest(None if self._ask is None else (self._ask - fair) * scale, span)
+        if touch_s:
+            self._add(self._touch, 0.0, touch_s)
 
-    def _segment(self, depth: float | None, span: float) -> None:
-        touch = self._touch
-        if depth is not None:
-            pairs = self._behind if depth > touch else self._leading
-            pairs[0].append(max(depth, 0.0))
-            pairs[1].append(span)
-            if depth <= touch:
-                return
-        depths, spans = self._touches
-        if depths and depths[-1] == touch:
-            spans[-1] += span
-        else:
-            depths.append(touch)
-            spans.append(span)
+    def _closest(self, depth: float | None, span: float) -> float:
+        """Count our closest quote of a side; the seconds that the touch lay before it."""
+        if depth is None:
+            return span
+        if depth > self._touch:
+            self._add(depth, span, -span)
+            return span
+        self._add(max(depth, 0.0), span, 0.0)
+        return 0.0
 
-    def take(self, ts: Ns) -> tuple[Pairs, Pairs, Pairs]:
-        """Up to `ts`, handed over once: our closest quote at the foreign touch or inside it, our
-        closest quote behind it, and the touch itself while we are not leading."""
+    def _add(self, depth: float, own_s: float, public_s: float) -> None:
+        depths, own, public = self._exposed
+        depths.append(depth)
+        own.append(own_s)
+        public.append(public_s)
+
+    def take(self, ts: Ns) -> Exposed:
+        """All up to `ts`, handed over once."""
         self.advance(ts)
-        taken = self._leading, self._behind, self._touches
-        self._leading, self._behind, self._touches = ([], []), ([], []), ([], [])
+        taken, self._exposed = self._exposed, ([], [], [])
         return taken

@@ -1,13 +1,10 @@
 """The posterior of (κ, A) on a log grid: exact, conjugate in A (`model.md` 3)."""
 
 import math
-from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mm.core.stochastic.exposure import Pairs
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -47,14 +44,11 @@ def grid(centre: float) -> Vector:
     return math.log(centre) + Z
 
 
-def exposure_integrals(kappa: Vector, *groups: Pairs) -> list[Vector]:
-    """Of each group S_k = Σ_i dt_i·e^(-κ_k·δ_i): seconds of exposure, discounted to depth 0."""
-    depths = np.array([depth for group in groups for depth in group[0]])
-    spans_s = np.array([span for group in groups for span in group[1]])
-    decayed = np.exp(np.multiply.outer(-depths, kappa))
-    decayed *= spans_s[:, None]
-    ends = accumulate((len(group[0]) for group in groups), initial=0)
-    return [np.add.reduce(decayed[first:end]) for first, end in pairwise(ends)]
+def exposure_integrals(kappa: Vector, depths: list[float], *spans_s: list[float]) -> Vector:
+    """S_k = Σ_i dt_i·e^(-κ_k·δ_i) of each row of spans: seconds of exposure, as if at depth 0."""
+    decayed = np.exp(np.multiply.outer(-np.array(depths), kappa))
+    integrals: Vector = np.add.reduce(np.array(spans_s)[:, :, None] * decayed, axis=1)
+    return integrals
 
 
 def reach_log_likelihood(kappa: Vector, near: list[float], far: list[float]) -> Vector:
@@ -97,9 +91,10 @@ class Posterior:
         self.log_kappa = log_kappa
         self.log_rate = log_rate
         self.shape = shape
-        self.step = float(log_kappa[1] - log_kappa[0])
+        start = log_kappa.item(0)
+        self.step = log_kappa.item(1) - start
         total, first, second = np.add.reduce(POWERS[:, : density.size] * density, axis=1).tolist()
-        self.mean_log = float(log_kappa[0]) + self.step * first / total
+        self.mean_log = start + self.step * first / total
         self.sd_log = self.step * math.sqrt(max(second / total - (first / total) ** 2, 0.0))
         self._density = density
         self._total = total
@@ -134,7 +129,10 @@ class Posterior:
 
     def rate_at(self, log_kappa: float) -> float:
         """The Gamma rate at any κ, log-linear between grid points."""
-        return math.exp(float(np.interp(log_kappa, self.log_kappa, self.log_rate)))
+        place = (log_kappa - self.log_kappa.item(0)) / self.step
+        index = min(max(int(place), 0), self.log_rate.size - 2)
+        low, high = self.log_rate[index : index + 2].tolist()
+        return math.exp(low + min(max(place - index, 0.0), 1.0) * (high - low))
 
     def kappa_quantile(self, probability: float) -> float:
         """Linear inside a cell of the cumulative weights; a point's cell is centred on it."""

@@ -107,7 +107,7 @@ class KappaEstimator:
     def flush(self, ts: Ns, fairs: Fairs, prices: Prices, touch_bps: float | None) -> None:
         """At each Tick: fade, then fold in the exposure and the arrivals settled since the last."""
         self._settle_prior(touch_bps)
-        leading, behind, touches = self.exposure.take(ts)
+        depths, own_s, public_s = self.exposure.take(ts)
         taken = [
             found
             for a in self.arrivals.settled(ts)
@@ -121,10 +121,10 @@ class KappaEstimator:
         if self._kappa is None:
             return
         self._fade(ts)
-        shared, alone, touch = exposure_integrals(self._kappa, behind, leading, touches)
-        fold(self._kappa, self._own, shared + alone, taken)
+        own, public = exposure_integrals(self._kappa, depths, own_s, public_s)
+        fold(self._kappa, self._own, own, taken)
         if self._public_seen:
-            fold(self._kappa, self._public, touch - shared, swept)
+            fold(self._kappa, self._public, public, swept)
         self._public_seen = self._public_seen or bool(swept)
         if taken:
             self.total += len(taken)

@@ -147,6 +147,6 @@ def _utilities(kappa: float, wanted: float, depths: list[float]) -> tuple[int, .
     nearest = max(wanted, 0.0)
     utilities = []
     for depth in depths:
-        reached = math.exp(kappa * (nearest - (depth if depth > 0.0 else 0.0)))
+        reached = math.exp(kappa * (nearest - depth))
         utilities.append(round(1e6 * reached * (1.0 + kappa * (depth - wanted))))
     return tuple(utilities)
