@@ -15,6 +15,8 @@ from mm.sim.scenarios import build_market, preset, truth
 START_MS = 1_700_000_000_000
 MS_PER_H = 3_600_000
 TARGET_ARRIVALS = 20
+HALF_ARRIVALS = 10
+"""Where the hungry formula lets go at the target rate of ten an hour."""
 POLICIES = ("off", "fill_hungry+gamma", "fill_hungry", "target_rate")
 PRIORS = {"kappa-low": 1 / 3, "kappa-high": 3.0}
 """What may follow a preset's name: the prior's κ over the true one."""
@@ -47,6 +49,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     job: Job
     first_fill_s: float
+    measured10_s: float
     measured20_s: float
     calibrated_s: float
     calibrated: bool
@@ -74,6 +77,7 @@ class Milestones:
         self._engine = engine
         self._adverse_bps = adverse_bps
         self.first_fill: Ns | None = None
+        self.measured10: Ns | None = None
         self.measured20: Ns | None = None
         self.calibrated: Ns | None = None
         self.fills = 0
@@ -122,7 +126,10 @@ class Milestones:
 
     def _tick(self, ts: Ns) -> None:
         components = self._engine.learning.components
-        if self.measured20 is None and components.adverse.measured >= TARGET_ARRIVALS:
+        measured = components.adverse.measured
+        if self.measured10 is None and measured >= HALF_ARRIVALS:
+            self.measured10 = ts
+        if self.measured20 is None and measured >= TARGET_ARRIVALS:
             self.measured20 = ts
         complete = components.calibration.is_calibrated()
         if self.calibrated is None and complete:
@@ -187,6 +194,7 @@ def _outcome(job: Job, engine: Engine, milestones: Milestones) -> Outcome:
     return Outcome(
         job=job,
         first_fill_s=restricted(milestones.first_fill),
+        measured10_s=restricted(milestones.measured10),
         measured20_s=restricted(milestones.measured20),
         calibrated_s=restricted(milestones.calibrated),
         calibrated=milestones.calibrated is not None,

@@ -17,7 +17,7 @@ from mm.sim.scenarios import PRESETS
 
 BASE = "off"
 MISLED = ("thin", "illiquid")
-TIMES = ("first_fill_s", "measured20_s", "calibrated_s")
+TIMES = ("first_fill_s", "measured10_s", "measured20_s", "calibrated_s")
 EVERY = (*PRESETS, *(f"{name}:{prior}" for name in MISLED for prior in PRIORS))
 
 
@@ -50,6 +50,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     """Means over the seeds; times are restricted to the horizon."""
 
     first_fill_s: float
+    measured10_s: float
     measured20_s: float
     """Time to 20 arrivals with a complete markout."""
     calibrated_s: float
@@ -149,6 +150,7 @@ def cell(runs: Sequence[Outcome], base: Sequence[Outcome]) -> Cell:
     watched_h = total("watched_h")
     return Cell(
         first_fill_s=fmean(each("first_fill_s")),
+        measured10_s=fmean(each("measured10_s")),
         measured20_s=fmean(each("measured20_s")),
         calibrated_s=fmean(each("calibrated_s")),
         never_share=1.0 - fmean(each("calibrated")),

@@ -20,7 +20,7 @@ def test_a_run_ends_once_calibrated_with_twenty_arrivals() -> None:
 
     assert found.calibrated
     assert 0 < found.first_fill_s < found.calibrated_s < 1800
-    assert found.first_fill_s < found.measured20_s < 1800
+    assert found.first_fill_s < found.measured10_s < found.measured20_s < 1800
     assert found.fills >= 20
     assert found.cost_usd == 0.0
     assert not found.halted

@@ -27,6 +27,7 @@ def outcome(seed: int, calibrated_s: float, **changed: float) -> Outcome:
     made = Outcome(
         job=Job(scenario="thin", policy="off", seed=seed, horizon_h=1.0, quote_interval_s=5.0),
         first_fill_s=calibrated_s / 10,
+        measured10_s=calibrated_s / 2,
         measured20_s=calibrated_s,
         calibrated_s=calibrated_s,
         calibrated=calibrated_s < 3600,
