@@ -52,7 +52,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     measured10_s: float
     measured20_s: float
     calibrated_s: float
-    calibrated: bool
     halted: bool
     fills: int
     volume_usd: float
@@ -68,6 +67,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     reopenings: int = 0
     watched_h: float = 0.0
     """Time after calibration during which reopenings were counted."""
+
+    @property
+    def calibrated(self) -> bool:
+        return self.calibrated_s < self.job.horizon_h * 3600.0
 
 
 class Milestones:
@@ -197,7 +200,6 @@ def _outcome(job: Job, engine: Engine, milestones: Milestones) -> Outcome:
         measured10_s=restricted(milestones.measured10),
         measured20_s=restricted(milestones.measured20),
         calibrated_s=restricted(milestones.calibrated),
-        calibrated=milestones.calibrated is not None,
         halted=bool(engine.state.kill.halted),
         fills=milestones.fills,
         volume_usd=milestones.volume_usd,

@@ -30,7 +30,6 @@ def outcome(seed: int, calibrated_s: float, **changed: float) -> Outcome:
         measured10_s=calibrated_s / 2,
         measured20_s=calibrated_s,
         calibrated_s=calibrated_s,
-        calibrated=calibrated_s < 3600,
         halted=False,
         fills=10,
         volume_usd=1000.0,
