@@ -22,6 +22,9 @@ Row: TypeAlias = tuple[str, tuple[str, ...], float]
 GONE = ("lingering", "closed")
 """States of an order that the venue has taken off the book and the engine still remembers."""
 
+ESTIMATES = ("sigma", "kappa", "arrival", "maker_fee_bps", "funding_bps_per_h")
+"""The fields of a `MarketView` that are estimates."""
+
 STATES = ("starting", "quoting", "withdrawn", "paused", "halted")
 
 
@@ -79,8 +82,7 @@ def market_rows(market: MarketView) -> Iterator[Row]:
     yield from _present("mm_touch_price", market.ask, "ask")
     yield from _present("mm_oracle_price", market.oracle)
     yield from _present("mm_book_age_seconds", market.book_age_s)
-    if market.sigma is not None:
-        yield "mm_sigma_bps_per_sqrt_second", (), market.sigma.value
+    yield from _bounds("mm_sigma", "bps_per_sqrt_second", market.sigma)
     yield from _present("mm_jump_ratio", market.jump_ratio)
     yield from _bounds("mm_kappa", "per_bps", market.kappa)
     yield "mm_kappa_confidence", (), market.kappa_confidence
@@ -89,6 +91,24 @@ def market_rows(market: MarketView) -> Iterator[Row]:
         labels = (adverse.side, f"{adverse.horizon_s:g}")
         yield "mm_adverse_mean_bps", labels, adverse.mean_bps
         yield "mm_adverse_se_bps", labels, adverse.se_bps
+        yield "mm_adverse_observations", labels, adverse.n
+        yield from _present("mm_adverse_age_seconds", adverse.age_s, *labels)
+    yield "mm_maker_fee_bps", (), market.maker_fee_bps.value
+    if market.funding_bps_per_h is not None:
+        yield "mm_funding_bps_per_hour", (), market.funding_bps_per_h.value
+    yield from provenance_rows(market)
+
+
+def provenance_rows(market: MarketView) -> Iterator[Row]:
+    """How much is behind each number, where it is from and how old."""
+    for name in ESTIMATES:
+        estimate: Estimate | None = getattr(market, name)
+        if estimate is not None:
+            yield "mm_estimate_observations", (name,), estimate.n
+            yield from _present("mm_estimate_age_seconds", estimate.age_s, name)
+            yield "mm_estimate_source", (name, estimate.source), 1
+    if market.fair_source:
+        yield "mm_estimate_source", ("fair", market.fair_source), 1
 
 
 def side_rows(side: SideView) -> Iterator[Row]:

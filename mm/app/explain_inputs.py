@@ -17,6 +17,7 @@ from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy.glft import GAMMA_BOUNDS
 from mm.core.strategy.params import ARRIVAL_BOUNDS, KAPPA_BOUNDS, SIGMA_BOUNDS, bounded_premia
+from mm.model.estimate import Estimate
 from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, Premium
 from mm.model.units import Side, nanoseconds
@@ -69,6 +70,9 @@ class Parameter(Struct, frozen=True):
     unit: str
     about: str
     source: str
+    low: float | None = None
+    """Of the central 90 % interval, where the value is a prior."""
+    high: float | None = None
 
 
 class Inputs(Struct, frozen=True):
@@ -107,12 +111,10 @@ def inputs(files: Sequence[Path], environ: Mapping[str, str], sets: Sequence[str
     settings = _with_strategy(settings, values)
     state = State(settings, instrument)
     lot = state.lot_size(values["fair"][0])
-    values = _learned(settings, values) | _room(config, settings, lot, values) | values
+    priors = _priors(settings, values)
+    values = _learned(settings, priors) | _room(config, settings, lot, values) | values
     values.setdefault("maker_fee_bps", (state.maker_fee_bps, "until the venue says"))
-    listed = tuple(
-        Parameter(name, known.symbol, values[name][0], known.unit, known.about, values[name][1])
-        for name, known in KNOWN.items()
-    )
+    listed = tuple(_parameter(name, *values[name], priors.get(name)) for name in KNOWN)
     numbers = {name: value for name, (value, _) in values.items()}
     return Inputs(
         listed,
@@ -123,6 +125,12 @@ def inputs(files: Sequence[Path], environ: Mapping[str, str], sets: Sequence[str
         numbers["touch_bps"],
         settings,
     )
+
+
+def _parameter(name: str, value: float, source: str, prior: Estimate | None) -> Parameter:
+    known, shown = KNOWN[name], prior if source.startswith("prior") else None
+    low, high = (None, None) if shown is None else (shown.low, shown.high)
+    return Parameter(name, known.symbol, value, known.unit, known.about, source, low, high)
 
 
 # -- what was given -----------------------------------------------------------------------------
@@ -210,23 +218,27 @@ def _config_source(config: Config, key: str) -> str:
     return key if source == "default" else source
 
 
-def _learned(settings: EngineSettings, values: Sourced) -> Sourced:
-    """What the estimators say before any evidence but the touch: their priors."""
+def _priors(settings: EngineSettings, values: Sourced) -> dict[str, Estimate]:
+    """What the estimators say before any evidence but the touch."""
     components = StochasticComponents(settings.stochastic, settings.strategy)
     components.learn_fair(0, 0, values["fair"][0], values["touch_bps"][0])
     components.flush(0)
     after = nanoseconds(settings.stochastic.volatility.max_warmup_s)
-    sigma, prior = components.sigma(after), components.intensity.posterior
-    if sigma is None or prior is None:
+    sigma, known = components.sigma(after), components.intensity.estimates(after)
+    if sigma is None or known is None:
         raise ConfigError("the configuration gives no prior: set sigma, kappa and arrival")
+    found = {"kappa": known[0], "arrival": known[1], "sigma": sigma}
+    horizon_s = settings.stochastic.adverse.primary_s
+    for side in Side:
+        a = components.adverse.estimate(side, horizon_s, sigma.value, after)
+        found[f"adverse_{side.label}_bps"] = a
+    return found
+
+
+def _learned(settings: EngineSettings, priors: Mapping[str, Estimate]) -> Sourced:
     of_kappa = "touch" if settings.stochastic.intensity.kappa_prior is None else "kappa_prior"
-    return {
-        "kappa": (prior.kappa_value, f"prior ({of_kappa})"),
-        "arrival": (prior.arrival_value, "prior"),
-        "sigma": (sigma.value, "prior"),
-        "adverse_bid_bps": (components.adverse_bps(Side.BID, after), "prior"),
-        "adverse_ask_bps": (components.adverse_bps(Side.ASK, after), "prior"),
-    }
+    found = {name: (prior.value, "prior") for name, prior in priors.items()}
+    return found | {"kappa": (priors["kappa"].value, f"prior ({of_kappa})")}
 
 
 def _with_tick(instrument: Instrument, tick: float | None, fair: float) -> Instrument:

@@ -52,6 +52,10 @@ def lines(given: Inputs, found: Explanation) -> Iterator[str]:
     yield f"{'':<7}{'parameter':<20}{'value':>12}  {'unit':<13}from"
     for p in found.parameters:
         yield f"{p.symbol:<7}{p.name:<20}{_short(p.value):>12}  {p.unit:<13}{p.source}"
+    priors = [p for p in found.parameters if p.low is not None and p.high is not None]
+    if priors:
+        said = (f"{p.symbol} {_short(p.low or 0.0)} to {_short(p.high or 0.0)}" for p in priors)
+        yield from fold(f"90 % of the priors: {', '.join(said)}")
     yield ""
     yield f"Quotes at q = {given.inventory_lots:g} lots"
     for side in (found.bid, found.ask):

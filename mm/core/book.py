@@ -190,6 +190,15 @@ class MarketBook:
         return self._history[0][1] if self._history else None
 
     @property
+    def fair_source(self) -> str:
+        """What S is: "mid" or "microprice", "last" where a side is empty, "" before the first."""
+        if self.fair is None:
+            return ""
+        if self._mid() is None:
+            return "last"
+        return "microprice" if self._microprice else "mid"
+
+    @property
     def bid(self) -> float | None:
         return self.bids[0][0] if self.bids else None
 

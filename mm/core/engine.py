@@ -163,6 +163,7 @@ class Engine:
 
     def _fees(self, event: Fees) -> Outcome:
         self.state.maker_fee_bps = event.maker_bps
+        self.state.fees_ts = event.ts
         return [], []
 
     def _budget(self, event: ActionBudget) -> Outcome:

@@ -73,7 +73,10 @@ class State:
         self.kill = KillSwitch(risk)
         self.presence = Presence()
         self.maker_fee_bps = DEFAULT_MAKER_FEE_BPS
+        self.fees_ts: Ns | None = None
+        """When the venue last told its fees; None: the default."""
         self.funding_rate = 0.0
+        self.reference_ts: Ns | None = None
         self.link_up = False
         self.link_reason = "connecting"
         self.audited = False
@@ -105,6 +108,7 @@ class State:
         if isinstance(event, Reference):
             self.book.oracle = event.oracle
             self.funding_rate = event.funding_rate
+            self.reference_ts = event.ts
             return
         self.book.apply(event, self.orders.sizes())
         if self.book.fair is not None:

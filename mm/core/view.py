@@ -6,8 +6,9 @@ from mm.core.quoting import Quoting
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.stochastic.views import calibration_view, market_estimates
+from mm.model.estimate import Estimate, Source, told
 from mm.model.market_params import MarketParams
-from mm.model.units import SIDES, Ns, Side, depth_bps, seconds
+from mm.model.units import BPS, SIDES, Ns, Side, depth_bps, seconds
 from mm.model.view import (
     MarketView,
     OrderView,
@@ -50,8 +51,26 @@ def _market(state: State, components: StochasticComponents, ts: Ns) -> MarketVie
         arrival=known.arrival,
         kappa_confidence=known.kappa_confidence,
         adverse=known.adverse,
-        book_age_s=None if book.seen_ts is None else seconds(ts - book.seen_ts),
+        book_age_s=_age_s(book.seen_ts, ts),
+        fair_source=book.fair_source,
+        maker_fee_bps=_maker_fee(state, ts),
+        funding_bps_per_h=_funding(state, ts),
     )
+
+
+def _maker_fee(state: State, ts: Ns) -> Estimate:
+    source = Source.PRIOR if state.fees_ts is None else Source.VENUE
+    return told(state.maker_fee_bps, source, _age_s(state.fees_ts, ts))
+
+
+def _funding(state: State, ts: Ns) -> Estimate | None:
+    if state.reference_ts is None:
+        return None
+    return told(BPS * state.funding_rate, Source.VENUE, _age_s(state.reference_ts, ts))
+
+
+def _age_s(since: Ns | None, ts: Ns) -> float | None:
+    return None if since is None else seconds(ts - since)
 
 
 def _side(state: State, quoting: Quoting, side: Side) -> SideView:

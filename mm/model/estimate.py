@@ -9,6 +9,7 @@ class Source(StrEnum):
     PRIOR = "prior"
     PUBLIC = "public"
     OWN = "own"
+    VENUE = "venue"
 
 
 class Estimate(Struct, frozen=True, gc=False):
@@ -21,3 +22,8 @@ class Estimate(Struct, frozen=True, gc=False):
     source: Source
     age_s: float | None = None
     """Seconds since the last observation; None before the first."""
+
+
+def told(value: float, source: Source, age_s: float | None) -> Estimate:
+    """A number that is not estimated: the venue's own word, or a default until it speaks."""
+    return Estimate(value, value, value, float(source is Source.VENUE), source, age_s)

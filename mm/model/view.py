@@ -21,7 +21,11 @@ class AdverseView(Struct, frozen=True, gc=False):
 
 
 class MarketView(Struct, frozen=True, gc=False):
-    """Touch without our own orders; None before the first book."""
+    """Touch without our own orders; None before the first book.
+
+    `fair_source`: mid, microprice, or last while a side is empty without us. `funding_bps_per_h`:
+    positive, longs pay.
+    """
 
     fair: float | None
     bid: float | None
@@ -34,6 +38,9 @@ class MarketView(Struct, frozen=True, gc=False):
     kappa_confidence: float
     adverse: tuple[AdverseView, ...]
     book_age_s: float | None
+    fair_source: str
+    maker_fee_bps: Estimate
+    funding_bps_per_h: Estimate | None
 
 
 class CalibrationView(Struct, frozen=True, gc=False):

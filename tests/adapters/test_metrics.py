@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mm.adapters.metrics import MAX_SERIES, Metrics, reason_label, render
 from mm.adapters.metrics_table import LABELS, METRICS, Kind
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Note, Place, Severity, Step
-from mm.model.estimate import Estimate, Source
+from mm.model.estimate import Estimate, Source, told
 from mm.model.events import (
     Event,
     Fill,
@@ -53,8 +53,14 @@ MARKET = MarketView(
     kappa=Estimate(0.25, 0.1, 0.6, 3, Source.OWN, 4.0),
     arrival=Estimate(0.9, 0.4, 2.0, 3, Source.OWN, 4.0),
     kappa_confidence=0.4,
-    adverse=(AdverseView("bid", 5.0, 0.7, 0.2, 3.0), AdverseView("ask", 5.0, -0.1, 0.3, 2.0)),
+    adverse=(
+        AdverseView("bid", 5.0, 0.7, 0.2, 3.0, Source.OWN, 9.0),
+        AdverseView("ask", 5.0, -0.1, 0.3, 2.0),
+    ),
     book_age_s=0.25,
+    fair_source="mid",
+    maker_fee_bps=told(1.5, Source.VENUE, 60.0),
+    funding_bps_per_h=told(0.125, Source.VENUE, 3.0),
 )
 CALIBRATION = CalibrationView(
     policy="fill_hungry",
@@ -214,6 +220,16 @@ def test_the_seeds_four_follow_update_calibration(metrics: Metrics) -> None:
         ("mm_arrival_high_per_second", {}, 2.0),
         ("mm_adverse_mean_bps", {"side": "ask", "horizon": "5"}, -0.1),
         ("mm_adverse_se_bps", {"side": "bid", "horizon": "5"}, 0.2),
+        ("mm_sigma_high_bps_per_sqrt_second", {}, 2.2),
+        ("mm_adverse_observations", {"side": "bid", "horizon": "5"}, 3.0),
+        ("mm_adverse_age_seconds", {"side": "bid", "horizon": "5"}, 9.0),
+        ("mm_maker_fee_bps", {}, 1.5),
+        ("mm_funding_bps_per_hour", {}, 0.125),
+        ("mm_estimate_observations", {"reason": "sigma"}, 50.0),
+        ("mm_estimate_age_seconds", {"reason": "maker_fee_bps"}, 60.0),
+        ("mm_estimate_source", {"reason": "kappa", "status": "own"}, 1.0),
+        ("mm_estimate_source", {"reason": "funding_bps_per_h", "status": "venue"}, 1.0),
+        ("mm_estimate_source", {"reason": "fair", "status": "mid"}, 1.0),
         ("mm_quote_depth_bps", {"side": "bid", "level": "1"}, 4.0),
         ("mm_quote_term_bps", {"side": "bid", "reason": "half_spread"}, 2.5),
         ("mm_quote_binding", {"side": "bid", "reason": "glft"}, 1.0),

@@ -42,6 +42,13 @@ def test_without_anything_given_it_is_the_configuration_and_the_priors() -> None
     assert values["max_inventory_lots"] == given.market.max_inventory_lots == 10
     assert given.market.calibration_gamma_mult == 1.0
     assert sources(given)["kappa"] == "prior (touch)"
+    bounds = {p.name: (p.low, p.high) for p in given.parameters if p.low is not None}
+    assert list(bounds) == ["kappa", "arrival", "sigma", "adverse_bid_bps", "adverse_ask_bps"]
+    spread = math.exp(1.645)
+    assert bounds["kappa"] == pytest.approx(
+        (values["kappa"] / spread, values["kappa"] * spread), rel=0.01
+    )
+    assert bounds["adverse_bid_bps"] == pytest.approx((-3.29, 3.29), abs=0.01)
     assert sources(given)["touch_bps"] == "scenario liquid"
 
 

@@ -7,8 +7,10 @@ import pytest
 from mm.core.engine import Engine
 from mm.core.strategy.distribution import entropy
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
+from mm.model.estimate import Source, told
 from mm.model.events import (
     ActionBudget,
+    Book,
     Funding,
     Link,
     OpenOrder,
@@ -32,6 +34,37 @@ def test_it_quotes_five_levels_on_both_sides(stage: Stage) -> None:
     assert view.safety.state == "quoting"
     assert view.safety.ready
     assert len(view.orders) == 10
+
+
+def test_every_number_of_a_quote_says_where_it_is_from_and_how_old_it_is(fresh: Stage) -> None:
+    before = fresh.engine.view().market
+    assert before.maker_fee_bps == told(1.5, Source.PRIOR, None)
+    assert (before.funding_bps_per_h, before.fair_source) == (None, "")
+
+    fresh.start()
+    fresh.warm()
+    fresh.happen(Reference(fresh.ts, fresh.ts, oracle=100.0, mark=100.0, funding_rate=1e-5))
+    fresh.tick()
+    market = fresh.engine.view().market
+
+    age_s = market.maker_fee_bps.age_s
+    assert market.maker_fee_bps == told(1.5, Source.VENUE, age_s)
+    assert age_s is not None
+    assert age_s > 8.0
+    assert market.funding_bps_per_h is not None
+    assert (market.funding_bps_per_h.value, market.funding_bps_per_h.source) == (0.1, Source.VENUE)
+    assert market.funding_bps_per_h.age_s == pytest.approx(1.3)
+    assert market.fair_source == "mid"
+    assert market.book_age_s == pytest.approx(0.3)
+    for estimate in (market.sigma, market.kappa, market.arrival):
+        assert estimate is not None
+        assert estimate.low < estimate.value < estimate.high
+        assert (estimate.n > 0) == (estimate.source is not Source.PRIOR)
+    assert {row.side for row in market.adverse} == {"bid", "ask"}
+    assert all(row.se_bps > 0 and row.source is Source.PRIOR for row in market.adverse)
+
+    fresh.happen(Book(fresh.ts, fresh.ts + 1, ((99.9, 1.0),), ()))
+    assert fresh.engine.view().market.fair_source == "last"
 
 
 def test_the_sizes_of_a_side_total_one_lot(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from mm.core.settings import AdverseSettings
 from mm.core.stochastic.timeline import Timeline
 from mm.core.stochastic.volatility import Z90
 from mm.model.estimate import Estimate, Source
-from mm.model.units import BPS, NS_PER_S, Ns, Side, nanoseconds, seconds
+from mm.model.units import BPS, NS_PER_S, SIDES, Ns, Side, nanoseconds, seconds
 
 GRACE_NS = NS_PER_S
 """Time for the books of a venue time to reach us before S is looked up."""
@@ -114,6 +114,8 @@ class AdverseState(Struct, frozen=True):
     measured: int
     means: tuple[MeanState, ...]
     pending: tuple[Pending, ...]
+    last: tuple[Ns | None, ...] = (None, None)
+    """When the last markout of the bid and of the ask was complete."""
 
 
 class AdverseSelection:
@@ -194,7 +196,7 @@ class AdverseSelection:
         value, se = mean.posterior(sigma * sigma * horizon_s)
         source = Source.OWN if mean.n > NOTHING else Source.PRIOR
         last = self._last.get(side)
-        age = seconds(ts - last) if last is not None else None
+        age = max(seconds(ts - last), 0.0) if last is not None else None
         return Estimate(value, value - Z90 * se, value + Z90 * se, mean.n, source, age)
 
     @property
@@ -204,7 +206,8 @@ class AdverseSelection:
     def state(self) -> AdverseState:
         means = tuple(mean.state() for mean in self._means.values())
         pending = tuple(p for p in self._pending if p.reference is not None)
-        return AdverseState(self._horizons, self.measured, means, pending)
+        last = tuple(self._last.get(side) for side in SIDES)
+        return AdverseState(self._horizons, self.measured, means, pending, last)
 
     def load(self, state: AdverseState, age_s: float) -> None:
         """Continue from a checkpoint, faded by its age; other horizons start afresh."""
@@ -217,5 +220,7 @@ class AdverseSelection:
         for mean, saved in zip(self._means.values(), state.means, strict=True):
             mean.load(saved)
         self._pending = list(state.pending)
+        known = zip(SIDES, state.last, strict=False)
+        self._last = {side: last for side, last in known if last is not None}
         self.measured = state.measured
         self._fade_by(max(age_s, 0.0))

@@ -55,6 +55,8 @@ class KappaState(Struct, frozen=True):
     total: int
     own: EvidenceState
     public: EvidenceState
+    last_own: Ns | None = None
+    last_public: Ns | None = None
 
 
 class KappaEstimator:
@@ -66,6 +68,7 @@ class KappaEstimator:
         "_grid",
         "_kappa",
         "_last_own",
+        "_last_public",
         "_own",
         "_posterior",
         "_public",
@@ -85,13 +88,13 @@ class KappaEstimator:
         self.prints = PublicArrivals()
         self.total = 0
         """Own arrivals ever: changes when the posterior learned from a fill."""
-        self._own = Evidence()
-        self._public = Evidence()
+        self._own, self._public = Evidence(), Evidence()
         self._public_seen = False
         """The public clock starts at the first print: a missing feed is not silence."""
         self._touches: list[float] = []
         self._decayed_at: Ns | None = None
         self._last_own: Ns | None = None
+        self._last_public: Ns | None = None
         self._posterior: Posterior | None = None
         self._centre: float | None = None
         self._grid: Vector | None = None
@@ -125,7 +128,9 @@ class KappaEstimator:
         fold(self._kappa, self._own, own, taken)
         if self._public_seen:
             fold(self._kappa, self._public, public, swept)
-        self._public_seen = self._public_seen or bool(swept)
+        if swept:
+            self._public_seen = True
+            self._last_public = ts
         if taken:
             self.total += len(taken)
             self._last_own = ts
@@ -133,8 +138,7 @@ class KappaEstimator:
 
     def _fade(self, ts: Ns) -> None:
         if self._decayed_at is not None and ts > self._decayed_at:
-            hours = seconds(ts - self._decayed_at) / 3600.0
-            self._fade_by(hours)
+            self._fade_by(seconds(ts - self._decayed_at) / 3600.0)
         self._decayed_at = ts
 
     def _fade_by(self, hours: float) -> None:
@@ -171,9 +175,9 @@ class KappaEstimator:
     def posterior(self) -> Posterior | None:
         """None until the prior has a centre: before the first touch."""
         if self._posterior is None and self._grid is not None:
+            known = self._own, self._public, self.public_weight
             b0 = PRIOR_SHAPE / self._settings.arrival_prior_per_s
-            weight = self.public_weight
-            self._posterior = posterior(self._grid, self._own, self._public, weight, b0)
+            self._posterior = posterior(self._grid, *known, b0)
         return self._posterior
 
     @property
@@ -205,27 +209,27 @@ class KappaEstimator:
         known = self.posterior
         if known is None:
             return None
-        n, source = self._provenance()
-        age = seconds(ts - self._last_own) if self._last_own is not None else None
-        low, high = known.kappa_quantile(0.05), known.kappa_quantile(0.95)
-        kappa = Estimate(known.kappa_value, low, high, n, source, age)
+        n, source, last = self._provenance()
+        age = None if last is None else max(seconds(ts - last), 0.0)
+        bounds = known.kappa_quantile(0.05), known.kappa_quantile(0.95)
+        kappa = Estimate(known.kappa_value, *bounds, n, source, age)
         low, high = known.arrival_quantiles(0.05, 0.95)
         return kappa, Estimate(known.arrival_value, low, high, n, source, age)
 
-    def _provenance(self) -> tuple[float, Source]:
+    def _provenance(self) -> tuple[float, Source, Ns | None]:
+        """Arrivals behind the estimate, whose, and when the last of them was folded in."""
         if self._own.arrivals > 0:
-            return self._own.arrivals, Source.OWN
+            return self._own.arrivals, Source.OWN, self._last_own
         if self._public.arrivals > 0:
-            return self._public.arrivals, Source.PUBLIC
-        return 0.0, Source.PRIOR
+            return self._public.arrivals, Source.PUBLIC, self._last_public
+        return 0.0, Source.PRIOR, None
 
     # -- checkpoint -------------------------------------------------------------------------------
 
     def state(self) -> KappaState:
-        settled = len(self._touches) >= SETTLING
-        return KappaState(
-            self._centre, settled, self.total, _packed(self._own), _packed(self._public)
-        )
+        own, public = _packed(self._own), _packed(self._public)
+        learned = self.total, own, public, self._last_own, self._last_public
+        return KappaState(self._centre, len(self._touches) >= SETTLING, *learned)
 
     def load(self, state: KappaState, age_s: float) -> None:
         """Continue from a checkpoint, faded by its age; ValueError if it cannot be."""
@@ -243,6 +247,7 @@ class KappaEstimator:
             self._touches = [0.5 / state.centre] * SETTLING
         self.total = state.total
         self._public_seen = public.arrivals > 0
+        self._last_own, self._last_public = state.last_own, state.last_public
         self._fade_by(max(age_s, 0.0) / 3600.0)
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from random import Random
 
 from mm.model.actions import Note, Severity
-from mm.model.estimate import Estimate, Source
+from mm.model.estimate import Estimate, Source, told
 from mm.model.events import Fill
 from mm.model.quote import Term
 from mm.model.units import NS_PER_S, Ns, Side, depth_bps, price_at
@@ -129,7 +129,8 @@ class Maker:
 
     def _market(self) -> MarketView:
         if self.ignorant:
-            return MarketView(None, None, None, None, None, None, None, None, 0.0, (), None)
+            return MarketView(None, None, None, None, None, None, None, None, 0.0, (), None,
+                              "", told(1.5, Source.PRIOR, None), None)  # fmt: skip
         n = len(self.fills)
         width = 0.75 / math.sqrt(1 + n / 3)
         kappa = 0.26 * (1 + 0.3 * math.exp(-n / 6))
@@ -145,6 +146,7 @@ class Maker:
             Estimate(kappa, kappa * math.exp(-width), kappa * math.exp(width), n, Source.OWN, 3.0),
             Estimate(arrival, arrival * math.exp(-width), arrival * math.exp(width), n, Source.OWN),
             1 - width, adverse, 0.31,
+            "mid", told(1.5, Source.VENUE, 60.0), told(0.125, Source.VENUE, 3.0),
         )  # fmt: skip
 
     def _calibration(self) -> CalibrationView:

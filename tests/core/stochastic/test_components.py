@@ -125,6 +125,12 @@ def test_a_restored_bundle_knows_what_the_old_one_knew() -> None:
     old.intensity_point(ts)
     new.restore(old.checkpoint(), ts)
     assert new.checkpoint() == old.checkpoint()
+    before, after = market_estimates(old, ts), market_estimates(new, ts + 60 * NS_PER_S)
+    for was, now in ((before.kappa, after.kappa), (before.arrival, after.arrival)):
+        assert was is not None
+        assert now is not None
+        assert now.age_s == pytest.approx((was.age_s or 0.0) + 60.0)
+    assert all(row.age_s is not None and row.age_s >= 60.0 for row in after.adverse)
     new.update_calibration_status(ts)
     assert new.calibration.calibration_progress() == old.calibration.calibration_progress()
     for side in SIDES:

@@ -76,10 +76,14 @@ const whole = (share) => Math.round(100 * share);
 
 const interval = (e) => (e ? `${significant(e.value)}  [${significant(e.low)}, ${significant(e.high)}]` : "–");
 
+const origin = (e) =>
+  e ? `${number(e.n, 1)} observations, source ${e.source}, ${e.age_s === null ? "none yet" : `last ${number(e.age_s, 0)} s ago`}` : "";
+
 function estimates(market) {
   text("kappa", interval(market.kappa));
   text("arrival", interval(market.arrival));
-  const sigma = market.sigma ? `σ ${significant(market.sigma.value)} bps/√s` : "σ –";
+  const sigma = `σ ${interval(market.sigma)} bps/√s`;
+  for (const name of ["kappa", "arrival", "sigma"]) byId(name).title = origin(market[name]);
   const jumps = market.jump_ratio === null ? "" : `jumps ${number(market.jump_ratio)}×`;
   text("sigma", [sigma, jumps, `confidence ${whole(market.kappa_confidence)} %`].filter(Boolean).join(" · "));
   forest(market.adverse);
