@@ -109,10 +109,10 @@ class KillSwitch:
         self._rejects.append(ts)
 
     def moved(self, ts: Ns, fair: float) -> None:
-        """S at `ts`, kept for the last second or so: what velocity is measured on."""
+        """S at `ts`, kept for the last second and once before it: what velocity is measured on."""
         if not self._fairs or ts - self._fairs[-1][0] >= NS_PER_S // 10:
             self._fairs.append((ts, fair))
-        while ts - self._fairs[0][0] > NS_PER_S and len(self._fairs) > 1:
+        while len(self._fairs) > 1 and ts - self._fairs[1][0] >= NS_PER_S:
             self._fairs.popleft()
 
     def forget(self, ts: Ns) -> None:
@@ -166,11 +166,12 @@ class KillSwitch:
         return ""
 
     def velocity_bps_per_s(self) -> float:
-        """Largest move of S within the last second."""
+        """Largest move of S within the last second; over a longer gap between books, per second."""
         if len(self._fairs) < 2:
             return 0.0
-        last = self._fairs[-1][1]
-        return max(abs(last - fair) for _, fair in self._fairs) / last * BPS
+        now, last = self._fairs[-1]
+        moves = (abs(last - s) / max(seconds(now - ts), 1.0) for ts, s in self._fairs)
+        return max(moves) / last * BPS
 
 
 def price_reason(

@@ -144,6 +144,18 @@ def test_a_fast_market_pauses_new_risk_for_a_second() -> None:
     assert kill.pace_reason() == ""
 
 
+@pytest.mark.parametrize(
+    ("gap_s", "bps_per_s"), [(0.05, 0.0), (0.5, 300.0), (3, 100.0), (30, 10.0)]
+)
+def test_velocity_sees_a_jump_between_rare_books(gap_s: float, bps_per_s: float) -> None:
+    """Samples closer than a tenth of a second are not kept; a quiet minute's drift is no jump."""
+    kill = KillSwitch(RiskSettings())
+    kill.moved(0, 103.0)
+    kill.moved(round(gap_s * NS_PER_S), 100.0)
+
+    assert kill.velocity_bps_per_s() == pytest.approx(bps_per_s)
+
+
 def test_a_pause_says_who_asked() -> None:
     kill = KillSwitch(SETTINGS)
     kill.paused = "lunch"
