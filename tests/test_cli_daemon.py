@@ -104,6 +104,7 @@ def test_a_daemons_life_from_the_command_line(daemon: Started) -> None:
     assert shown.returncode == 0, shown.stderr
     assert re.match(r"BTC EMBEDDED  quoting, ", shown.stdout)
     assert "calibration " in shown.stdout
+    assert re.search(r"\nactions +[\d,]+ left, [\d.]+/s: levels [1-5], moved when ", shown.stdout)
 
     second = mm(cwd, "run", "--port", "0")
     assert second.returncode == 1

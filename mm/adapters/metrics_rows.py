@@ -153,6 +153,10 @@ def safety_rows(safety: SafetyView) -> Iterator[Row]:
     yield "mm_ready", (), safety.ready
     yield "mm_link_up", (), safety.link_up
     yield from _present("mm_action_budget_remaining", safety.action_budget_left)
+    if safety.pace is not None:
+        yield "mm_action_budget_per_second", (), safety.pace.per_s
+        yield "mm_action_budget_band_bps", (), safety.pace.band_bps
+        yield "mm_action_budget_levels", (), safety.pace.levels
 
 
 def health_rows(health: HealthView) -> Iterator[Row]:

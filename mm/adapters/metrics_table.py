@@ -126,6 +126,9 @@ SAFETY = (
     _gauge("mm_ready", "1 while feeds, estimators and quoting are all well."),
     _gauge("mm_link_up", "1 while connected, subscribed and reconciled."),
     _gauge("mm_action_budget_remaining", "Actions that the address has left at the venue."),
+    _gauge("mm_action_budget_per_second", "Actions/s that the budget allows this instrument."),
+    _gauge("mm_action_budget_band_bps", "Hysteresis of level 1 that this pays for."),
+    _gauge("mm_action_budget_levels", "Levels a side that this pays for."),
 )
 
 FLOW = (

@@ -262,7 +262,7 @@ class RiskConfig(Section):
         default=S.action_budget_horizon_h,
         gt=0,
         le=720,
-        description="What is left of the venue's action budget must last so long, hours.",
+        description="The venue's action budget is spent at left/this, hours.",
     )
     reject_rate_soft: float = Field(
         default=R.reject_rate_soft, gt=0, lt=1, description="Withdraw: share of requests refused."

@@ -132,7 +132,17 @@ def _lines(state: dict[str, Any]) -> list[str]:
         *(_side(view[side]) for side in ("bid", "ask")),
         _position(view["position"]),
         *_pnl(view["pnl"]),
+        *_budget(safety),
     ]
+
+
+def _budget(safety: dict[str, Any]) -> list[str]:
+    """What is left of the venue's action budget, and what that pays for."""
+    left, pace = safety["action_budget_left"], safety["pace"]
+    if left is None or pace is None:
+        return []
+    levels = f"levels {pace['levels']}, moved when {pace['band_bps']:.2g} bps off"
+    return [f"actions      {left:,} left, {pace['per_s']:.2g}/s: {levels} or more"]
 
 
 def _market(market: dict[str, Any]) -> str:

@@ -6,11 +6,12 @@ from decimal import Decimal
 from msgspec import structs
 
 from mm.core import risk
-from mm.core.diff import Band, Tolerance, diff, even
+from mm.core.diff import diff, even
 from mm.core.guard import Verdict
-from mm.core.ration import Ration
+from mm.core.hysteresis import free_bps, tolerance, with_room
+from mm.core.ration import Pace, Ration
 from mm.core.reducing import only_reducing
-from mm.core.settings import EngineSettings, StrategySettings
+from mm.core.settings import EngineSettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
@@ -22,14 +23,6 @@ from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
 from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, nanoseconds, price_at, seconds
 
-TOLERANCE_PER_KAPPA = 0.3
-"""Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's."""
-GRANTED_PER_S = 0.1
-"""What the venue allows to an address whose budget is spent."""
-SPENT_OF_EARNED = 0.8
-SPENT_ON_LEVEL_1 = 0.8
-DEEP = 4.0
-"""√((8/0.2)/(2/0.8)): eight deeper orders on a fifth of the actions."""
 STALE_AFTER_S = 1.0
 
 
@@ -47,9 +40,10 @@ class Quoting:
         self._filled = False
         """Something of ours was filled since the last decision: the next is owed soon."""
         self._bindings: dict[Side, str] = {}
-        self._tick_bps = 0.0
         self._instrument: Instrument | None = None
-        self._ration = Ration()
+        self._ration = Ration(settings.strategy)
+        self.pace = Pace(math.inf, 0.0, settings.strategy.levels)
+        """What the action budget allows."""
 
     def due(self, state: State, event: Event) -> bool:
         """On each Tick; and after a fill or a move of S by `requote_bps`, at most so often."""
@@ -106,13 +100,17 @@ class Quoting:
             return
         target = glft.target_inventory(self.params, state.funding_rate)
         exact, inventory = self._settings.exact_glft, sources.inventory_lots
-        self.quote = glft.quote(self.params, inventory, exact, target)
-        ParameterAggregator.record(sources, self.params, self.quote)
+        quote = glft.quote(self.params, inventory, exact, target)
+        ParameterAggregator.record(sources, self.params, quote)
+        market = self.params.sigma, self.params.kappa
+        self.pace = self._ration.pace(state.budget, state.earned_per_s(ts), market, ts)
+        free = free_bps(self._settings, self.params, state.instrument.tick_bps(fair))
+        self.quote = with_room(quote, self.params, self.pace, free, inventory)
         built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.ladder = _with_numbers(built, limits)
         self._instrument = state.instrument
-        self._tick_bps = state.instrument.tick_bps(fair)
-        self.tolerance = self._tolerance(state, self.params, self.quote)
+        least = self._settings.hysteresis_min_bps
+        self.tolerance = tolerance(self.quote, self.params, self.pace, free, least, inventory)
 
     def _frame(self, state: State, limits: risk.Limits, lot: Decimal) -> ladder.Frame:
         position = state.pnl.position
@@ -123,25 +121,9 @@ class Quoting:
             room_ask=limits.room(Side.ASK, position),
             best_bid=state.book.bid,
             best_ask=state.book.ask,
-            levels=self._settings.levels,
+            levels=self.pace.levels,
             entropy_ratio=self._settings.entropy_ratio,
             spacing_per_kappa=self._settings.level_spacing_per_kappa,
-        )
-
-    def _tolerance(self, state: State, params: MarketParams, quote: Quote) -> Tolerance:
-        """Some σ√dt, a tick at least (rounding flips it), a share of 1/κ at the most; wider where
-        the action budget asks for it."""
-        settings = self._settings
-        least = settings.hysteresis_min_bps
-        drift = settings.hysteresis_sigmas * params.sigma * math.sqrt(settings.quote_interval_s)
-        drift = max(drift, 1.01 * self._tick_bps)
-        bps = max(least, min(drift, TOLERANCE_PER_KAPPA / params.kappa))
-        paid = affordable_bps(state, params.sigma, settings)
-        room = [_above_floor(side, params) for side in (quote.bid, quote.ask)]
-        near, deep = max(bps, paid), max(bps, DEEP * paid)
-        return Tolerance(
-            Band(near, *(max(least, min(near, bps_left)) for bps_left in room)),
-            Band(deep, *(max(least, min(deep, bps_left)) for bps_left in room)),
         )
 
     # -- what we do -----------------------------------------------------------------------------
@@ -153,7 +135,7 @@ class Quoting:
         if not actions or limits is None:
             return actions, []
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
-        return self._ration.of(reviewed.approved, state.budget, ts), reviewed.refused
+        return self._ration.of(reviewed.approved, state.orders, state.budget, ts), reviewed.refused
 
     def _say(
         self, state: State, actions: list[Action], refused: list[risk.Refusal], ts: Ns
@@ -202,31 +184,6 @@ def bound_by(quote: SideQuote, first: Level, fair: float, instrument: Instrument
     return quote.binding if first.price == wanted else Binding.CLAMP
 
 
-def affordable_bps(state: State, sigma: float, settings: StrategySettings) -> float:
-    """The hysteresis of level 1 that the action budget can pay for, on both sides alike.
-
-    A random walk leaves a band of ±T after T²/σ² seconds on average, so n quotes kept within T
-    need n·σ²/T² actions/s. What can be spent: what is left at left/horizon, what the venue grants
-    even then, both shared evenly with the instruments beside this one, and most of what trading
-    earns (an action a dollar). Level 1 gets most of it, and the levels behind it the rest, which
-    widens their band by `DEEP`.
-    """
-    if state.budget is None:
-        return 0.0
-    left = max(state.budget.cap - state.budget.used, 0)
-    rate = left / (settings.action_budget_horizon_h * 3600.0) + GRANTED_PER_S
-    rate = rate / state.budget.sharers + SPENT_OF_EARNED * state.turnover_usd_per_s
-    return sigma * math.sqrt(2.0 / (SPENT_ON_LEVEL_1 * rate))
-
-
-def _above_floor(quote: SideQuote | None, params: MarketParams) -> float:
-    """How far the wanted depth lies above fee + adverse + min_edge, bps."""
-    if quote is None:
-        return 0.0
-    a = params.adverse_bid_bps if quote.side is Side.BID else params.adverse_ask_bps
-    return quote.depth_bps - params.maker_fee_bps - max(a, 0.0) - params.min_edge_bps
-
-
 def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
     """`risk limit` says how much it allows: equity may bind long before the configured limit."""
     if "risk limit" not in (ladder.blocked_bid, ladder.blocked_ask):
@@ -264,8 +221,8 @@ def _blocked(reason: str) -> Ladder:
 def _premia(state: State, components: StochasticComponents, ts: Ns) -> tuple[Premium, ...]:
     """The one premium: what S may have moved since the book was last seen, σ√age.
 
-    None for volatility, which σ itself carries, nor for a short action budget, which widens the
-    hysteresis instead: fewer edits at the same depth keep the fills that refill it.
+    None for volatility, which σ itself carries. A short action budget widens the hysteresis, and
+    has a term of its own where that needs room.
     """
     if state.book.seen_ts is None:
         return ()

@@ -18,7 +18,7 @@ class StrategySettings(Struct, frozen=True, kw_only=True):
     requote_bps: float = 1.0
     hysteresis_sigmas: float = 2.0
     hysteresis_min_bps: float = 0.2
-    action_budget_horizon_h: float = 1.0
+    action_budget_horizon_h: float = 24.0
     """What is left of the venue's action budget is spent at left/horizon."""
     exact_glft: bool = True
     microprice: bool = False

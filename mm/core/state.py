@@ -181,10 +181,12 @@ class State:
         self._turnover_usd += float(fill.price * fill.size)
         self.last_fill_ts = fill.ts
 
-    @property
-    def turnover_usd_per_s(self) -> float:
-        """As of the last fill."""
-        return self._turnover_usd / TURNOVER_S
+    def earned_per_s(self, ts: Ns) -> float:
+        """Actions that fills have lately earned at the venue: one a dollar traded."""
+        if self.last_fill_ts is None:
+            return 0.0
+        age_s = seconds(max(ts - self.last_fill_ts, 0))
+        return self._turnover_usd * math.exp(-age_s / TURNOVER_S) / TURNOVER_S
 
     def recently_closed(self, cloid: str) -> bool:
         """An order of this run that closed a moment ago: a snapshot may still list it."""

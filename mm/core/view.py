@@ -1,5 +1,7 @@
 """The operator's view, built from state on demand."""
 
+import math
+
 from mm.core.guard import judge
 from mm.core.orders import Order
 from mm.core.quoting import Quoting
@@ -12,6 +14,7 @@ from mm.model.units import BPS, SIDES, Ns, Side, depth_bps, seconds
 from mm.model.view import (
     MarketView,
     OrderView,
+    PaceView,
     PnlView,
     PositionView,
     SafetyView,
@@ -139,7 +142,7 @@ def _safety(state: State, quoting: Quoting, ts: Ns) -> SafetyView:
     verdict = judge(state, ts)
     reasons = tuple(dict.fromkeys(r for r in state.presence.reason.values() if r))
     one_side = not all(state.presence.reason.values())  # a side may be out of room: that is normal
-    budget = state.budget
+    budget, pace = state.budget, quoting.pace
     return SafetyView(
         state=_state_name(state, quoting, verdict.reason),
         reasons=reasons or ((verdict.reason,) if verdict.reason else ()),
@@ -147,6 +150,9 @@ def _safety(state: State, quoting: Quoting, ts: Ns) -> SafetyView:
         link_up=state.link_up,
         ready=not verdict.reason and isinstance(quoting.params, MarketParams) and one_side,
         action_budget_left=None if budget is None else budget.cap - budget.used,
+        pace=PaceView(pace.per_s, pace.band_bps, pace.levels)
+        if math.isfinite(pace.per_s)
+        else None,
     )
 
 

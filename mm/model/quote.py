@@ -14,6 +14,7 @@ class Binding(StrEnum):
     GLFT = "glft"  # the formula itself
     FLOOR = "floor"  # fee + adverse + min_edge
     CLAMP = "clamp"  # S itself, or one tick behind the opposite touch
+    BUDGET = "budget"  # room for the wide bands of a short action budget
     CAP = "cap"  # a bound on premia or depth
 
 

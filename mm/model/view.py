@@ -115,6 +115,15 @@ class PositionView(Struct, frozen=True, gc=False):
     worst_short: Decimal
 
 
+class PaceView(Struct, frozen=True, gc=False):
+    """What the venue's action budget allows this instrument now."""
+
+    per_s: float
+    band_bps: float
+    """How far level 1 may lie from where it is wanted; never less than the setting allows."""
+    levels: int
+
+
 class SafetyView(Struct, frozen=True, gc=False):
     """`state`: starting, quoting, withdrawn, paused, halted."""
 
@@ -124,6 +133,8 @@ class SafetyView(Struct, frozen=True, gc=False):
     link_up: bool
     ready: bool
     action_budget_left: int | None
+    pace: PaceView | None = None
+    """None while the budget is unknown."""
 
 
 class View(Struct, frozen=True, gc=False):

@@ -33,6 +33,7 @@ from mm.model.view import (
     HealthView,
     MarketView,
     OrderView,
+    PaceView,
     PnlView,
     PositionView,
     SafetyView,
@@ -112,7 +113,7 @@ VIEW = View(
     orders=(ORDER,),
     position=PositionView(SIZE, 0.05, Decimal(10), 50.0, 5000.0, Decimal(2), Decimal(-1)),
     pnl=PNL,
-    safety=SafetyView("quoting", (), "", True, True, 9000),
+    safety=SafetyView("quoting", (), "", True, True, 9000, PaceView(0.9, 3.2, 4)),
 )
 HEALTH = HealthView(12.0, {"book": 0.25, "user": 3.0}, 2, 0.001, 1)
 ACTIONS = (
@@ -242,6 +243,9 @@ def test_the_seeds_four_follow_update_calibration(metrics: Metrics) -> None:
         ("mm_state", {"status": "quoting"}, 1.0),
         ("mm_state", {"status": "halted"}, 0.0),
         ("mm_action_budget_remaining", {}, 9000.0),
+        ("mm_action_budget_per_second", {}, 0.9),
+        ("mm_action_budget_band_bps", {}, 3.2),
+        ("mm_action_budget_levels", {}, 4.0),
         ("mm_actions_per_fill", {}, 3.0),
         ("mm_fills_total", {"side": "ask", "status": "quote"}, 1.0),
         ("mm_fill_volume_usd_total", {"side": "ask"}, 50.0),

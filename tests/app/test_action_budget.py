@@ -1,19 +1,21 @@
-"""The venue's action budget at the base tier, in virtual time: spent with care, and outlived.
+"""The venue's action budget at the base tier, in virtual time: never used up, quotes never gone.
 
-SOAK_BUDGET_H hours (24) of few fills, and of hardly any, by `make soak`; one of them always.
+SOAK_BUDGET_H hours (24) by `make soak`: few fills and none, one level and five, a new address and
+one whose budget is nearly spent, each beside an unlimited budget. A few hours of it always.
 """
 
 import os
 import sys
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mm.app.backtest import USER, Backtest, Pace
 from mm.core.engine import Engine
-from mm.core.settings import EngineSettings
+from mm.core.settings import EngineSettings, StrategySettings
 from mm.model.actions import Cancel, Modify, Place, Step
 from mm.model.events import Event, Fill, RejectCode, Rejected, Tick
+from mm.model.exchange import RateLimit
 from mm.model.units import Side
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenario import Scenario
@@ -24,8 +26,23 @@ HOUR_MS = 3_600_000
 SOAK_H = float(os.environ.get("SOAK_BUDGET_H", "24"))
 WARM_UP_TICKS = 60
 SAMPLE_TICKS = 10
+FEW = preset("illiquid")
 DESERT = scenario_from({"base": "thin", "takers": {"arrival_per_s": 1e-6}})
 """A price that moves, and nobody who trades."""
+
+
+BASE_CAP = 10_000
+NEARLY_SPENT = BASE_CAP - 300
+UNLIMITED = 10**9
+
+
+class Given(Struct, frozen=True):
+    """The market, our levels a side, and what of the base tier's actions is used at the start."""
+
+    scenario: Scenario
+    levels: int = 5
+    used: int = 0
+    unlimited: bool = False
 
 
 class Day(Struct):
@@ -33,17 +50,31 @@ class Day(Struct):
 
     samples: int = 0
     two_sided: int = 0
-    most_used: float = 0.0
-    """Of the cap, at any moment."""
-    most_used_by_cancel: float = 0.0
-    """Of the cancels' own cap, were everything that rests cancelled at that moment."""
+    least_left: int = BASE_CAP
+    cancels_left: int = UNLIMITED
+    """The fewest that would be left for cancels after cancelling everything that rests."""
     actions: int = 0
     fills: int = 0
     refused: int = 0
+    edge_usd: float = 0.0
+    """Spread earned less adverse selection and fees: what quoting brings, without inventory."""
 
     @property
     def per_fill(self) -> float:
         return self.actions / max(self.fills, 1)
+
+
+class Venue(Exchange):
+    """One that may begin with a used budget, or tell of as many actions as one likes."""
+
+    unlimited = False
+
+    def use(self, user: str, actions: int) -> None:
+        self._account(user).requests += actions
+
+    def rate_limit(self, user: str) -> RateLimit:
+        known = super().rate_limit(user)
+        return structs.replace(known, cap=UNLIMITED) if self.unlimited else known
 
 
 class Diary:
@@ -67,48 +98,89 @@ class Diary:
         rows = self._exchange.open_orders(USER)
         day.samples += 1
         day.two_sided += {row.side for row in rows} == set(Side)
-        day.most_used = max(day.most_used, limit.used / limit.cap)
+        day.least_left = min(day.least_left, limit.cap - limit.used)
         to_cancel = min(limit.cap + 100_000, 2 * limit.cap)
-        day.most_used_by_cancel = max(day.most_used_by_cancel, (limit.used + len(rows)) / to_cancel)
+        day.cancels_left = min(day.cancels_left, to_cancel - limit.used - len(rows))
 
 
-def lived(scenario: Scenario, hours: float) -> Day:
-    market = build_market(scenario, 1, START_MS)
-    exchange = Exchange([market], START_MS, ExchangeOptions(seed=1))
+def lived(given: Given, hours: float) -> Day:
+    market = build_market(given.scenario, 1, START_MS)
+    options = ExchangeOptions(seed=1, enforce_budget=not given.unlimited)
+    exchange = Venue([market], START_MS, options)
+    exchange.unlimited = given.unlimited
+    exchange.use(USER, given.used)
     diary = Diary(exchange)
-    engine = Engine(EngineSettings(), market.instrument)
+    settings = EngineSettings(strategy=StrategySettings(levels=given.levels))
+    engine = Engine(settings, market.instrument)
     Backtest(engine, exchange, START_MS, Pace(), [diary]).run(START_MS + int(hours * HOUR_MS))
+    pnl = engine.view().pnl
+    diary.day.edge_usd = float(pnl.spread - pnl.adverse - pnl.fees)
     return diary.day
 
 
-def told(name: str, hours: float, day: Day) -> None:
+def told(given: Given, hours: float, day: Day) -> None:
+    start = "unlimited" if given.unlimited else f"{BASE_CAP - given.used} left at the start"
     sys.stdout.write(
-        f"\n{name}, {hours:g} h: {day.actions} actions, {day.fills} fills, {day.per_fill:.0f} "
-        f"actions a fill; budget at most {day.most_used:.1%} used, {day.refused} refused for it; "
-        f"two-sided {day.two_sided / day.samples:.2%} of the time\n"
+        f"\n{given.scenario.name}, levels {given.levels}, {start}, {hours:g} h: {day.actions} "
+        f"actions, {day.fills} fills, {day.per_fill:.0f} actions a fill; at least "
+        f"{day.least_left} left, for cancels {day.cancels_left}; refused {day.refused}; two-sided "
+        f"{day.two_sided / day.samples:.2%} of the time; edge {day.edge_usd:.2f} USD\n"
     )
 
 
-def test_an_hour_of_few_fills_leaves_a_budget_and_both_sides() -> None:
-    day = lived(preset("illiquid"), 1.0)
-    assert day.fills
+def judge(day: Day) -> None:
+    """Never used up, never refused, always two sides, and always room to cancel it all."""
     assert day.refused == 0
-    assert day.most_used < 1.0
-    assert day.two_sided == day.samples
+    assert day.least_left > 0
+    assert day.cancels_left > 5_000
+    assert day.two_sided > 0.999 * day.samples
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Given(FEW), Given(FEW, 5, NEARLY_SPENT), Given(DESERT, 5, NEARLY_SPENT)],
+    ids=["few fills", "few fills, nearly spent", "no fills, nearly spent"],
+)
+def test_an_hour_of_few_fills_leaves_a_budget_and_both_sides(given: Given) -> None:
+    judge(lived(given, 1.0))
+
+
+def test_without_fills_the_second_half_of_the_budget_lasts() -> None:
+    """It begins with the means of a new address, and within hours is at the pace of a day."""
+    day = lived(Given(DESERT), 3.0)
+    judge(day)
+    assert day.least_left > BASE_CAP // 2
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scenario", [preset("illiquid"), DESERT], ids=["few", "hardly any"])
-def test_a_day_of_few_fills_keeps_both_sides_and_room_to_cancel(
-    scenario: Scenario, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("used", [0, NEARLY_SPENT], ids=["new", "nearly spent"])
+@pytest.mark.parametrize("levels", [1, 5])
+@pytest.mark.parametrize("scenario", [FEW, preset("thin"), DESERT], ids=["few", "thin", "none"])
+def test_a_day_of_few_fills_keeps_both_sides_and_never_uses_up_its_actions(
+    scenario: Scenario, levels: int, used: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Five levels spend more than few fills earn: the budget ends within the day. From then on the
-    quotes live on what the venue grants, without asking for more."""
-    day = lived(scenario, SOAK_H)
+    given = Given(scenario, levels, used)
+    day = lived(given, SOAK_H)
     with capsys.disabled():
-        told(f"fills: {scenario.name}", SOAK_H, day)
-    assert day.fills
-    assert day.refused < 0.01 * day.actions
-    assert day.most_used_by_cancel < 0.75
-    assert day.two_sided > 0.97 * day.samples
+        told(given, SOAK_H, day)
+    judge(day)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("levels", [1, 5])
+@pytest.mark.parametrize("name", ["illiquid", "thin", "liquid"])
+def test_what_the_budget_costs(name: str, levels: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside an address with all the actions that it could want. Told, and bounded loosely: the
+    edge of so few fills is noise."""
+    hours = SOAK_H if name != "liquid" else SOAK_H / 12
+    both = [Given(preset(name), levels, unlimited=each) for each in (False, True)]
+    days = [lived(given, hours) for given in both]
+    with capsys.disabled():
+        for given, day in zip(both, days, strict=True):
+            told(given, hours, day)
+    limited, unlimited = days
+    judge(limited)
+    assert limited.actions <= unlimited.actions
+    assert limited.edge_usd > 0.5 * unlimited.edge_usd

@@ -15,6 +15,7 @@ from mm.model.view import (
     HealthView,
     MarketView,
     OrderView,
+    PaceView,
     PnlView,
     PositionView,
     SafetyView,
@@ -206,4 +207,6 @@ class Maker:
     def _safety(self) -> SafetyView:
         reasons = () if self.state == "quoting" else ("book is stale: 6.1 s",)
         halt = "daily loss 5.1 % of equity" if self.state == "halted" else ""
-        return SafetyView(self.state, reasons, halt, True, not self.not_ready, 9_431)
+        return SafetyView(
+            self.state, reasons, halt, True, not self.not_ready, 9_431, PaceView(1.4, 2.9, 5)
+        )

@@ -8,7 +8,7 @@ const GONE = ["lingering", "closed"]; // off the book, and remembered for a late
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function showState({ view, health, ready, reason, version }) {
-  footer(health, version, view?.safety.action_budget_left);
+  footer(health, version, view?.safety);
   const state = view?.safety.state ?? "starting";
   document.body.dataset.state = state;
   text("state", state);
@@ -237,7 +237,7 @@ function short(value) {
 
 // -- health -------------------------------------------------------------------------------------
 
-function footer(health, version, budget) {
+function footer(health, version, safety) {
   const feeds = Object.entries(health.feed_age_s).map(([stream, age]) => `${stream} ${duration(age)}`);
   const parts = [
     `mm ${version}`,
@@ -246,7 +246,9 @@ function footer(health, version, budget) {
     `reconnects ${health.reconnects}`,
     `loop lag ${number(1000 * health.loop_lag_s, 1)} ms`,
   ];
-  if (budget !== null && budget !== undefined) parts.push(`actions left ${number(budget, 0)}`);
+  const left = safety?.action_budget_left, pace = safety?.pace;
+  if (left !== null && left !== undefined) parts.push(`actions left ${number(left, 0)}`);
+  if (pace) parts.push(`for ${significant(pace.per_s)}/s, ±${significant(pace.band_bps)} bps, levels ${pace.levels}`);
   parts.push(`times in ${ZONE}`);
   if (health.journal_dropped) parts.push(`journal dropped ${health.journal_dropped}`);
   text("footer", parts.join("  ·  "));

@@ -1,0 +1,70 @@
+"""How far an order may lie from its wanted price before it is moved, and the room for that."""
+
+import math
+
+from msgspec import structs
+
+from mm.core.diff import Band, Tolerance
+from mm.core.ration import DEEP, Pace
+from mm.core.settings import StrategySettings
+from mm.model.market_params import MarketParams
+from mm.model.quote import Binding, Quote, SideQuote, Term
+from mm.model.units import Side
+
+TOLERANCE_PER_KAPPA = 0.3
+"""Hysteresis never exceeds this share of 1/κ, or fill rates would differ from the model's; but for
+what the action budget asks for."""
+ROOM_PER_KAPPA = 1.0
+"""Nor is the room made for it ever larger than this: what is filled earns actions."""
+
+
+def free_bps(settings: StrategySettings, params: MarketParams, tick_bps: float) -> float:
+    """What we would take whatever actions cost: some σ√dt, a tick at least (rounding flips it), a
+    share of 1/κ at the most."""
+    drift = settings.hysteresis_sigmas * params.sigma * math.sqrt(settings.quote_interval_s)
+    drift = max(drift, 1.01 * tick_bps)
+    return max(settings.hysteresis_min_bps, min(drift, TOLERANCE_PER_KAPPA / params.kappa))
+
+
+def with_room(quote: Quote, params: MarketParams, pace: Pace, free: float, lots: float) -> Quote:
+    """Depths from which an order may drift inward by the band of the action budget and still pay
+    for itself. Where that is closer to the floor than the band is wide, the term "action_budget"
+    makes up the difference, by at most 1/κ; a reducing side has no floor, so it needs none."""
+    bid, ask = (
+        side if side is None or side.side * lots < 0.0 else _deeper(side, params, pace, free)
+        for side in (quote.bid, quote.ask)
+    )
+    if bid is quote.bid and ask is quote.ask:
+        return quote
+    return structs.replace(quote, bid=bid, ask=ask)
+
+
+def _deeper(side: SideQuote, params: MarketParams, pace: Pace, free: float) -> SideQuote:
+    lacking = pace.band_bps - max(above_floor_bps(side, params), free)
+    bps = min(lacking, ROOM_PER_KAPPA / params.kappa)
+    if bps <= 0.0:
+        return side
+    terms = (*side.terms, Term("action_budget", bps))
+    return SideQuote(side.side, side.depth_bps + bps, terms, Binding.BUDGET)
+
+
+def tolerance(
+    quote: Quote, params: MarketParams, pace: Pace, free: float, least: float, lots: float
+) -> Tolerance:
+    """The wider of the free band and that of the action budget, inward no further than the floor."""
+    near, deep = max(free, pace.band_bps), max(free, DEEP * pace.band_bps)
+    inward = []
+    for side in (quote.bid, quote.ask):
+        room = least if side is None else max(least, above_floor_bps(side, params))
+        reducing = side is not None and side.side * lots < 0.0
+        inward.append(max(room, pace.band_bps) if reducing else room)
+    return Tolerance(
+        Band(near, *(min(near, bps) for bps in inward)),
+        Band(deep, *(min(deep, bps) for bps in inward)),
+    )
+
+
+def above_floor_bps(quote: SideQuote, params: MarketParams) -> float:
+    """How far the wanted depth lies above fee + adverse + min_edge, bps."""
+    a = params.adverse_bid_bps if quote.side is Side.BID else params.adverse_ask_bps
+    return quote.depth_bps - params.maker_fee_bps - max(a, 0.0) - params.min_edge_bps
