@@ -263,6 +263,10 @@ class Orders:
     def side(self, side: Side) -> list[Order]:
         return [order for order in self._orders.values() if order.side is side]
 
+    def stand(self, side: Side) -> bool:
+        """Whether any order of a side rests or may yet."""
+        return any(o.side is side and not o.ended for o in self._orders.values())
+
     def worst_case(self, side: Side) -> Decimal:
         worst = sum((o.worst_case for o in self._orders.values() if o.side is side), ZERO)
         if self._untold:
@@ -271,7 +275,8 @@ class Orders:
 
     def live_prices(self, side: Side) -> tuple[float, ...]:
         """Prices of our resting quotes, closest to the market first: what takers are exposed to."""
-        prices = {o.shown[1] for o in self.side(side) if o.live and not o.flatten}
+        orders = self._orders.values()
+        prices = {o.shown[1] for o in orders if o.side is side and o.live and not o.flatten}
         return tuple(sorted(prices, reverse=side is Side.BID))
 
     def sizes(self) -> list[tuple[Side, float, float]]:

@@ -30,6 +30,5 @@ class Presence:
     def judge(self, ts: Ns, side: Side, reason: str) -> bool:
         """A new verdict; True where it differs in kind from the last (worth a note)."""
         self.advance(ts)
-        changed = reason.partition(":")[0] != self.reason[side].partition(":")[0]
-        self.reason[side] = reason
-        return changed
+        before, self.reason[side] = self.reason[side], reason
+        return reason != before and reason.partition(":")[0] != before.partition(":")[0]

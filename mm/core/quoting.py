@@ -199,8 +199,9 @@ def _nothing_rests(
     state: State, side: Side, actions: list[Action], refused: list[risk.Refusal]
 ) -> str:
     """Why a side that is wanted has no order at the venue and none on its way, or ""."""
-    coming = any(isinstance(action, Place) and action.side is side for action in actions)
-    if coming or not state.link_up or any(not order.ended for order in state.orders.side(side)):
+    if not state.link_up or state.orders.stand(side):
+        return ""
+    if any(isinstance(action, Place) and action.side is side for action in actions):
         return ""
     reasons = (refusal.reason for refusal in refused if refusal.side is side)
     return f"no order: {next(reasons, 'waiting for the last to be gone')}"

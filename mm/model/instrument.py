@@ -32,6 +32,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     def leverage_at(self, notional_usd: float) -> int:
         """The most that the venue allows to a position of this size."""
+        if not self.leverage_tiers:
+            return self.max_leverage
         tiers = (most for start, most in self.leverage_tiers if notional_usd >= start)
         return min([self.max_leverage, *tiers])
 
@@ -61,10 +63,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
         if len(prices) > 1 and exponent != self.tick_exponent(prices[-1]):
             return [self.round_price(price, side) for price in prices]
         scale, tick = FLOATS[exponent], POWERS[exponent]
-        if side is Side.BID:
-            ticks = [math.floor(price / scale * (1.0 + SLACK)) for price in prices]
-        else:
-            ticks = [math.ceil(price / scale * (1.0 - SLACK)) for price in prices]
+        ticks = [_ticks(price / scale, side) for price in prices]
         if min(ticks) <= 0:
             raise ValueError(f"no valid {side.label} at or below {min(prices)}")
         return [count * tick for count in ticks]
@@ -98,5 +97,13 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     def behind(self, touch: float, side: Side) -> Decimal:
         """The most aggressive post-only price on `side`: one tick behind the opposite touch."""
-        (on_grid,) = self.round_prices([touch], side.opposite)
-        return on_grid - side * self.tick(touch)
+        exponent = self.tick_exponent(touch)
+        ticks = _ticks(touch / FLOATS[exponent], side.opposite)
+        return (ticks - side) * POWERS[exponent]
+
+
+def _ticks(count: float, side: Side) -> int:
+    """Whole ticks, away from the market."""
+    if side > 0:
+        return math.floor(count * (1.0 + SLACK))
+    return math.ceil(count * (1.0 - SLACK))

@@ -257,14 +257,15 @@ def side_quote(
     if funding:
         terms.append(Term("funding", side * funding))
     binding = Binding.GLFT
-    if side * inventory >= 0.0:
-        for premium in params.premia:
-            bps = premium.bid_bps if side is Side.BID else premium.ask_bps
-            terms.append(Term(premium.name, bps))
-            binding = Binding.CAP if premium.name == "cap" and bps < 0.0 else binding
-        floor = params.maker_fee_bps + adverse + params.min_edge_bps
-        short = floor - math.fsum(t.bps for t in terms)
-        if short > 0.0:
-            terms.append(Term("floor", short))
-            binding = Binding.FLOOR
-    return SideQuote(side, math.fsum(t.bps for t in terms), tuple(terms), binding)
+    reducing = side * inventory < 0.0
+    for premium in () if reducing else params.premia:
+        bps = premium.bid_bps if side is Side.BID else premium.ask_bps
+        terms.append(Term(premium.name, bps))
+        binding = Binding.CAP if premium.name == "cap" and bps < 0.0 else binding
+    depth = math.fsum([t.bps for t in terms])
+    short = params.maker_fee_bps + adverse + params.min_edge_bps - depth
+    if short > 0.0 and not reducing:
+        terms.append(Term("floor", short))
+        binding = Binding.FLOOR
+        depth = math.fsum([t.bps for t in terms])
+    return SideQuote(side, depth, tuple(terms), binding)

@@ -113,11 +113,11 @@ def _fill(
     sizes, spread = allocation(utilities, int(total / step), minimum, frame.entropy_ratio)
     if not sizes:
         return Rungs(blocked="below the venue's minimum notional")
-    levels = tuple(
-        Level(side, index + 1, price, size * step)
-        for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False))
-    )
-    return Rungs(levels, spread)
+    levels = [
+        Level(side, index, price, size * step)
+        for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False), start=1)
+    ]
+    return Rungs(tuple(levels), spread)
 
 
 @lru_cache(maxsize=4096)

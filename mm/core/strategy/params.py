@@ -172,6 +172,8 @@ def adverse_low(params: MarketParams) -> float:
 
 def bounded_premia(premia: tuple[Premium, ...], most: float) -> tuple[Premium, ...]:
     """Each within [0, most]; what their sum exceeds `most` by is taken back as the term `cap`."""
+    if not premia:
+        return ()
     kept = tuple(
         Premium(p.name, clip(p.bid_bps, (0.0, most)), clip(p.ask_bps, (0.0, most)))
         for p in premia
