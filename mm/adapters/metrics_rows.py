@@ -166,3 +166,4 @@ def health_rows(health: HealthView) -> Iterator[Row]:
     yield "mm_loop_lag_seconds", (), health.loop_lag_s
     yield "mm_reconnects_total", (), health.reconnects
     yield "mm_journal_dropped_total", (), health.journal_dropped
+    yield "mm_orphan_orders_total", (), health.orphans

@@ -157,6 +157,7 @@ HEALTH = (
     _gauge("mm_loop_lag_seconds", "How late the event loop wakes."),
     _counter("mm_reconnects_total", "Connections made after the first."),
     _counter("mm_journal_dropped_total", "Journal records dropped."),
+    _counter("mm_orphan_orders_total", "Own orders found resting that nobody knew of."),
     _gauge("mm_build_info", "1; `status` is the version.", "status"),
     _gauge("mm_network", "1; `status` is what is traded: EMBEDDED, PAPER, MAINNET...", "status"),
 )

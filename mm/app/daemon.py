@@ -120,6 +120,7 @@ class Daemon:
             reconnects=pulse.reconnects,
             loop_lag_s=self._lag.lag_s,
             journal_dropped=0 if self._journal is None else self._journal.dropped,
+            orphans=pulse.orphans,
         )
 
     def ready(self) -> tuple[bool, str]:

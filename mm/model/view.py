@@ -161,3 +161,5 @@ class HealthView(Struct, frozen=True, gc=False):
     reconnects: int
     loop_lag_s: float
     journal_dropped: int
+    orphans: int = 0
+    """Own orders found resting that nobody knew of: lost answers, former runs."""
