@@ -24,6 +24,7 @@ from mm.model.events import (
     Event,
     Fill,
     OrderClosed,
+    RejectCode,
     Rejected,
     RequestKind,
     Trades,
@@ -147,7 +148,7 @@ class Metrics:
         """At zero, so that the first of a kind is an increase that an alert can see."""
         for severity in Severity:
             self._count("mm_notes_total", severity, by=0)
-        for action, status in product(RequestKind, ("sent", "rejected", "unknown")):
+        for action, status in product(RequestKind, ("sent", "rejected", "echo", "unknown")):
             self._count("mm_orders_total", action, status, by=0)
         for side in Side:
             self._count("mm_fill_volume_usd_total", side.label, by=0)
@@ -174,8 +175,12 @@ class Metrics:
             self._count("mm_trades_total", trade.aggressor.label)
 
     def _count_rejected(self, event: Rejected) -> None:
-        self._count("mm_orders_total", event.kind, "rejected")
-        self._count("mm_order_rejects_total", event.kind, event.code)
+        if event.echo:
+            self._count("mm_orders_total", event.kind, "echo")
+            return
+        sent = event.code is not RejectCode.UNSENT
+        self._count("mm_orders_total", event.kind, "rejected" if sent else "unsent")
+        self._count("mm_order_rejects_total", event.kind, event.code, event.code.remedy)
 
     def _count_unresolved(self, event: Unresolved) -> None:
         self._count("mm_orders_total", event.kind, "overtaken" if event.overtaken else "unknown")

@@ -136,12 +136,20 @@ FLOW = (
     _counter("mm_fill_volume_usd_total", "Notional of own fills.", "side"),
     _counter(
         "mm_orders_total",
-        "Order requests: sent, rejected, unknown, overtaken by a fill.",
+        "Orders asked for: sent, rejected, echo (refused with the rest of its batch, which counts "
+        "as one), unsent, unknown, overtaken by a fill.",
         "action",
         "status",
     ),
     _gauge("mm_actions_per_fill", "Order requests sent for each own fill; all, before the first."),
-    _counter("mm_order_rejects_total", "Requests that the venue refused.", "action", "reason"),
+    _counter(
+        "mm_order_rejects_total",
+        "Refusals, a whole batch's as one; `status` is the remedy: retry_later, reprice, resize, "
+        "drop, halt.",
+        "action",
+        "reason",
+        "status",
+    ),
     _counter("mm_orders_closed_total", "Orders that left the book, by venue status.", "reason"),
     _counter("mm_events_total", "Events given to the engine, by type.", "stream"),
     _counter("mm_trades_total", "Public prints.", "side"),

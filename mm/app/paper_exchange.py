@@ -114,7 +114,7 @@ class PaperExchange:
         return waits or bool(self.open_orders())
 
     def _refuse(self, market: PaperMarket, actions: Iterable[Action], why: str) -> None:
-        now, code = self._now(), RejectCode.OTHER
+        now, code = self._now(), RejectCode.UNSENT
         for action in actions:
             if isinstance(action, Place | Modify):
                 kind, gone = KINDS[type(action)], isinstance(action, Modify)

@@ -137,8 +137,9 @@ class Translator:
     def _answer(self, answer: Answer, ts: Ns, at: Ns) -> Iterator[Event]:
         sent = self._tickets.pop(answer.ticket)
         if answer.error is not None:
-            for kind, cloid, _ in sent:
-                yield Rejected(ts, cloid, kind, classify(answer.error), answer.error)
+            code = classify(answer.error)
+            for number, (kind, cloid, _) in enumerate(sent):
+                yield Rejected(ts, cloid, kind, code, answer.error, echo=number > 0)
             return
         for (kind, cloid, target), item in zip(sent, answer.items, strict=True):
             if isinstance(item, Resting):

@@ -1,5 +1,6 @@
 """The operator's verbs: pause, resume, halt, flatten."""
 
+from mm.core.recourse import Recourse
 from mm.core.state import State
 from mm.model.actions import Action, CancelAll, Halt, Note, Severity
 from mm.model.events import Command
@@ -37,6 +38,7 @@ def _resume(state: State) -> list[Action]:
     if not was_halted:
         return []
     state.kill.resume(state.pnl.total)
+    state.recourse = Recourse()
     if state.mismatch is not None and state.mismatch.audits >= 2:
         state.pnl.adopt(state.pnl.position + state.mismatch.gap)
         state.mismatch = None

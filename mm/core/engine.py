@@ -150,7 +150,16 @@ class Engine:
 
     def _rejected(self, event: Rejected) -> Outcome:
         self.state.order(event)
-        data = {"kind": event.kind.value, "code": event.code.value, "venue": event.message}
+        if event.echo:
+            return [], []
+        data: Data = {
+            "kind": event.kind.value,
+            "code": event.code.value,
+            "remedy": event.code.remedy.value,
+            "venue": event.message,
+        }
+        if event.code is RejectCode.UNSENT:
+            return [], [Note(event.ts, Severity.INFO, "order", "Request not sent", data)]
         severity = Severity.DEBUG if event.code in RACES else Severity.WARNING
         return [], [Note(event.ts, severity, "order", "Venue refused a request", data)]
 

@@ -46,6 +46,8 @@ def unhalted(state: State, ts: Ns) -> Verdict:
 
 def broken_limit(state: State, ts: Ns) -> str:
     """The limit whose breach latches a halt, or ""."""
+    if state.recourse.halt:
+        return state.recourse.halt
     settings = state.settings.risk
     mismatch = state.mismatch
     if mismatch is not None and mismatch.audits >= 2:

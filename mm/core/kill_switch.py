@@ -92,6 +92,7 @@ class KillSwitch:
         self.paused = ""
         self._requests: deque[tuple[Ns, int]] = deque()
         self._rejects: deque[Ns] = deque()
+        self._echoes: deque[Ns] = deque()
         self._sent = 0
         self._now: Ns = 0
         self._fairs: deque[tuple[Ns, float]] = deque()
@@ -108,6 +109,10 @@ class KillSwitch:
         self._now = ts
         self._rejects.append(ts)
 
+    def echoed(self, ts: Ns) -> None:
+        """One more order of an action that was refused as a whole: that counts as one request."""
+        self._echoes.append(ts)
+
     def moved(self, ts: Ns, fair: float) -> None:
         """S at `ts`, kept for the last second and once before it: what velocity is measured on."""
         if not self._fairs or ts - self._fairs[-1][0] >= NS_PER_S // 10:
@@ -119,8 +124,9 @@ class KillSwitch:
         self._now = ts
         while self._requests and ts - self._requests[0][0] > WINDOW_NS:
             self._sent -= self._requests.popleft()[1]
-        while self._rejects and ts - self._rejects[0] > WINDOW_NS:
-            self._rejects.popleft()
+        for heard in (self._rejects, self._echoes):
+            while heard and ts - heard[0] > WINDOW_NS:
+                heard.popleft()
 
     def resume(self, total: Decimal) -> None:
         """The operator has looked: loss, drawdown and rejects count from now."""
@@ -150,7 +156,8 @@ class KillSwitch:
         return bool(self._rejects) and self._now - self._rejects[-1] <= FRESH_NS
 
     def reject_rate(self) -> float:
-        return len(self._rejects) / self._sent if self._sent >= MIN_REQUESTS else 0.0
+        requests = self._sent - len(self._echoes)
+        return len(self._rejects) / requests if requests >= MIN_REQUESTS else 0.0
 
     def pace_reason(self) -> str:
         """Why no new risk may be taken although there is a price, or ""."""

@@ -135,7 +135,8 @@ class Quoting:
         if not actions or limits is None:
             return actions, []
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
-        return self._ration.of(reviewed.approved, state.orders, state.budget, ts), reviewed.refused
+        asked = state.recourse.review(reviewed.approved, state.orders, state.book.seen_ts, ts)
+        return self._ration.of(asked, state.orders, state.budget, ts), reviewed.refused
 
     def _say(
         self, state: State, actions: list[Action], refused: list[risk.Refusal], ts: Ns
@@ -147,7 +148,8 @@ class Quoting:
             data = {**data, "reason": refusal.reason}
             notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
         for side in SIDES:
-            blocked = self._blocked(side) or _nothing_rests(state, side, actions, refused)
+            waits = state.recourse.waiting(ts)
+            blocked = self._blocked(side) or _nothing_rests(state, side, actions, refused, waits)
             if state.presence.judge(ts, side, blocked):
                 text = f"Not quoting {side.label}" if blocked else f"Quoting {side.label}"
                 data = {"reason": blocked} if blocked else {}
@@ -196,7 +198,7 @@ def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
 
 
 def _nothing_rests(
-    state: State, side: Side, actions: list[Action], refused: list[risk.Refusal]
+    state: State, side: Side, actions: list[Action], refused: list[risk.Refusal], waits: str
 ) -> str:
     """Why a side that is wanted has no order at the venue and none on its way, or ""."""
     if not state.link_up or state.orders.stand(side):
@@ -204,6 +206,8 @@ def _nothing_rests(
     if any(isinstance(action, Place) and action.side is side for action in actions):
         return ""
     reasons = (refusal.reason for refusal in refused if refusal.side is side)
+    if waits:
+        return f"refused by the venue: asking again later: {waits}"
     return f"no order: {next(reasons, 'waiting for the last to be gone')}"
 
 

@@ -11,11 +11,13 @@ from mm.model.actions import Action, Cancel, Modify, Place
 from mm.model.events import Allowance
 from mm.model.units import SIDES, Side, exact
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 
 class Limits(Struct, frozen=True, gc=False):
     """Caps in base units and USD at one moment, from settings, price and equity.
+
+    `share`: of `max_position`, what the venue's margin allows as far as its refusals tell.
 
     The user's limit is only ever lowered: equity times leverage may bind first, or what the
     portfolio leaves (`max_long`, `max_short`; None: no less than `max_position`).
@@ -26,6 +28,7 @@ class Limits(Struct, frozen=True, gc=False):
     fair: Decimal
     max_long: Decimal | None = None
     max_short: Decimal | None = None
+    share: Decimal = ONE
 
     @classmethod
     def at(
@@ -49,12 +52,19 @@ class Limits(Struct, frozen=True, gc=False):
     def most(self, side: Side) -> Decimal:
         """What position and all orders of this side may come to together."""
         left = self.max_long if side is Side.BID else self.max_short
-        return self.max_position if left is None else min(left, self.max_position)
+        most = self.max_position * self.share
+        return most if left is None else min(left, most)
 
     def allowed(self, side: Side) -> str:
         """`most` in words, and whose limit it is."""
-        whose = "by the portfolio" if self.most(side) < self.max_position else "allowed"
+        whose = self._whose(side)
         return f"{self.most(side) * self.fair:.0f} USD {whose}"
+
+    def _whose(self, side: Side) -> str:
+        if self.most(side) == self.max_position:
+            return "allowed"
+        by_venue = self.most(side) == self.max_position * self.share
+        return "by the venue's margin" if by_venue else "by the portfolio"
 
     def room(self, side: Side, position: Decimal) -> Decimal:
         """How much a side may rest in all, every order of it filled at once."""
@@ -140,4 +150,4 @@ def _refusal(
         return ""
     if worst + action.size > limits.max_position:
         return "worst-case position above max_position_usd"
-    return "worst-case position above what the portfolio leaves"
+    return "worst-case position above what the portfolio or the venue's margin leaves"

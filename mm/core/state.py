@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import count
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mm.core.book import MarketBook
 from mm.core.kill_switch import KillSwitch
 from mm.core.orders import Order, Orders
 from mm.core.pnl import Pnl
 from mm.core.presence import Presence
+from mm.core.recourse import Recourse
 from mm.core.risk import Limits
 from mm.core.settings import EngineSettings
 from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
@@ -28,6 +29,7 @@ from mm.model.events import (
     Reference,
     RejectCode,
     Rejected,
+    Remedy,
     RequestKind,
     Rules,
     Start,
@@ -40,9 +42,8 @@ REMEMBERED_FILLS = 10_000
 DEFAULT_MAKER_FEE_BPS = 1.5
 CLOSED_MEMORY_NS = 30 * NS_PER_S
 TURNOVER_S = 900.0
-INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED, RejectCode.RATE, RejectCode.NONCE)
-"""Refusals that say nothing of what we ask for: overtaken, lost on the way, too many at once, or
-to be asked again with a new nonce, as the next cycle does."""
+INNOCENT = (RejectCode.NOT_OPEN, RejectCode.EXPIRED, RejectCode.NO_MATCH, RejectCode.UNSENT)
+"""Refusals that say nothing of what we ask for, besides those to be retried: overtaken or lost."""
 LOT_DRIFT = 0.1
 """The lot is re-derived when the price has moved by this share since it was."""
 
@@ -72,6 +73,7 @@ class State:
         self.pnl = Pnl(nanoseconds(settings.stochastic.adverse.primary_s))
         self.kill = KillSwitch(risk)
         self.presence = Presence()
+        self.recourse = Recourse()
         self.maker_fee_bps = DEFAULT_MAKER_FEE_BPS
         self.fees_ts: Ns | None = None
         """When the venue last told its fees; None: the default."""
@@ -160,17 +162,20 @@ class State:
             case OrderClosed():
                 order.closed(event)
             case Rejected():
+                self._judge(event, order)
                 order.rejected(event)
-                self._judge(event)
             case Unresolved():
                 order.unresolved(event)
 
-    def _judge(self, event: Rejected) -> None:
+    def _judge(self, event: Rejected, order: Order) -> None:
         """What a refusal says of us: an overtaken request nothing, an empty budget to slow down."""
+        news = self.recourse.heard(event, order)
         if event.code is RejectCode.BUDGET:
             known = self.budget or ActionBudget(event.ts, 0, 0)
             self.budget = ActionBudget(event.ts, known.cap, known.cap, known.sharers)
-        elif event.kind is not RequestKind.CANCEL and event.code not in INNOCENT:
+        if event.echo or not news:
+            self.kill.echoed(event.ts)
+        elif event.kind is not RequestKind.CANCEL and _is_ours(event.code):
             self.kill.rejected(event.ts)
 
     def _turnover(self, fill: Fill) -> None:
@@ -199,6 +204,7 @@ class State:
         for cloid in self.orders.expire(ts):
             self._closed[cloid] = ts + CLOSED_MEMORY_NS
         self.kill.forget(ts)
+        self.recourse.expire(ts)
         self.presence.advance(ts)
 
     # -- our own actions ------------------------------------------------------------------------
@@ -251,8 +257,15 @@ class State:
         """What may be held and rest at this price."""
         settings = self.settings.risk
         most = self.instrument.leverage_at(settings.max_position_usd)
-        return Limits.at(settings, fair, self.equity, most, self.allowance)
+        limits = Limits.at(settings, fair, self.equity, most, self.allowance)
+        share = self.recourse.share
+        return limits if share == 1 else structs.replace(limits, share=share)
 
     @property
     def equity(self) -> Decimal | None:
         return self.kill.equity.now(self.pnl.total)
+
+
+def _is_ours(code: RejectCode) -> bool:
+    """Is the fault in what we ask for?"""
+    return code.remedy is not Remedy.RETRY and code not in INNOCENT

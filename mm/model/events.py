@@ -7,6 +7,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from mm.model.instrument import Instrument
+from mm.model.refusal import RejectCode as RejectCode
+from mm.model.refusal import Remedy as Remedy
 from mm.model.units import Ns, Side
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
@@ -119,26 +121,6 @@ class OrderClosed(FromVenue, frozen=True, tag=True, gc=False):
     reason: str
 
 
-class RejectCode(StrEnum):
-    """What a refusal asks of us."""
-
-    POST_ONLY = "post_only"  # would have matched: reprice
-    TICK = "tick"  # our rounding is wrong
-    SIZE = "size"
-    MIN_NOTIONAL = "min_notional"
-    MARGIN = "margin"
-    REDUCE_ONLY = "reduce_only"
-    ORACLE = "oracle"  # price too far from the reference
-    OPEN_INTEREST = "open_interest"
-    NOT_OPEN = "not_open"  # target of a modify or cancel rests no more
-    NONCE = "nonce"
-    EXPIRED = "expired"
-    BUDGET = "budget"  # address action budget spent
-    RATE = "rate"  # HTTP 429 and the like
-    AUTH = "auth"  # unknown signer, wrong key: no retry can help
-    OTHER = "other"
-
-
 class RequestKind(StrEnum):
     PLACE = "place"
     MODIFY = "modify"
@@ -154,6 +136,8 @@ class Rejected(Stamped, frozen=True, tag=True, gc=False):
     message: str
     gone: bool = False
     """True where the venue said that the order rests no more (cancel half of a modify done)."""
+    echo: bool = False
+    """True where one word refused a whole action, and was told of another order of it already."""
 
 
 class Unresolved(Stamped, frozen=True, tag=True, gc=False):

@@ -127,6 +127,8 @@ EVENTS: tuple[Event, ...] = (
     Fill(1, 1, 1, "a", 7, Side.ASK, PRICE, SIZE, Decimal("0.01"), Decimal(0), True),
     Trades(1, (Trade(1, 100.0, 1.0, Side.BID, 1), Trade(1, 100.0, 1.0, Side.BID, 2))),
     Rejected(1, "a", RequestKind.PLACE, RejectCode.POST_ONLY, "would match"),
+    Rejected(1, "b", RequestKind.PLACE, RejectCode.POST_ONLY, "would match", echo=True),
+    Rejected(1, "c", RequestKind.PLACE, RejectCode.UNSENT, "not connected"),
     Unresolved(1, "a", RequestKind.CANCEL),
     OrderClosed(1, 1, "a", 7, "filled"),
 )
@@ -252,7 +254,13 @@ def test_the_seeds_four_follow_update_calibration(metrics: Metrics) -> None:
         ("mm_orders_total", {"action": "cancel_all", "status": "sent"}, 1.0),
         ("mm_orders_total", {"action": "place", "status": "rejected"}, 1.0),
         ("mm_orders_total", {"action": "cancel", "status": "unknown"}, 1.0),
-        ("mm_order_rejects_total", {"action": "place", "reason": "post_only"}, 1.0),
+        (
+            "mm_order_rejects_total",
+            {"action": "place", "reason": "post_only", "status": "reprice"},
+            1.0,
+        ),
+        ("mm_orders_total", {"action": "place", "status": "echo"}, 1.0),
+        ("mm_orders_total", {"action": "place", "status": "unsent"}, 1.0),
         ("mm_orders_closed_total", {"reason": "filled"}, 1.0),
         ("mm_trades_total", {"side": "bid"}, 2.0),
         ("mm_notes_total", {"status": "warning"}, 1.0),

@@ -27,6 +27,7 @@ OURS = (
     RejectCode.MIN_NOTIONAL,
     RejectCode.MARGIN,
     RejectCode.ORACLE,
+    RejectCode.MALFORMED,
     RejectCode.OTHER,
 )
 """Refusals that no move of the market excuses."""

@@ -284,7 +284,7 @@ def test_rejects_pause_new_risk_and_are_noted(stage: Stage) -> None:
         for action in stage.tick(100.1 + 0.1 * number):
             assert isinstance(action, Modify | Cancel)
             stage.happen(
-                Rejected(stage.ts, action.cloid, RequestKind.MODIFY, RejectCode.MARGIN, "no")
+                Rejected(stage.ts, action.cloid, RequestKind.MODIFY, RejectCode.TICK, "no")
             )
 
     assert stage.said("Venue refused a request") > 5

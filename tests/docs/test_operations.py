@@ -7,7 +7,7 @@ import pytest
 
 OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 CHAPTERS = [
-    "Start", "Watch", "Several instruments", "Stop, pause, halt, resume", "Recover",
+    "Start", "Watch", "Several instruments", "Stop, pause, halt, resume", "Refusals", "Recover",
     "Back up and restore", "Upgrade", "Rotate keys", "Paper",
     "What is guaranteed, and what is not", "Alerts",
 ]  # fmt: skip

@@ -11,6 +11,10 @@ from mm.model.exchange import Done, Filled, Item, Refused, Resting
 from mm.model.units import BPS
 
 
+class Whole(Refused, frozen=True, gc=False, tag=True):
+    """A refusal of the whole action, in one word: nothing of it was done."""
+
+
 class _Rested(Struct):
     oid: int
     cloid: str | None = None
@@ -51,20 +55,20 @@ _text = msgspec.json.Decoder(str)
 def items(payload: bytes | Raw, count: int) -> tuple[Item, ...]:
     """One item for each of `count` requested, whatever shape the answer has.
 
-    A refusal of the whole action, and a single status for a batch, apply to all. Raises
-    msgspec.DecodeError where it is no answer at all: then the outcome is unknown.
+    A refusal of the whole action, and a single refusal for a batch, are `Whole` and apply to all.
+    Raises msgspec.DecodeError where it is no answer at all: then the outcome is unknown.
     """
     envelope = _envelope.decode(payload)
     if envelope.status != "ok":
-        return (Refused(message=_words(envelope.response)),) * count
+        return (Whole(message=_words(envelope.response)),) * count
     data = _response.decode(envelope.response).data
     if data is None:
         return (Done(),) * count
     found = tuple(_item(status) for status in data.statuses)
     if len(found) == count:
         return found
-    if len(found) == 1:
-        return found * count
+    if len(found) == 1 and isinstance(found[0], Refused):
+        return (Whole(message=found[0].message),) * count
     raise msgspec.DecodeError(f"{len(found)} statuses for {count} items")
 
 

@@ -1,70 +1,130 @@
-"""The venue's refusals: from its words to what they ask of us (protocol 3.3)."""
+"""The venue's refusals: from its words (protocol 3.3) to a reason, which names the remedy."""
 
 from typing import Final
+
+from msgspec import Struct
 
 from mm.model.events import RejectCode
 
 GONE_DURING_MODIFY: Final = "Error placing new order during modify"
-"""The cancel half was done: the old order rests no more."""
+"""The cancel half was done: the old order rests no more. What follows is the reason."""
 
 NO_VOLUME_FOR_DEAD_MAN: Final = "Cannot set scheduled cancel time until enough volume"
 
-_PREFIXES: Final[tuple[tuple[str, RejectCode], ...]] = (
-    ("Price must be divisible by tick size", RejectCode.TICK),
-    ("Order has invalid price", RejectCode.TICK),
-    ("Order has zero size", RejectCode.SIZE),
-    ("Order has invalid size", RejectCode.SIZE),
-    ("Order must have minimum value", RejectCode.MIN_NOTIONAL),
-    ("Insufficient margin", RejectCode.MARGIN),
-    ("Order would cause position to exceed margin tier", RejectCode.MARGIN),
-    ("Must deposit before performing actions", RejectCode.AUTH),
-    ("Reduce only order would increase position", RejectCode.REDUCE_ONLY),
-    ("Post only order would have immediately matched", RejectCode.POST_ONLY),
-    ("Order would increase open interest", RejectCode.OPEN_INTEREST),
-    (
-        "Order rejected due to price more aggressive than oracle while at open interest cap",
-        RejectCode.OPEN_INTEREST,
-    ),
-    ("Order price too far from oracle", RejectCode.ORACLE),
-    ("Order price cannot be more than", RejectCode.ORACLE),
-    ("Order was never placed, already canceled, or filled", RejectCode.NOT_OPEN),
-    ("Cannot modify canceled or filled order", RejectCode.NOT_OPEN),
-    ("User or API Wallet", RejectCode.AUTH),
-    ("Unable to recover signer", RejectCode.AUTH),
-    ("Vault not registered", RejectCode.AUTH),
-    ("Invalid nonce", RejectCode.NONCE),
-    ("Action already expired", RejectCode.EXPIRED),
-    ("Too many cumulative requests", RejectCode.BUDGET),
-    ("Signed action over weight limit", RejectCode.RATE),
-    ("too many pending post requests", RejectCode.RATE),
-    ("Too many requests", RejectCode.RATE),
-    ("Too Many Requests", RejectCode.RATE),
-    ("429", RejectCode.RATE),
-)
 
-_STATUSES: Final[dict[str, RejectCode]] = {
-    "tickRejected": RejectCode.TICK,
-    "minTradeNtlRejected": RejectCode.MIN_NOTIONAL,
-    "perpMarginRejected": RejectCode.MARGIN,
-    "perpMaxPositionRejected": RejectCode.MARGIN,
-    "insufficientSpotBalanceRejected": RejectCode.MARGIN,
-    "reduceOnlyRejected": RejectCode.REDUCE_ONLY,
-    "badAloPxRejected": RejectCode.POST_ONLY,
-    "oracleRejected": RejectCode.ORACLE,
-    "positionIncreaseAtOpenInterestCapRejected": RejectCode.OPEN_INTEREST,
-    "positionFlipAtOpenInterestCapRejected": RejectCode.OPEN_INTEREST,
-    "tooAggressiveAtOpenInterestCapRejected": RejectCode.OPEN_INTEREST,
-    "openInterestIncreaseRejected": RejectCode.OPEN_INTEREST,
-}
+class Row(Struct, frozen=True):
+    """`words`: how texts of this reason begin. `statuses`: of an order refused after its answer."""
+
+    code: RejectCode
+    words: tuple[str, ...]
+    statuses: tuple[str, ...] = ()
+
+
+TABLE: Final = (
+    # -- retry later
+    Row(RejectCode.RATE, ("Too many requests", "429", "too many pending post requests")),
+    Row(RejectCode.BUDGET, ("Too many cumulative requests",)),
+    Row(RejectCode.NONCE, ("Invalid nonce",)),
+    Row(RejectCode.UPGRADE, ("Only post-only orders allowed immediately after network upgrade",)),
+    Row(
+        RejectCode.OPEN_INTEREST,
+        ("Order would increase open interest",),
+        (
+            "positionIncreaseAtOpenInterestCapRejected",
+            "positionFlipAtOpenInterestCapRejected",
+            "openInterestIncreaseRejected",
+        ),
+    ),
+    # -- reprice
+    Row(
+        RejectCode.POST_ONLY,
+        ("Post only order would have immediately matched",),
+        ("badAloPxRejected",),
+    ),
+    Row(
+        RejectCode.TICK,
+        ("Price must be divisible by tick size", "Order has invalid price"),
+        ("tickRejected",),
+    ),
+    Row(
+        RejectCode.ORACLE,
+        (
+            "Order price too far from oracle",
+            "Order price cannot be more than",
+            "Order rejected due to price more aggressive than oracle while at open interest cap",
+        ),
+        ("oracleRejected", "tooAggressiveAtOpenInterestCapRejected"),
+    ),
+    # -- resize
+    Row(
+        RejectCode.MARGIN,
+        ("Insufficient margin", "Order would cause position to exceed margin tier"),
+        ("perpMarginRejected", "perpMaxPositionRejected", "insufficientSpotBalanceRejected"),
+    ),
+    Row(RejectCode.SIZE, ("Order has zero size", "Order has invalid size")),
+    Row(RejectCode.MIN_NOTIONAL, ("Order must have minimum value",), ("minTradeNtlRejected",)),
+    # -- drop
+    Row(
+        RejectCode.NOT_OPEN,
+        (
+            "Order was never placed, already canceled, or filled",
+            "Cannot modify canceled or filled order",
+        ),
+    ),
+    Row(RejectCode.EXPIRED, ("Action already expired",)),
+    Row(
+        RejectCode.NO_MATCH,
+        (
+            "Order could not immediately match against any resting orders",
+            "No liquidity available for market order",
+        ),
+        ("iocCancelRejected", "marketOrderNoLiquidityRejected"),
+    ),
+    Row(
+        RejectCode.REDUCE_ONLY,
+        ("Reduce only order would increase position",),
+        ("reduceOnlyRejected",),
+    ),
+    Row(RejectCode.TOO_MANY_OPEN, ("Too many open orders",), ("tooManyOpenOrdersRejected",)),
+    Row(RejectCode.TRIGGER, ("Invalid TP/SL price",), ("badTriggerPxRejected",)),
+    Row(
+        RejectCode.SETTING,
+        (
+            "Scheduled cancel time too early",
+            NO_VOLUME_FOR_DEAD_MAN,
+            "Invalid leverage value",
+            "Cannot switch leverage type with open position",
+        ),
+    ),
+    Row(
+        RejectCode.MALFORMED,
+        (
+            "422",
+            "Failed to deserialize",
+            "Signed action over weight limit",
+            "Orders are empty",
+            "Order has invalid asset",
+            "Order with this cloid is already open",
+        ),
+    ),
+    # -- halt
+    Row(
+        RejectCode.AUTH,
+        ("User or API Wallet", "Unable to recover signer", "Vault not registered"),
+    ),
+    Row(RejectCode.DEPOSIT, ("Must deposit before performing actions",)),
+    Row(RejectCode.BUILDER, ("Builder fee has not been approved",)),
+)
+"""What the venue may say, by remedy: `RejectCode.remedy` is what the daemon then does."""
+
+_WORDS: Final = tuple((words.lower(), row.code) for row in TABLE for words in row.words)
+_STATUSES: Final = {status: row.code for row in TABLE for status in row.statuses}
 
 
 def classify(message: str) -> RejectCode:
     """Of an item's error or a whole action's: matched by prefix, as texts end in ` asset=N`."""
-    text = _inner(message)
-    for prefix, code in _PREFIXES:
-        if text.startswith(prefix):
-            return code
-    return RejectCode.OTHER
+    text = _inner(message).lower()
+    return next((code for words, code in _WORDS if text.startswith(words)), RejectCode.OTHER)
 
 
 def classify_status(status: str) -> RejectCode:
@@ -78,7 +138,8 @@ def order_gone(message: str) -> bool:
 
 
 def _inner(message: str) -> str:
-    text = message.removeprefix("L1 error: ").strip()
-    if text.startswith(GONE_DURING_MODIFY):
-        text = text.removeprefix(GONE_DURING_MODIFY).lstrip(": ")
-    return text
+    """Without what stands before the venue's own words."""
+    text = message
+    for wrap in ("L1 error:", GONE_DURING_MODIFY, ":", "HTTP"):
+        text = text.strip().removeprefix(wrap)
+    return text.strip()

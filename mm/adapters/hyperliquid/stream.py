@@ -251,6 +251,17 @@ async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
         await act()
 
 
+async def when(
+    due: asyncio.Event, act: Callable[[], Awaitable[None]], pause_s: float = 0.0
+) -> None:
+    """Call `act` whenever it is due, and not again within `pause_s`."""
+    while True:
+        await due.wait()
+        due.clear()
+        await act()
+        await asyncio.sleep(pause_s)
+
+
 def first_leaf(error: BaseException) -> BaseException:
     """The first single exception within a group."""
     while isinstance(error, BaseExceptionGroup):

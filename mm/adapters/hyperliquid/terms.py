@@ -1,5 +1,8 @@
 """What the venue charges and allows, read again now and then, and told to whom it concerns."""
 
+import asyncio
+from typing import Final
+
 from msgspec import structs
 
 from mm.adapters.hyperliquid.bootstrap import fee_on, listing_of
@@ -10,6 +13,9 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import Bootstrap, VenueError
 from mm.model.events import Command, Fees, Rules
 from mm.model.instrument import Instrument
+
+RULES_PAUSE_S: Final = 30.0
+"""Not read again so soon, however many refusals say that they are old."""
 
 
 class Terms:
@@ -22,6 +28,8 @@ class Terms:
         self._desks = desks
         self._rates: dict[str, tuple[float, float]] = {}
         """Maker and taker, bps, by coin: the latest."""
+        self.old_rules = asyncio.Event()
+        """Set where a refusal shows that the venue's rules are not those that we know."""
 
     def begin(self, found: dict[str, Bootstrap]) -> None:
         for desk in self._desks:

@@ -34,9 +34,10 @@ from mm.adapters.hyperliquid.stream import (
     Stream,
     every,
     first_leaf,
+    when,
 )
 from mm.adapters.hyperliquid.sweep import Sweeper
-from mm.adapters.hyperliquid.terms import Terms
+from mm.adapters.hyperliquid.terms import RULES_PAUSE_S, Terms
 from mm.adapters.hyperliquid.verdicts import Verdicts
 from mm.model.actions import Severity
 from mm.model.events import Event, Link
@@ -96,6 +97,7 @@ class HyperliquidVenue:
         self._sweep_due = asyncio.Event()
         self._to_sweep: set[str] = set()
         verdicts.wake = self.router.wake = self._doubtful.set
+        verdicts.on_old_rules = self._terms.old_rules.set
         self._sender.on_cancel_all = self._sweep_soon
         first = self.open(settings.coin, emit)
         self.send, self.outlet = first.send, first.outlet
@@ -165,7 +167,8 @@ class HyperliquidVenue:
         for desk in self.desks:
             yield desk.outlet.watch()
         yield self._reconciler.run(self._doubtful, self.meter)
-        yield self._sweep_when_due()
+        yield when(self._sweep_due, self._sweep_asked)
+        yield when(self._terms.old_rules, self._when_up(self._sync_rules), RULES_PAUSE_S)
         for period_s, act in (
             (self.settings.audit_s, self._audit),
             (max(MIN_POLL_S, self.settings.poll_book_s / len(self.desks)), self._poll_book),
@@ -289,12 +292,9 @@ class HyperliquidVenue:
         self._to_sweep.add(coin)
         self._sweep_due.set()
 
-    async def _sweep_when_due(self) -> None:
-        while True:
-            await self._sweep_due.wait()
-            self._sweep_due.clear()
-            coins, self._to_sweep = frozenset(self._to_sweep), set()
-            try:
-                await self.cancel_all(coins)
-            except VenueError as error:
-                self.health.note(Severity.ERROR, "order", "cancel all failed", reason=str(error))
+    async def _sweep_asked(self) -> None:
+        coins, self._to_sweep = frozenset(self._to_sweep), set()
+        try:
+            await self.cancel_all(coins)
+        except VenueError as error:
+            self.health.note(Severity.ERROR, "order", "cancel all failed", reason=str(error))

@@ -24,14 +24,8 @@ from mm.model.units import Ns, seconds
 
 Request: TypeAlias = Place | Modify | Cancel
 
-REFUSED_WHOLE: Final = {
-    RejectCode.NONCE,
-    RejectCode.EXPIRED,
-    RejectCode.BUDGET,
-    RejectCode.RATE,
-    RejectCode.AUTH,
-}
-"""Refusals before anything was looked at: no order can have changed."""
+BY_OLD_RULES: Final = (RejectCode.TICK, RejectCode.SIZE, RejectCode.MIN_NOTIONAL)
+"""We round by the venue's rules: so refused, they are not those that we know."""
 
 
 class Ticket(Struct, frozen=True):
@@ -64,6 +58,8 @@ class Verdicts:
         self._now = now
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to resolve."""
+        self.on_old_rules: Callable[[], None] = lambda: None
+        """Called where a refusal shows that the venue's ticks or lots have changed."""
 
     def sent(self, ticket: Ticket) -> None:
         self.own.sent(ticket.cloids)
@@ -89,19 +85,20 @@ class Verdicts:
         self.own.answered(ticket.cloids)
         now = self._now()
         self._health.round_trip(ticket.kind, seconds(now - ticket.sent))
+        if isinstance(items[0], answers.Whole):
+            self._refuse_all(ticket, rejects.classify(items[0].message), items[0].message)
+            return
         for request, item in zip(ticket.requests, items, strict=True):
             self._settle(ticket, request, item, now)
 
     def refused(self, ticket: Ticket, words: str) -> None:
         """Nothing was done."""
         self.own.answered(ticket.cloids)
-        for request in ticket.requests:
-            self._reject(ticket.kind, request.cloid, rejects.classify(words), words)
+        self._refuse_all(ticket, rejects.classify(words), words)
 
     def unsent(self, ticket: Ticket, words: str) -> None:
         """Nothing went out: the venue never saw it."""
-        for request in ticket.requests:
-            self._reject(ticket.kind, request.cloid, RejectCode.OTHER, words)
+        self._tell_all(ticket, RejectCode.UNSENT, words)
 
     def lost(self, ticket: Ticket, reason: str) -> None:
         """It may or may not have been executed: doubt, to be resolved by client id."""
@@ -140,30 +137,58 @@ class Verdicts:
     def _refuse(self, ticket: Ticket, request: Request, message: str) -> None:
         kind, cloid = ticket.kind, request.cloid
         code = rejects.classify(message)
+        self._count(code)
         if code is RejectCode.NOT_OPEN and self._may_live_on(kind, cloid):
-            self._health.rejects[code] += 1
             self._doubt(ticket, request, overtaken=True)
             return
         gone = rejects.order_gone(message) or code is RejectCode.NOT_OPEN
         if gone and kind is not RequestKind.PLACE:
             self.own.gone(cloid, "canceled")
-        elif kind is RequestKind.MODIFY and code not in REFUSED_WHOLE:
+        elif kind is RequestKind.MODIFY:
             self.own.queries.add(cloid)  # the venue does not say whether the old order rests
             self.wake()
-        self._reject(kind, cloid, code, message, gone=gone and kind is not RequestKind.PLACE)
+        gone = gone and kind is not RequestKind.PLACE
+        now = self._now()
+        self._outlet.put(
+            Rejected(ts=now, cloid=cloid, kind=kind, code=code, message=message, gone=gone)
+        )
 
     def _may_live_on(self, kind: RequestKind, cloid: str) -> bool:
         """The refusal names an order id that is gone: its client id may rest under another. Or it
         traded, and we did not hear of it: until the venue has said how it ended, it counts."""
         return kind is RequestKind.MODIFY or self.own.in_flight(cloid) or cloid in self.own.open
 
-    def _reject(
-        self, kind: RequestKind, cloid: str, code: RejectCode, words: str, *, gone: bool = False
-    ) -> None:
+    # -- all items ------------------------------------------------------------------------------
+
+    def _refuse_all(self, ticket: Ticket, code: RejectCode, words: str) -> None:
+        """One word on the whole action: one refusal, of which each order hears."""
+        self._count(code)
+        if code is RejectCode.NOT_OPEN or rejects.order_gone(words):
+            for request in ticket.requests:  # true of one of them at least: it does not say which
+                self._doubt(ticket, request, overtaken=True)
+        else:
+            self._tell_all(ticket, code, words)
+
+    def _tell_all(self, ticket: Ticket, code: RejectCode, words: str) -> None:
+        """To each coin's engine it is the refusal of the first order, and an echo of the others."""
+        told: set[str | None] = set()
+        for cloid in ticket.cloids:
+            coin = self.own.coin_of(cloid)
+            event = Rejected(
+                ts=self._now(),
+                cloid=cloid,
+                kind=ticket.kind,
+                code=code,
+                message=words,
+                echo=coin in told,
+            )
+            told.add(coin)
+            self._outlet.put(event)
+
+    def _count(self, code: RejectCode) -> None:
         self._health.rejects[code] += 1
-        self._outlet.put(
-            Rejected(ts=self._now(), cloid=cloid, kind=kind, code=code, message=words, gone=gone)
-        )
+        if code in BY_OLD_RULES:
+            self.on_old_rules()
 
     def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
         now = self._now()

@@ -250,7 +250,7 @@ async def test_cancel_all_action_sweeps_tracked_and_untracked() -> None:
         await probe.until(lambda: len(at.resting()) == 3)
         venue.send([bid(3, "99965"), CancelAll("test")])
         dropped = await probe.first(Rejected, lambda event: event.cloid == cloid(3))
-        assert dropped.code is RejectCode.OTHER
+        assert dropped.code is RejectCode.UNSENT
         await probe.until(lambda: at.resting() == {})
         assert at.resting(OTHER) == {cloid(78, run=9): "99960.0"}
 
