@@ -109,7 +109,7 @@ class Engine:
 
     def _start(self, event: Start) -> Outcome:
         self.state.start(event)
-        return [], self.learning.restore(event)
+        return [], self.learning.restore(event, self.state.pnl)
 
     def _market(self, event: Book | Bbo | Reference) -> Outcome:
         self.state.market(event)
@@ -218,5 +218,5 @@ class Engine:
         return build_view(self.state, self.learning.components, self.quoting, self._now)
 
     def checkpoint(self) -> bytes:
-        """What estimators have learned, for the ledger; `Start.checkpoint` brings it back."""
-        return self.learning.components.checkpoint()
+        """What was learned and earned, for the ledger; `Start.checkpoint` brings it back."""
+        return self.learning.components.checkpoint(self.state.pnl.state())

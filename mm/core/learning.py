@@ -1,5 +1,6 @@
 """From events to estimators: what each component is shown, and when."""
 
+from mm.core.pnl import Pnl
 from mm.core.settings import EngineSettings
 from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
@@ -29,15 +30,17 @@ class Learning:
         self.components = StochasticComponents(settings.stochastic, settings.strategy)
         self._shown: dict[Side, tuple[float, ...]] = {Side.BID: (), Side.ASK: ()}
 
-    def restore(self, event: Start) -> list[Note]:
+    def restore(self, event: Start, pnl: Pnl) -> list[Note]:
         """Bring back a checkpoint; one that does not fit is refused, said, and learning is cold."""
         if event.checkpoint is None:
             return []
         try:
-            self.components.restore(event.checkpoint, event.ts)
+            parts = self.components.restore(event.checkpoint, event.ts)
         except ValueError as error:
             text = "Checkpoint refused: estimators start cold"
             return [Note(event.ts, Severity.WARNING, "estimate", text, {"error": str(error)})]
+        if parts is not None:
+            pnl.load(parts)
         text = "Checkpoint restored: estimators are warm"
         return [Note(event.ts, Severity.INFO, "estimate", text)]
 

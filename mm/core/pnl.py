@@ -5,16 +5,36 @@ total = carried + spread - adverse + inventory - fees + funding (`model.md` 4), 
 spread = Σ side·(S_t - price)·size, S_t the fair price just before the fill;
 adverse = Σ -side·(S_{t+τ} - S_t)·size over quote fills whose primary horizon has passed;
 inventory = everything else that S did to the position;
-carried = the total of earlier runs when this one first sees a price.
+carried = what the total of earlier runs is beyond the parts that their last checkpoint told.
 """
 
 from bisect import insort
 from decimal import Decimal
 
+from msgspec import Struct
+
 from mm.model.events import Fill, Funding
 from mm.model.units import Ns, exact
 
 ZERO = Decimal(0)
+MOST = Decimal(10**15)
+"""USD: no part of a checkpoint is larger."""
+
+
+class PnlState(Struct, frozen=True):
+    """How the total came about, for a checkpoint; the total itself is the ledger's."""
+
+    spread: Decimal
+    adverse: Decimal
+    fees: Decimal
+    funding: Decimal
+    drift: Decimal
+
+    def check(self) -> None:
+        """ValueError where a part cannot be."""
+        parts = (self.spread, self.adverse, self.fees, self.funding, self.drift)
+        if not all(part.is_finite() and abs(part) <= MOST for part in parts):
+            raise ValueError("checkpoint: PnL out of bounds")
 
 
 class Pnl:
@@ -36,9 +56,19 @@ class Pnl:
         """Due by the venue's clock, signed size, S_t; soonest first."""
 
     def restore(self, position: Decimal, cash: Decimal) -> None:
-        """Continue from the ledger; how earlier runs earned what they did is not known here."""
+        """Continue from the ledger; how earlier runs earned what they did, `load` may tell."""
         self.position, self.cash = position, cash
         self.carried = cash
+
+    def state(self) -> PnlState:
+        return PnlState(self.spread, self.adverse, self.fees, self.funding, self._drift)
+
+    def load(self, state: PnlState) -> None:
+        """After `restore`, before any mark: the parts of earlier runs."""
+        self.spread, self.adverse = state.spread, state.adverse
+        self.fees, self.funding = state.fees, state.funding
+        self._drift = state.drift
+        self.carried = self.total - self._parts()
 
     def mark(self, fair: float, venue_ts: Ns) -> None:
         """S is `fair` from `venue_ts` on: book the drift of the position, complete markouts whose

@@ -1,17 +1,24 @@
-"""The estimators' memory across restarts: versioned, bounds-checked, faded by age."""
+"""What a restart must not forget: versioned, bounds-checked, faded by age.
+
+Not in it, because the ledger knows it to the last row: position and cash, the latch, pause and
+flatten, peak and day equity. Nor what is of the moment: orders, S, volatility's last sample, rates.
+"""
 
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
+from mm.core.pnl import PnlState
 from mm.core.stochastic.adverse_selection import AdverseState
 from mm.core.stochastic.calibration_controller import CalibrationState
 from mm.core.stochastic.kappa import KappaState
 from mm.core.stochastic.volatility import VolatilityState
 from mm.model.units import Ns
 
-VERSION = 1
+VERSION = 2
+"""2 added the parts of PnL and the times of the last fills. Older ones load for ever: a new field
+has a default that means "not told", and a fixture in the tests holds each version."""
 
 
 class Checkpoint(Struct, frozen=True):
@@ -22,6 +29,7 @@ class Checkpoint(Struct, frozen=True):
     calibration: CalibrationState
     draws: int = 0
     version: int = VERSION
+    pnl: PnlState | None = None
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -34,7 +42,7 @@ def seal(payload: bytes) -> bytes:
 
 
 def decode(data: bytes) -> Checkpoint:
-    """ValueError where `data` is not a checkpoint of this version; bounds are each owner's."""
+    """ValueError where `data` is no checkpoint, or a later version's; bounds are each owner's."""
     payload = data[4:]
     if seal(payload) != data:
         raise ValueError("checkpoint: checksum does not match, it is damaged")
@@ -42,8 +50,10 @@ def decode(data: bytes) -> Checkpoint:
         checkpoint = msgspec.msgpack.decode(payload, type=Checkpoint)
     except msgspec.MsgspecError as error:
         raise ValueError(f"checkpoint: {error}") from error
-    if checkpoint.version != VERSION:
-        raise ValueError(f"checkpoint: version {checkpoint.version}, this one reads {VERSION}")
+    if not 1 <= checkpoint.version <= VERSION:
+        raise ValueError(f"checkpoint: version {checkpoint.version}, this one reads 1 to {VERSION}")
     if checkpoint.ts < 0 or checkpoint.draws < 0:
         raise ValueError("checkpoint: negative time or draws")
+    if checkpoint.pnl is not None:
+        checkpoint.pnl.check()
     return checkpoint

@@ -1,5 +1,6 @@
 """`StochasticComponents`: the estimators as one bundle, which the engine drives."""
 
+from mm.core.pnl import PnlState
 from mm.core.settings import StochasticSettings, StrategySettings
 from mm.core.stochastic.adverse_selection import AdverseSelection, Markout
 from mm.core.stochastic.calibration_controller import CalibrationController
@@ -133,8 +134,8 @@ class StochasticComponents:
 
     # -- checkpoint -------------------------------------------------------------------------------
 
-    def checkpoint(self) -> bytes:
-        """Everything learned, versioned. Restoring it fades it by its age."""
+    def checkpoint(self, pnl: PnlState | None = None) -> bytes:
+        """Everything learned, versioned, and `pnl` beside it. Restoring fades it by its age."""
         saved = Checkpoint(
             self._ts,
             self.volatility.state(),
@@ -142,11 +143,15 @@ class StochasticComponents:
             self.adverse.state(),
             self.calibration.state(),
             self.thompson.draws if self.thompson is not None else 0,
+            pnl=pnl,
         )
         return encode(saved)
 
-    def restore(self, data: bytes, ts: Ns) -> None:
-        """Before any learning. ValueError, and nothing changed, where `data` is no checkpoint."""
+    def restore(self, data: bytes, ts: Ns) -> PnlState | None:
+        """Before any learning; returns the PnL beside what was learned.
+
+        ValueError, and nothing changed, where `data` is no checkpoint.
+        """
         saved = decode(data)
         age_s = max(seconds(ts - saved.ts), 0.0)
         volatility = Volatility(self._settings.volatility)
@@ -162,3 +167,4 @@ class StochasticComponents:
         self.adverse, self.calibration = adverse, calibration
         if self.thompson is not None:
             self.thompson.draws = saved.draws
+        return saved.pnl
