@@ -40,7 +40,7 @@ ORDERS_KEPT_NS = 7 * DAY_NS
 FILL = sealed_insert("fills", "ON CONFLICT (instrument, trade_id, venue_ms) DO NOTHING")
 FUNDING = sealed_insert("funding", "ON CONFLICT (instrument, venue_ms) DO NOTHING")
 ORDER = "INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?)"
-COMMAND = "INSERT INTO commands VALUES (?,?,?,?,?)"
+COMMAND = sealed_insert("commands")
 LATCH = sealed_insert(
     "latches",
     """AND ?3 <> coalesce((SELECT reason FROM latches WHERE instrument = ?2

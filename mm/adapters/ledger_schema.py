@@ -59,6 +59,10 @@ MIGRATIONS = (
     UPDATE latches SET seal = seal(ts, instrument, reason);
     UPDATE equity SET seal = seal(ts, instrument, position, equity)
     """,
+    """
+    ALTER TABLE commands ADD COLUMN seal INTEGER;
+    UPDATE commands SET seal = seal(ts, instrument, verb, source, reason)
+    """,
 )
 SEALED = {
     "fills": "instrument, trade_id, venue_ms, ts, cloid, oid, side, price, size, fee, "
@@ -66,10 +70,12 @@ SEALED = {
     "funding": "instrument, venue_ms, ts, amount, rate",
     "latches": "ts, instrument, reason",
     "equity": "ts, instrument, position, equity",
+    "commands": "ts, instrument, verb, source, reason",
 }
-"""What money is computed from: each row carries a checksum, for SQLite's pages have none."""
+"""What money and permission to trade are computed from: each row carries a checksum, for SQLite's
+pages have none."""
 VERSION = len(MIGRATIONS)
-SEALED_SINCE = 2
+SEALED_SINCE = 3
 LOCK_TIMEOUT_S = 20.0  # someone looks into the file with a tool of their own
 
 

@@ -18,11 +18,14 @@ class LedgerState(Struct, frozen=True, kw_only=True):
 
     `halted` is the latched reason or "". `peak_equity` is the highest mark since the latch was
     last cleared, `day_equity` the first of the current UTC day since then; None without a mark.
+    `paused` (why, or "") and `flatten` are what the operator asked for and has not taken back.
     """
 
     position: Decimal
     cash: Decimal
     halted: str
+    paused: str
+    flatten: bool
     peak_equity: Decimal | None
     day_equity: Decimal | None
     checkpoint: bytes | None
@@ -46,10 +49,13 @@ def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> Ledger
     ).fetchall()
     peak, day = _equity(database, instrument, now)
     checkpoint, checkpoint_ts = _checkpoint(database, instrument)
+    paused, flatten = _asked(database, instrument)
     return LedgerState(
         position=position,
         cash=cash,
         halted=_halted(database, instrument),
+        paused=paused,
+        flatten=flatten,
         peak_equity=peak,
         day_equity=day,
         checkpoint=checkpoint,
@@ -88,6 +94,18 @@ def _halted(database: sqlite3.Connection, instrument: str) -> str:
         "SELECT reason FROM latches WHERE instrument = ? ORDER BY id DESC LIMIT 1", (instrument,)
     ).fetchone()
     return str(row[0]) if row else ""
+
+
+def _asked(database: sqlite3.Connection, instrument: str) -> tuple[str, bool]:
+    """(why it is paused or "", whether it is to be flat), by the commands since the last resume."""
+    rows = database.execute(
+        "SELECT verb, source, reason FROM commands WHERE instrument = ?1 AND rowid > (SELECT "
+        "coalesce(max(rowid), 0) FROM commands WHERE instrument = ?1 AND verb = 'resume') "
+        "ORDER BY rowid",
+        (instrument,),
+    ).fetchall()
+    paused = [reason or source for verb, source, reason in rows if verb == "pause"]
+    return paused[-1] if paused else "", any(verb == "flatten" for verb, _, _ in rows)
 
 
 def _equity(

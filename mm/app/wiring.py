@@ -191,6 +191,8 @@ def _begin(trader: Trader, clock: WallClock, state: LedgerState) -> None:
             peak_equity=state.peak_equity,
             day_equity=state.day_equity,
             checkpoint=state.checkpoint,
+            paused=state.paused,
+            flatten=state.flatten,
         )
     )
 

@@ -103,7 +103,8 @@ class State:
     def start(self, event: Start) -> None:
         self._run_id = event.run_id
         self.pnl.restore(event.position, event.cash)
-        self.kill.halted = event.halted
+        self.kill.halted, self.kill.paused = event.halted, event.paused
+        self.flatten = event.flatten
         self.kill.equity.restore(event.peak_equity, event.day_equity)
 
     def market(self, event: Book | Bbo | Reference) -> None:

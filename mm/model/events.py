@@ -231,7 +231,8 @@ class Allowance(Stamped, frozen=True, tag=True, gc=False):
 class Start(Stamped, frozen=True, tag=True, gc=False):
     """First event of every run: what the ledger remembers.
 
-    `run_id` makes client ids unique per run (8 hex digits). `halted` is the latched reason, or "".
+    `run_id` makes client ids unique per run (8 hex digits). `halted` is the latched reason, or "";
+    `paused` and `flatten` are commands of an earlier run that no resume has ended.
     """
 
     run_id: str
@@ -242,6 +243,8 @@ class Start(Stamped, frozen=True, tag=True, gc=False):
     peak_equity: Decimal | None
     day_equity: Decimal | None
     checkpoint: bytes | None
+    paused: str = ""
+    flatten: bool = False
 
 
 Event: TypeAlias = (

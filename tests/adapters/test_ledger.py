@@ -231,6 +231,36 @@ def test_resuming_a_pause_leaves_the_peak(ledger: Ledger) -> None:
     assert ledger.state(COIN, NOON).peak_equity == Decimal(100)
 
 
+@pytest.mark.parametrize(
+    ("verbs", "paused", "flatten"),
+    [
+        ("", "", False),
+        ("pause", "lunch", False),
+        ("pause resume", "", False),
+        ("flatten", "", True),
+        ("flatten resume", "", False),
+        ("halt pause flatten", "lunch", True),
+        ("flatten resume pause", "lunch", False),
+        ("pause nonsense", "lunch", False),
+    ],
+)
+def test_what_the_operator_asked_for_stands_until_a_resume(
+    ledger: Ledger, verbs: str, paused: str, flatten: bool
+) -> None:
+    ledger.record_event("ETH", Command(NOON, "pause", "operator", "another instrument"))
+    for verb in verbs.split():
+        ledger.record_event(COIN, Command(NOON, verb, "operator", "lunch"))
+
+    state = ledger.state(COIN, NOON)
+
+    assert (state.paused, state.flatten) == (paused, flatten)
+
+
+def test_a_pause_without_a_reason_names_who_asked(ledger: Ledger) -> None:
+    ledger.record_event(COIN, Command(NOON, "pause", "page", ""))
+    assert ledger.state(COIN, NOON).paused == "page"
+
+
 # -- everything else that is kept ---------------------------------------------------------------
 
 

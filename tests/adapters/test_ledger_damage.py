@@ -10,7 +10,7 @@ import pytest
 
 from mm.adapters.ledger import Ledger, LedgerError, LedgerState
 from mm.adapters.ledger_schema import MIGRATIONS, verdict
-from mm.model.events import Fill, Funding
+from mm.model.events import Command, Fill, Funding
 from mm.model.units import NS_PER_S, Side
 
 COIN = "BTC"
@@ -29,6 +29,8 @@ def write(path: Path) -> LedgerState:
     ledger.record_event(COIN, Funding(NOON, NOON, Decimal("-1.25"), 0.0001))
     ledger.checkpoint(NOON, COIN, random.randbytes(3_000))
     ledger.latch(NOON, COIN, "drawdown 12 % of equity")
+    for n, verb in enumerate(("resume", "pause", "flatten")):
+        ledger.record_event(COIN, Command(NOON + n, verb, "operator", "lunch"))
     state = ledger.state(COIN, NOON)
     ledger.close()
     return state
@@ -143,7 +145,7 @@ def test_a_ledger_without_seals_is_sealed_on_opening(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     true = write(path)
     with sqlite3.connect(path) as database:
-        for table in ("fills", "funding", "latches", "equity"):
+        for table in ("fills", "funding", "latches", "equity", "commands"):
             database.execute(f"ALTER TABLE {table} DROP COLUMN seal")
         database.execute("PRAGMA user_version = 1")
     database.close()

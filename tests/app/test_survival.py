@@ -87,6 +87,21 @@ def test_a_crash_cancels_all_and_names_its_cause_last(tmp_path: Path, exchange: 
     assert last["event"].startswith("Stopped by LedgerError: cannot write ledger")
 
 
+def test_a_pause_survives_a_restart(tmp_path: Path, exchange: Exchange) -> None:
+    first = daemon(tmp_path, exchange)
+    until(lambda: first.matches("Quoting bid"), "quotes")
+    data = f"daemon.data_dir={tmp_path / 'data'}"
+    paused = Process(tmp_path / "pause.log", "pause", "--set", data, "--reason", "lunch")
+    assert paused.process.wait(30) == 0
+    until(lambda: first.matches("paused: lunch"), "the pause")
+    first.stop(signal.SIGKILL)
+
+    second = daemon(tmp_path, exchange, log_name="second.log")
+    until(lambda: second.matches("paused: lunch"), "the second run to be paused")
+    assert not second.matches("Quoting")
+    assert second.stop() == 0
+
+
 def test_a_halt_survives_a_restart(tmp_path: Path, exchange: Exchange) -> None:
     first = daemon(tmp_path, exchange)
     until(lambda: first.matches('"Fill"'), "the first fill")

@@ -311,6 +311,42 @@ def test_halt_latches_cancels_everything_and_stays(stage: Stage) -> None:
     assert view.bid.blocked == "halted: operator: test"
 
 
+def test_a_paused_engine_starts_paused(fresh: Stage) -> None:
+    fresh.start(paused="lunch")
+    fresh.warm()
+    assert fresh.engine.view().safety.state == "paused"
+    assert fresh.prices(Side.BID) == fresh.prices(Side.ASK) == []
+
+    fresh.command("resume")
+    fresh.tick()
+    assert fresh.prices(Side.BID)
+
+
+def test_a_flatten_goes_on_after_a_restart(fresh: Stage) -> None:
+    fresh.start(position=Decimal("1.5"), cash=Decimal(-150), halted="operator", flatten=True)
+    fresh.warm(2)
+    exits = [each for each in fresh.actions if isinstance(each, Place)]
+    assert exits
+    assert all(each.flatten and each.side is Side.ASK for each in exits)
+
+
+def test_how_profit_came_about_outlives_a_restart(stage: Stage, fresh: Stage) -> None:
+    """What happened since the checkpoint is carried; the total is the ledger's."""
+    stage.fill(Side.BID)
+    stage.tick()
+    saved, kept = stage.engine.checkpoint(), stage.engine.state.pnl.state()
+    stage.fill(Side.ASK)
+    old = stage.engine.state.pnl
+
+    fresh.start(position=old.position, cash=old.cash, checkpoint=saved)
+    fresh.tick()
+
+    new = fresh.engine.state.pnl
+    assert kept.spread > 0
+    assert (new.spread, new.fees) == (kept.spread, kept.fees)
+    assert new.split_total == new.total
+
+
 def test_a_halted_engine_starts_halted(fresh: Stage) -> None:
     fresh.start(halted="daily loss")
     fresh.warm()

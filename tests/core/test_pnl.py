@@ -131,6 +131,23 @@ def test_what_earlier_runs_earned_is_carried_not_split() -> None:
     assert pnl.spread == pnl.inventory == 0
 
 
+def test_the_parts_of_earlier_runs_come_back_and_what_they_miss_is_carried() -> None:
+    old = Pnl(HORIZON)
+    old.mark(100.0, 0)
+    old.fill(fill(Side.BID, "99.5", "2", fee="0.125"), 100.0)
+    saved = old.state()
+    old.fill(fill(Side.BID, "99", "1", fee="0.25"), 100.0)  # after the checkpoint
+
+    new = Pnl(HORIZON)
+    new.restore(old.position, old.cash)
+    new.load(saved)
+    new.mark(100.0, 0)
+
+    assert (new.spread, new.fees) == (Decimal(1), Decimal("0.125"))
+    assert new.carried == Decimal("0.75")
+    assert new.total == new.split_total == old.total
+
+
 def test_a_fill_before_the_first_price_is_marked_at_its_own() -> None:
     pnl = Pnl(HORIZON)
 
