@@ -51,7 +51,7 @@ def _deeper(side: SideQuote, params: MarketParams, pace: Pace, free: float) -> S
 def tolerance(
     quote: Quote, params: MarketParams, pace: Pace, free: float, least: float, lots: float
 ) -> Tolerance:
-    """The wider of the free band and that of the action budget, inward no further than the floor."""
+    """The wider of the free band and the action budget's, inward no further than the floor."""
     near, deep = max(free, pace.band_bps), max(free, DEEP * pace.band_bps)
     inward = []
     for side in (quote.bid, quote.ask):
