@@ -248,10 +248,16 @@ class ExchangeConfig(Section):
         le=10_000_000,
         description="Request weight that one IP address may use a minute.",
     )
+    schedule_cancel_usd: float = Field(
+        default=1_000_000.0,
+        ge=0,
+        description="Traded volume that scheduleCancel asks for, as on the venue; 0: none.",
+    )
     faults: str = Field(
         default="none",
         description="Bad days: none drops half-open lost-replies lost-updates frames errors "
-        "upgrade spent-budget forgetful storm; POST /admin/faults changes them live.",
+        "upgrade spent-budget forgetful idle ip-weight no-dead-man storm; POST /admin/faults "
+        "changes them live.",
     )
 
     @property

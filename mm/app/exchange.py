@@ -32,8 +32,11 @@ SEED_STEP = 1_000_003
 LOOKS: dict[str, dict[str, Any]] = {
     "ETH": {"price": 2_400.0, "size_decimals": 4},
     "SOL": {"price": 150.0, "size_decimals": 2},
+    "OP": {"price": 1.5, "size_decimals": 1},
+    "test:ABC": {"price": 1.05, "size_decimals": 0},
 }
-"""Prices and lots of coins that everybody knows; others are as the scenario says."""
+"""Prices and lots of coins that everybody knows, and of those in the official SDK's examples;
+others are as the scenario says."""
 
 
 class ExchangeError(Exception):
@@ -137,8 +140,12 @@ async def local_exchange(
     markets = [market]
     if market.instrument.name in coins:
         markets += beside(config, market, coins, now_ms)
+    required = Decimal(str(config.schedule_cancel_usd))
     options = ExchangeOptions(
-        faucet=config.faucet, faucet_usdc=Decimal(str(config.faucet_usd)), seed=config.seed
+        faucet=config.faucet,
+        faucet_usdc=Decimal(str(config.faucet_usd)),
+        seed=config.seed,
+        schedule_cancel_volume=required or None,
     )
     exchange = Exchange(markets, now_ms, options)
     served = Options(

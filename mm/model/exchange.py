@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from mm.model.custody import AccountRequest, NamedAgent, Standing, SubAccount
 from mm.model.events import Levels
 from mm.model.instrument import Instrument
 from mm.model.units import Side
@@ -62,28 +63,8 @@ class ModifyOrders(Struct, frozen=True, gc=False, tag=True):
     always_place: bool = False
 
 
-class ScheduleCancel(Struct, frozen=True, gc=False, tag=True):
-    time_ms: int | None
-
-
-class UpdateLeverage(Struct, frozen=True, gc=False, tag=True):
-    asset: int
-    is_cross: bool
-    leverage: int
-
-
-class AddAgent(Struct, frozen=True, gc=False, tag=True):
-    agent: str  # may sign for us from now on
-    name: str  # in place of our former one of that name; "": the unnamed
-
-
-class Noop(Struct, frozen=True, gc=False, tag=True):
-    pass
-
-
-Request: TypeAlias = (
-    PlaceOrders | CancelOrders | ModifyOrders | ScheduleCancel | UpdateLeverage | AddAgent | Noop
-)
+OrderRequest: TypeAlias = PlaceOrders | CancelOrders | ModifyOrders
+Request: TypeAlias = OrderRequest | AccountRequest
 
 
 class Signed(Struct, frozen=True, gc=False):
@@ -127,12 +108,14 @@ Item: TypeAlias = Resting | Filled | Done | Refused
 class Answer(Struct, frozen=True, gc=False, tag=True):
     """The outcome of the request with this ticket. `error`: the whole action was refused.
 
-    `items` align with the request's; () for scheduleCancel, updateLeverage, noop.
+    `items` align with the request's; () for requests that have none. `opened`: the address of the
+    sub-account that was created.
     """
 
     ticket: int
     items: tuple[Item, ...] = ()
     error: str | None = None
+    opened: str | None = None
 
 
 # -- reports ------------------------------------------------------------------------------------
@@ -254,9 +237,12 @@ class AssetContext(Struct, frozen=True, gc=False):
 
 
 class RateLimit(Struct, frozen=True, gc=False):
+    """`surplus`: reserved requests that are not used yet."""
+
     cumulative_volume: Decimal
     used: int
     cap: int
+    surplus: int = 0
 
 
 class FeeRates(Struct, frozen=True, gc=False):
@@ -288,7 +274,9 @@ class LocalExchange(Protocol):
         self, coin: str, start_ms: int
     ) -> Sequence[tuple[int, Decimal, Decimal]]: ...
     def account(self, user: str, now_ms: int) -> AccountState: ...
-    def is_agent(self, user: str) -> bool: ...
+    def standing(self, address: str) -> Standing: ...
+    def agents(self, user: str) -> Sequence[NamedAgent]: ...
+    def sub_accounts(self, user: str) -> Sequence[SubAccount]: ...
     def open_orders(self, user: str) -> Sequence[OrderRow]: ...
     def order_status(self, user: str, target: int | str) -> tuple[OrderRow, str, int] | None: ...
     def historical_orders(self, user: str) -> Sequence[tuple[OrderRow, str, int]]: ...

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mm.model.exchange import FillReport, FundingReport
+from mm.sim.authority import Authority
 from mm.sim.orders import Order
 
 HISTORY_ORDERS = 2000  # the venue forgets older ones
@@ -19,6 +20,7 @@ class Position:
     """`size` in lots, signed. `cost`: micro-USD paid for what is open, signed like `size`.
 
     `buys` and `sells`: micro-USD of resting orders that may increase it (not reduce-only).
+    `added`: micro-USD put aside for it by hand, isolated.
     """
 
     leverage: int
@@ -28,6 +30,7 @@ class Position:
     cost: int = 0
     buys: int = 0
     sells: int = 0
+    added: int = 0
     funding_since_open: int = 0
     funding_all_time: int = 0
 
@@ -50,7 +53,7 @@ class Position:
 
     def _open(self, lots: int, unit: int) -> None:
         if not self.size:
-            self.funding_since_open = 0
+            self.funding_since_open = self.added = 0
         self.size += lots
         self.cost += lots * unit
 
@@ -68,7 +71,7 @@ class Position:
         """Initial margin with all resting orders of the worse side filled, and `buy` or `sell`."""
         notional = self.size * unit
         worst = max(abs(notional), notional + self.buys + buy, self.sells + sell - notional)
-        return worst // self.leverage
+        return worst // self.leverage + self.added
 
 
 @dataclass(slots=True, eq=False)
@@ -116,7 +119,8 @@ class Account:
         return self.cash + sum(p.unrealised(marks(a)) for a, p in self.positions.items() if p.size)
 
     def margin_used(self, marks: Marks) -> int:
-        return sum(p.initial_margin(marks(a)) for a, p in self.positions.items() if p.size)
+        held = ((a, p) for a, p in self.positions.items() if p.size)
+        return sum(p.initial_margin(marks(a)) + p.added for a, p in held)
 
     def maintenance(self, marks: Marks) -> int:
         return sum(p.maintenance_margin(marks(a)) for a, p in self.positions.items() if p.size)
@@ -131,10 +135,7 @@ class Accounts:
 
     faucet: int
     by_user: dict[str, Account] = field(default_factory=dict)
-    agents: dict[str, str] = field(default_factory=dict)
-    """Master by agent."""
-    agent_names: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Agent by master and name."""
+    authority: Authority = field(default_factory=Authority)
     deposits: int = 0
     fees: int = 0
     house_cash: int = 0
@@ -144,24 +145,13 @@ class Accounts:
     def known(self, user: str) -> Account | None:
         """The account of this address; with a faucet, a new address is given one with money."""
         account = self.by_user.get(user)
-        if account is None and self.faucet and user not in self.agents:
+        if account is None and self.faucet and not self.authority.is_nobody(user):
             account = self.open(user)
             self.deposit(account, self.faucet)
         return account
 
     def open(self, user: str) -> Account:
         return self.by_user.setdefault(user, Account(user))
-
-    def approve(self, user: str, agent: str, name: str) -> bool:
-        """Whether that address was free to be, or is, an agent of this user."""
-        if agent in self.by_user or self.agents.get(agent, user) != user:
-            return False
-        former = self.agent_names.get((user, name))
-        if former is not None:
-            self.agents.pop(former, None)
-        self.agent_names[user, name] = agent
-        self.agents[agent] = user
-        return True
 
     def deposit(self, account: Account, amount: int) -> None:
         account.cash += amount

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left, insort
 
-from mm.model.exchange import AddAgent, CancelOrders, ModifyOrders, PlaceOrders, Request, Signed
+from mm.model.custody import AddAgent, CreateSubAccount, MoveFunds
+from mm.model.exchange import CancelOrders, ModifyOrders, PlaceOrders, Request, Signed
 from mm.sim import refusals
 from mm.sim.accounts import Account, Accounts
 
@@ -14,6 +15,8 @@ CANCEL_ALLOWANCE = 100_000
 SPARE_INTERVAL_MS = 10_000
 STALE_WEIGHT = 5
 MICRO = 1_000_000
+OWNERS_ONLY = AddAgent | CreateSubAccount | MoveFunds
+"""An API wallet may trade, not dispose of the account."""
 
 
 class Nonces:
@@ -72,7 +75,7 @@ class Admission:
 
     def admit(self, signed: Signed, now_ms: int) -> Account | str:
         """The account to act for, or the venue's words. Uses up the nonce and the budget."""
-        account = self._account(signed)
+        account = self._account(signed, now_ms)
         if isinstance(account, str):
             return account
         nonces = self._nonces.get(signed.signer)
@@ -82,12 +85,16 @@ class Admission:
         refusal = nonces.use(signed.nonce, now_ms) or self._form(signed, count, account, now_ms)
         return refusal or self._spend(signed.request, count, account, now_ms) or account
 
-    def _account(self, signed: Signed) -> Account | str:
+    def _account(self, signed: Signed, now_ms: int) -> Account | str:
+        """Of the signer, of its master, or of the sub-account or vault that it acts for."""
+        authority = self._accounts.authority
+        user = authority.master(signed.signer, now_ms)
+        if user is None or (user != signed.signer and isinstance(signed.request, OWNERS_ONLY)):
+            return refusals.unknown_user(signed.signer)
         if signed.vault is not None:
-            return refusals.unknown_vault(signed.vault)
-        user = self._accounts.agents.get(signed.signer, signed.signer)
-        if user != signed.signer and isinstance(signed.request, AddAgent):
-            return refusals.unknown_user(signed.signer)  # only the owner of the account may
+            if authority.owner(signed.vault) != user:
+                return refusals.unknown_vault(signed.vault)
+            user = signed.vault
         account = self._accounts.known(user)
         if account is None:
             return refusals.unknown_user(signed.signer)

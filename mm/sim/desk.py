@@ -1,11 +1,6 @@
-"""Carries out one admitted request: place, cancel, modify, schedule, leverage."""
-
-from decimal import Decimal
-
-from msgspec import Struct
+"""Carries out one admitted request about orders: place, cancel, modify."""
 
 from mm.model.exchange import (
-    AddAgent,
     CancelOrders,
     Done,
     Filled,
@@ -13,29 +8,21 @@ from mm.model.exchange import (
     Modification,
     ModifyOrders,
     OrderRef,
+    OrderRequest,
     OrderSpec,
     PlaceOrders,
     Request,
     Resting,
-    ScheduleCancel,
     Tif,
-    UpdateLeverage,
 )
 from mm.sim import checks, refusals
-from mm.sim.accounts import Account, Position
+from mm.sim.accounts import Account
+from mm.sim.clerk import Clerk
 from mm.sim.floor import Floor
-from mm.sim.grid import MICRO_DECIMALS
 from mm.sim.orders import Order, Status
 from mm.sim.pit import Pit
 from mm.sim.refusals import Refusal
 from mm.sim.trading import Trading
-
-SCHEDULE_NOTICE_MS = 5_000
-
-
-class DeskRules(Struct, frozen=True, kw_only=True):
-    schedule_cancel_volume: Decimal | None
-    default_leverage: int
 
 
 def phase(request: Request) -> int:
@@ -54,14 +41,14 @@ def phase(request: Request) -> int:
 class Desk:
     """Requests in, items out; the floor and the matching do the work."""
 
-    def __init__(self, floor: Floor, trading: Trading, rules: DeskRules) -> None:
+    def __init__(self, floor: Floor, trading: Trading, clerk: Clerk) -> None:
         self._floor = floor
         self._trading = trading
         self._pits = floor.pits
-        self._rules = rules
+        self._clerk = clerk
 
-    def execute(self, request: Request, account: Account) -> tuple[Item, ...] | str:
-        """The items that answer the request, or the words that refuse all of it."""
+    def execute(self, request: OrderRequest, account: Account) -> tuple[Item, ...]:
+        """The items that answer the request."""
         match request:
             case PlaceOrders(orders=orders):
                 return tuple([self._place(account, spec) for spec in orders])
@@ -69,15 +56,6 @@ class Desk:
                 return tuple([self._cancel(account, ref) for ref in refs])
             case ModifyOrders(items=changes, always_place=always):
                 return tuple([self._modify(account, change, always) for change in changes])
-            case ScheduleCancel(time_ms=time_ms):
-                return self._schedule(account, time_ms) or ()
-            case UpdateLeverage():
-                return self._leverage(account, request) or ()
-            case AddAgent(agent=agent, name=name):
-                approved = self._floor.accounts.approve(account.user, agent, name)
-                return () if approved else refusals.AGENT_TAKEN
-            case _:
-                return ()
 
     # -- orders ---------------------------------------------------------------------------------
 
@@ -92,7 +70,7 @@ class Desk:
         form = checks.integers(spec, pit.grid)
         if isinstance(form, Refusal):
             return form
-        self.position(account, spec.asset)
+        self._clerk.position(account, spec.asset)
         order = self._order(account, spec, *form)
         refusal = checks.refusal(order, spec, account, pit, self._floor.marks)
         if refusal is not None:
@@ -196,35 +174,3 @@ class Desk:
     def _open_order(account: Account, target: int | str | None) -> Order | None:
         order = None if target is None else account.find(target)
         return order if order is not None and order.oid in account.orders else None
-
-    # -- account --------------------------------------------------------------------------------
-
-    def position(self, account: Account, asset: int) -> Position:
-        position = account.positions.get(asset)
-        if position is None:
-            most = self._pits[asset].grid.instrument.max_leverage
-            leverage = min(most, self._rules.default_leverage)
-            position = account.positions[asset] = Position(leverage, most)
-        return position
-
-    def _schedule(self, account: Account, time_ms: int | None) -> str | None:
-        """Set or clear the dead-man switch; both need the volume."""
-        required = self._rules.schedule_cancel_volume
-        volume = Decimal(account.volume).scaleb(-MICRO_DECIMALS)
-        if required is not None and volume < required:
-            return refusals.schedule_volume(int(required), float(volume))
-        if time_ms is not None and time_ms < self._floor.now_ms + SCHEDULE_NOTICE_MS:
-            return refusals.TOO_EARLY
-        account.cancel_at_ms = time_ms
-        return None
-
-    def _leverage(self, account: Account, request: UpdateLeverage) -> str | None:
-        """Isolated is remembered and shown; its margin comes from the cross pool all the same."""
-        pit = self._pits.get(request.asset)
-        if pit is None or not 1 <= request.leverage <= pit.grid.instrument.max_leverage:
-            return refusals.LEVERAGE
-        position = self.position(account, request.asset)
-        if position.size and position.is_cross is not request.is_cross:
-            return refusals.LEVERAGE_TYPE
-        position.leverage, position.is_cross = request.leverage, request.is_cross
-        return None

@@ -53,7 +53,7 @@ def _row(position: Position, pit: Pit, slack: int) -> PositionRow:
         leverage=position.leverage,
         is_cross=position.is_cross,
         max_leverage=position.max_leverage,
-        margin_used=usd(position.initial_margin(unit)),
+        margin_used=usd(position.initial_margin(unit) + position.added),
         notional=usd(abs(position.size) * unit),
         unrealized_pnl=usd(position.unrealised(unit)),
         liquidation_price=_liquidation_price(position, unit, slack, grid),

@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm.model.exchange import (
-    FeeRates,
-    FillReport,
-    FundingReport,
-    OrderSpec,
-    Refused,
-    Tif,
-    UpdateLeverage,
-)
+from mm.model.custody import UpdateLeverage
+from mm.model.exchange import FeeRates, FillReport, FundingReport, OrderSpec, Refused, Tif
 from mm.model.instrument import Instrument
 from mm.model.units import Side
 from mm.sim.accounts import Account, Position, fee

@@ -6,19 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mm.model.custody import AddAgent, Noop, ScheduleCancel, Standing, UpdateLeverage
 from mm.model.exchange import (
-    AddAgent,
     Answer,
     CancelOrders,
     ModifyOrders,
-    Noop,
     OrderRef,
     PlaceOrders,
     Resting,
-    ScheduleCancel,
     Signed,
     Tif,
-    UpdateLeverage,
 )
 from mm.model.units import Side
 from mm.sim.admission import DAY_MS, KEPT_NONCES, Nonces
@@ -72,8 +69,8 @@ def test_an_agent_acts_for_its_master_and_owns_nothing() -> None:
 
     assert isinstance(session.place(AGENT, QUOTE), Resting)
 
-    assert exchange.is_agent(AGENT)
-    assert not exchange.is_agent(A)
+    assert exchange.standing(AGENT) == Standing("agent", A)
+    assert exchange.standing(A) == Standing("user")
     assert len(exchange.open_orders(A)) == 1
     assert not exchange.open_orders(AGENT)
     assert exchange.account(AGENT, T0).cash == 0

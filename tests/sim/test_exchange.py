@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mm.model.custody import Noop
 from mm.model.exchange import (
     Answer,
     BboReport,
@@ -15,7 +16,6 @@ from mm.model.exchange import (
     LocalExchange,
     Modification,
     ModifyOrders,
-    Noop,
     OrderRef,
     OrderReport,
     OrderSpec,

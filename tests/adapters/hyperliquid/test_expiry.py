@@ -3,15 +3,9 @@
 import pytest
 
 from mm.model.actions import Cancel, CancelAll, Modify
+from mm.model.custody import ScheduleCancel
 from mm.model.events import OrderClosed, OrderOpened
-from mm.model.exchange import (
-    CancelOrders,
-    ModifyOrders,
-    PlaceOrders,
-    Request,
-    ScheduleCancel,
-    Signed,
-)
+from mm.model.exchange import CancelOrders, ModifyOrders, PlaceOrders, Request, Signed
 from mm.model.units import NS_PER_MS
 from tests.adapters.hyperliquid.stand import ME, bid, cloid, live, stand
 

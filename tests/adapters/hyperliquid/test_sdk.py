@@ -220,9 +220,39 @@ def agents(url: str) -> None:
         named, second_key = owner.exchange.approve_agent("persist")
         assert named["status"] == "ok"
         assert owner.exchange.approve_agent()[0]["status"] == "ok"  # the first is replaced
-        assert owner.info.user_role(Account.from_key(second_key).address) == {"role": "agent"}
-        assert owner.info.user_role(Account.from_key(key).address) == {"role": "user"}
+        second = Account.from_key(second_key).address
+        role = {"role": "agent", "data": {"user": owner.address.lower()}}
+        assert owner.info.user_role(second) == role
+        assert owner.info.user_role(Account.from_key(key).address) == {"role": "missing"}
+        (listed,) = owner.info.extra_agents(owner.address)
+        assert (listed["name"], listed["address"]) == ("persist", second.lower())
         for api in (agent, agent.info):
+            api.session.close()
+
+
+def sub_accounts(url: str) -> None:
+    """As in the SDK's examples: make one, fund it, trade for it with `vault_address`."""
+    with trader(url) as owner:
+        made = owner.exchange.create_sub_account("desk")
+        sub = made["response"]["data"]
+        assert owner.exchange.sub_account_transfer(sub, True, 5_000_000_000)["status"] == "ok"
+        (row,) = owner.info.query_sub_accounts(owner.address)
+        assert (row["subAccountUser"], row["name"]) == (sub, "desk")
+        desk = SdkExchange(owner.exchange.wallet, url, vault_address=sub, timeout=TIMEOUT_S)
+        status = only(desk.order("BTC", True, 0.01, 79_000, GTC))
+        assert owner.info.open_orders(sub)[0]["oid"] == status["resting"]["oid"]
+        assert only(desk.cancel("BTC", status["resting"]["oid"])) == "success"
+        assert desk.update_leverage(5, "BTC", is_cross=False)["status"] == "ok"
+        assert only(desk.market_open("BTC", True, 0.1))["filled"]["totalSz"] == "0.1"
+        assert desk.update_isolated_margin(10, "BTC")["status"] == "ok"
+        (held,) = owner.info.user_state(sub)["assetPositions"]
+        assert held["position"]["leverage"]["type"] == "isolated"
+        assert only(desk.market_close("BTC"))["filled"]["totalSz"] == "0.1"
+        back = owner.exchange.sub_account_transfer(sub, False, 1_000_000)
+        assert back == {"status": "ok", "response": {"type": "default"}}
+        refused = owner.exchange.usd_transfer(1.0, sub)
+        assert refused["response"] == "usdSend is not supported by this exchange."
+        for api in (desk, desk.info):
             api.session.close()
 
 
@@ -306,6 +336,7 @@ def a_trailing_slash(url: str) -> None:
         market_round_trip,
         settings,
         agents,
+        sub_accounts,
         market_data,
         streams,
         a_trailing_slash,

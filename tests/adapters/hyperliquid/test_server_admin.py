@@ -107,3 +107,31 @@ async def test_a_forgetful_venue_knows_only_what_is_open() -> None:
         )
         found = await client.until("post")
         assert found["response"]["payload"]["data"] == {"status": "unknownOid"}
+
+
+async def test_a_quiet_socket_is_cut_sooner() -> None:
+    async with rig() as venue, venue.connect() as client:
+        await client.settle()
+        await switch(venue, name="idle")
+        venue.advance(4_900)
+        await client.settle()
+        venue.advance(5_100)
+        assert await client.is_cut()
+
+
+async def test_requests_weigh_more() -> None:
+    async with rig() as venue:
+        await switch(venue, set={"rules": {"weight_factor": 600}})
+        await venue.info(type="allMids")
+        assert (await venue.post("/info", '{"type":"allMids"}'))[0] == 429
+
+
+async def test_the_dead_mans_switch_is_refused_whatever_was_traded() -> None:
+    async with rig() as venue:
+        action = {"type": "scheduleCancel", "time": venue.now_ms + 60_000}
+        assert (await venue.act(ALICE, action))["status"] == "ok"
+        await switch(venue, name="no-dead-man")
+        answer = await venue.act(ALICE, action)
+        assert answer["response"].startswith("Cannot set scheduled cancel time until enough")
+        await switch(venue, name="none")
+        assert (await venue.act(ALICE, action))["status"] == "ok"

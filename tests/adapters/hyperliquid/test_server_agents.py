@@ -7,6 +7,7 @@ from eth_account import Account
 from hyperliquid.utils.signing import sign_agent
 
 from mm.adapters.hyperliquid.sign import approval_digest, signer_of
+from mm.model.custody import Standing
 from tests.adapters.hyperliquid.rig import ALICE, Json, Rig, rig
 
 OWNER = Account.from_key("0x" + "a1" * 32)
@@ -32,7 +33,7 @@ async def test_the_owner_recovers_from_the_sdks_signature() -> None:
         message = approval_digest(chain, "Testnet", AGENT, "mm", venue.now_ms)
         assert signer_of(message, envelope["signature"]) == ALICE.address
         assert (await venue.send(envelope))["status"] == "ok"
-        assert venue.exchange.is_agent(AGENT)
+        assert venue.exchange.standing(AGENT) == Standing("agent", ALICE.address)
 
 
 @pytest.mark.parametrize("change", ["mainnet", "nonce", "agent", "chain", "signature"])
@@ -48,7 +49,7 @@ async def test_what_was_not_signed_for_here_is_not_approved(change: str) -> None
         elif change == "signature":
             envelope["signature"] = {"r": "0x0", "s": "0x0", "v": 27}
         await venue.send(envelope)
-        assert not venue.exchange.is_agent(AGENT)
+        assert venue.exchange.standing(AGENT).role == "user"
         assert (await venue.info(type="userRole", user=AGENT))["role"] == "user"
 
 

@@ -101,24 +101,6 @@ async def test_actions_without_items_answer_default() -> None:
         assert too_early["response"].startswith("Scheduled cancel time too early")
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        {"type": "updateIsolatedMargin", "asset": 0, "isBuy": True, "ntli": -5},
-        {"type": "reserveRequestWeight", "weight": 100},
-        place(
-            order(True, "1", "1")
-            | {"t": {"trigger": {"isMarket": True, "triggerPx": "1", "tpsl": "tp"}}}
-        ),
-    ],
-)
-async def test_what_is_not_supported_says_so(action: dict[str, object]) -> None:
-    async with rig() as venue:
-        answer = await venue.act(ALICE, action)
-        assert answer["status"] == "err"
-        assert "not supported by this exchange" in answer["response"]
-
-
 async def test_more_than_200_items_are_over_weight() -> None:
     async with rig() as venue:
         cancels = [{"a": 0, "o": i} for i in range(201)]
@@ -202,7 +184,7 @@ GOOD = place(order(True, "79000", "0.5"))
 @pytest.mark.parametrize(
     "change",
     [
-        {"action": {"type": "withdraw3"}},
+        {"action": {"type": "printMoney"}},
         {"action": {"type": "order"}},
         {"action": {"type": "cancel", "cancels": [{"a": 0, "o": 1}], "f": False}},
         {"action": {"type": "modify", "oid": 1, "order": order(True, "1", "1"), "a": False}},

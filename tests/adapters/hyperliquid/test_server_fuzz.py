@@ -7,8 +7,8 @@ import aiohttp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mm.adapters.hyperliquid.server.account_requests import AnyAction
 from mm.adapters.hyperliquid.server.info import ANSWERS
-from mm.adapters.hyperliquid.server.requests import AnyAction
 from mm.adapters.hyperliquid.sign import wire_number
 from tests.adapters.hyperliquid.rig import ALICE, BOB, Client, Json, Rig, order, place, rig
 

@@ -12,6 +12,7 @@ from mm.adapters.hyperliquid.server.subscriptions import L2Book
 from mm.adapters.hyperliquid.settings import VenueError
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.model.actions import Action, Cancel, CancelAll, Place
+from mm.model.custody import UpdateLeverage
 from mm.model.events import (
     Account,
     ActionBudget,
@@ -24,7 +25,7 @@ from mm.model.events import (
     Rejected,
     Rules,
 )
-from mm.model.exchange import FeeRates, OrderSpec, PlaceOrders, Tif, UpdateLeverage
+from mm.model.exchange import FeeRates, OrderSpec, PlaceOrders, Tif
 from mm.model.units import NS_PER_MS, Side
 from mm.sim.exchange import Exchange
 from mm.sim.scripted import calm_market

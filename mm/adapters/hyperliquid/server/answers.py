@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias
 
+from mm.adapters.hyperliquid.server.account_requests import SubAccountCreation
 from mm.adapters.hyperliquid.server.requests import (
     Action,
     BatchModify,
@@ -29,6 +30,9 @@ def answer(action: Action, outcome: Answer) -> Json:
             return _statuses("order", outcome)
         case Cancel() | CancelByCloid():
             return _statuses("cancel", outcome)
+        case SubAccountCreation():
+            created = {"type": "createSubAccount", "data": outcome.opened}
+            return {"status": "ok", "response": created}
         case Modify() if outcome.items and isinstance(outcome.items[0], Refused):
             return refused(outcome.items[0].message)
         case _:

@@ -13,12 +13,13 @@ from mm.adapters.hyperliquid.server import actions, envelope, info
 from mm.adapters.hyperliquid.server.actions import Actions
 from mm.adapters.hyperliquid.server.admin import PATH as ADMIN
 from mm.adapters.hyperliquid.server.admin import Admin
+from mm.adapters.hyperliquid.server.answers import refused
 from mm.adapters.hyperliquid.server.connection import Connection
 from mm.adapters.hyperliquid.server.feeds import Feeds
 from mm.adapters.hyperliquid.server.gate import Caller
 from mm.adapters.hyperliquid.server.mischief import Mischief
 from mm.adapters.hyperliquid.server.options import Clock, Options
-from mm.adapters.hyperliquid.server.requests import MalformedError
+from mm.adapters.hyperliquid.server.requests import MalformedError, RefusedActionError
 from mm.adapters.hyperliquid.server.session import Session
 from mm.adapters.hyperliquid.server.views import Views
 from mm.model.exchange import LocalExchange
@@ -128,7 +129,7 @@ class HyperliquidServer:
         if self.mischief.silences(now):
             self.silence_all()
         for connection in list(self.connections):
-            connection.drop_if_idle(now)
+            connection.drop_if_idle(now, self.mischief.faults.rules.idle_s)
 
     # -- HTTP -----------------------------------------------------------------------------------
 
@@ -159,7 +160,8 @@ class HyperliquidServer:
             return web.Response(status=422, text=str(error))
         except info.UnanswerableError:
             return web.Response(status=500, text="null", content_type="application/json")
-        caller.weight.spend(self._clock.now(), info.weight(asked, found))
+        units = self.mischief.weight(info.weight(asked, found))
+        caller.weight.spend(self._clock.now(), units)
         return self._json(found)
 
     async def _on_exchange(self, request: web.Request) -> web.Response:
@@ -168,7 +170,10 @@ class HyperliquidServer:
             signed = envelope.decode(body)
         except MalformedError as error:
             return web.Response(status=422, text=str(error))
-        caller.weight.spend(self._clock.now(), actions.weight(signed.action))
+        except RefusedActionError as refusal:
+            return self._json(refused(str(refusal)))
+        units = self.mischief.weight(actions.weight(signed.action))
+        caller.weight.spend(self._clock.now(), units)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._actions.submit(signed, partial(_settle, answer))
         reply = await answer

@@ -67,9 +67,9 @@ class Connection:
             self._waiting = 0
             self._transport.abort()
 
-    def drop_if_idle(self, now: Ns) -> None:
+    def drop_if_idle(self, now: Ns, sooner_s: float = 0.0) -> None:
         """The venue cuts a connection to which it has sent nothing for a minute."""
-        if now - self._sent_ts > nanoseconds(self.limits.idle_s):
+        if now - self._sent_ts > nanoseconds(sooner_s or self.limits.idle_s):
             self.drop("idle")
 
     async def write(self) -> None:

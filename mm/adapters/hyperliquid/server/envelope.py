@@ -4,11 +4,14 @@ from collections.abc import Container
 
 from msgspec import DecodeError, Struct, json, to_builtins
 
+from mm.adapters.hyperliquid.server.account_requests import (
+    ELSEWHERE_ONLY,
+    AgentApproval,
+    AnyAction,
+)
 from mm.adapters.hyperliquid.server.requests import (
     UNDESERIALIZABLE,
     Address,
-    AgentApproval,
-    AnyAction,
     MalformedError,
     Natural,
     RefusedActionError,
@@ -40,17 +43,39 @@ class Envelope(Struct, rename="camel"):
             raise RefusedActionError("Unable to recover signer.") from None
 
 
+class Kind(Struct):
+    type: str
+
+
+class Outline(Struct):
+    action: Kind
+
+
 _decode = json.Decoder(Envelope).decode
+_outline = json.Decoder(Outline).decode
 
 
 def decode(body: bytes) -> Envelope:
-    """The envelope with its action normalised. Raises MalformedError."""
+    """The envelope with its action normalised.
+
+    Raises MalformedError; RefusedActionError for what the venue would do and this exchange cannot.
+    """
     try:
         envelope = _decode(body)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _refuse_elsewhere(body)
         raise MalformedError(UNDESERIALIZABLE) from error
     envelope.action.normalise()
     return envelope
+
+
+def _refuse_elsewhere(body: bytes) -> None:
+    try:
+        kind = _outline(body).action.type
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if kind in ELSEWHERE_ONLY:
+        raise RefusedActionError(f"{kind} is not supported by this exchange.")
 
 
 def verify(envelope: Envelope, known: Container[str]) -> Signed:

@@ -54,7 +54,7 @@ class Feeds:
             (nanoseconds(cadence.fast_book_s), lambda s: isinstance(s, subs.L2Book) and s.fast),
             (nanoseconds(cadence.mids_s), lambda s: isinstance(s, subs.AllMids)),
             (nanoseconds(cadence.context_s), lambda s: isinstance(s, subs.ActiveAssetCtx)),
-            (nanoseconds(cadence.account_s), lambda s: isinstance(s, subs.ClearinghouseState)),
+            (nanoseconds(cadence.account_s), lambda s: isinstance(s, subs.ACCOUNT_STATE)),
         ]
         self._due: list[Ns] = [0 for _ in self._pushes]
 
@@ -106,6 +106,12 @@ class Feeds:
             case subs.Candle(coin, interval):
                 candle = views.candles.latest(coin, interval)
                 return [] if candle is None else [frame("candle", candle)]
+            case _:
+                return self._of_account(subscription)
+
+    def _of_account(self, subscription: Subscription) -> list[bytes]:
+        views = self._views
+        match subscription:
             case subs.OpenOrders(user, dex):
                 data = {"dex": dex, "user": user, "orders": views.open_orders(user, dex)}
                 return [frame("openOrders", data)]
@@ -113,6 +119,8 @@ class Feeds:
                 state = views.clearinghouse(user, dex)
                 whole = {"dex": dex, "user": user, "clearinghouseState": state}
                 return [frame("clearinghouseState", whole)]
+            case subs.ActiveAssetData(user, coin):
+                return [frame("activeAssetData", views.active_asset(user, coin))]
             case _:
                 return []
 

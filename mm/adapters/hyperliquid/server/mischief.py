@@ -3,6 +3,7 @@
 from random import Random
 
 from mm.adapters.hyperliquid.server.options import FrameFaults, Options
+from mm.model.custody import ScheduleCancel
 from mm.model.exchange import Answer, ModifyOrders, PlaceOrders, Refused, Signed, Tif
 from mm.model.units import Ns, nanoseconds
 
@@ -11,6 +12,10 @@ POST_ONLY = "Only post-only orders allowed immediately after network upgrade"
 SPENT = (
     "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.00. "
     "Place taker orders to free up 1 request per USDC traded."
+)
+TOO_LITTLE_TRADED = (
+    "Cannot set scheduled cancel time until enough volume traded. "
+    "Required: $1000000. Traded: $0.00."
 )
 
 
@@ -30,6 +35,10 @@ class Mischief:
             return 429
         return 500 if drawn < self.faults.too_many + self.faults.server_error else None
 
+    def weight(self, units: int) -> int:
+        """What a request of this weight costs of the IP address's budget."""
+        return units * self.faults.rules.weight_factor
+
     def reply_delay(self) -> float | None:
         """Seconds to hold an executed action's reply; None: lose it."""
         if self._on_reply is not None:
@@ -48,6 +57,8 @@ class Mischief:
         """How this action is refused before the exchange sees it."""
         if self.faults.bad_nonce and self._random.random() < self.faults.bad_nonce:
             return Answer(0, error=f"Invalid nonce: duplicate nonce {signed.nonce}")
+        if self.faults.rules.no_dead_man and isinstance(signed.request, ScheduleCancel):
+            return Answer(0, error=TOO_LITTLE_TRADED)
         if self.faults.spent_budget and isinstance(signed.request, PlaceOrders | ModifyOrders):
             return Answer(0, error=SPENT)
         orders = signed.request.orders if isinstance(signed.request, PlaceOrders) else ()

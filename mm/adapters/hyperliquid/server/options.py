@@ -64,6 +64,17 @@ class FrameFaults(Struct, frozen=True, kw_only=True):
     """Subscription types of which nothing more is told, first values apart."""
 
 
+class RuleFaults(Struct, frozen=True, kw_only=True):
+    """Rules of the venue that bite harder than usual."""
+
+    idle_s: float = 0.0
+    """Cut a websocket to which nothing was sent for so long; 0: `Limits.idle_s`."""
+    weight_factor: int = 1
+    """Requests weigh so many times as much of the IP address's budget."""
+    no_dead_man: bool = False
+    """scheduleCancel is refused for want of volume, whatever was traded."""
+
+
 class Faults(Struct, frozen=True, kw_only=True):
     """How often the server misbehaves. Shares are of 1; a mean of 0 s is never."""
 
@@ -90,6 +101,7 @@ class Faults(Struct, frozen=True, kw_only=True):
     forgetful: bool = False
     """orderStatus knows of no order that is not open, as of old ones on a busy account."""
     frames: FrameFaults = FrameFaults()
+    rules: RuleFaults = RuleFaults()
 
 
 FAULTS = {
@@ -103,6 +115,9 @@ FAULTS = {
     "upgrade": Faults(post_only=True, bad_nonce=0.05, frames=FrameFaults(garbled_answer=0.05)),
     "spent-budget": Faults(spent_budget=True),
     "forgetful": Faults(forgetful=True, lost_reply=0.05),
+    "idle": Faults(rules=RuleFaults(idle_s=5.0)),
+    "ip-weight": Faults(rules=RuleFaults(weight_factor=20)),
+    "no-dead-man": Faults(rules=RuleFaults(no_dead_man=True)),
     "storm": Faults(
         lost_reply=0.02,
         late_reply=0.02,

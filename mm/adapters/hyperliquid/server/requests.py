@@ -1,4 +1,4 @@
-"""Actions as they arrive: typed, in signing order, normalised; and what each asks for."""
+"""Actions about orders as they arrive: typed, in signing order, normalised; what each asks."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -8,18 +8,14 @@ from msgspec import Meta, Struct
 
 from mm.adapters.hyperliquid.sign import wire_number
 from mm.model.exchange import (
-    AddAgent,
     CancelOrders,
     Modification,
     ModifyOrders,
-    Noop,
     OrderRef,
     OrderSpec,
     PlaceOrders,
     Request,
-    ScheduleCancel,
     Tif,
-    UpdateLeverage,
 )
 from mm.model.units import Side
 
@@ -129,6 +125,8 @@ class Order(Action, tag="order"):
             self.builder.b = self.builder.b.lower()
 
     def request(self) -> Request:
+        if self.builder is not None and self.builder.f:  # nobody can approve one here
+            raise RefusedActionError("Builder fee has not been approved")
         return PlaceOrders(tuple(order.spec() for order in _counted(self.orders)))
 
     def items(self) -> int:
@@ -215,65 +213,6 @@ class BatchModify(Action, tag="batchModify"):
 
     def items(self) -> int:
         return len(self.modifies)
-
-
-class Schedule(Action, tag="scheduleCancel"):
-    time: Natural | None = None
-
-    def request(self) -> Request:
-        return ScheduleCancel(self.time)
-
-
-class Leverage(Action, tag="updateLeverage", rename="camel"):
-    asset: Natural
-    is_cross: bool
-    leverage: Natural
-
-    def request(self) -> Request:
-        return UpdateLeverage(self.asset, self.is_cross, self.leverage)
-
-
-class IsolatedMargin(Action, tag="updateIsolatedMargin", rename="camel"):
-    asset: Natural
-    is_buy: bool
-    ntli: int
-
-
-class RequestWeight(Action, tag="reserveRequestWeight"):
-    weight: Natural
-
-
-class NoOperation(Action, tag="noop"):
-    def request(self) -> Request:
-        return Noop()
-
-
-class AgentApproval(Action, tag="approveAgent", rename="camel"):
-    """Signed by the account's owner, in a scheme of its own (protocol 4.1): no phantom agent."""
-
-    signature_chain_id: Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,16}\Z")]
-    hyperliquid_chain: Literal["Mainnet", "Testnet"]
-    agent_address: Address
-    nonce: Natural
-    agent_name: Annotated[str, Meta(max_length=64)] | None = None
-
-    def request(self) -> Request:
-        return AddAgent(self.agent_address.lower(), self.agent_name or "")
-
-
-AnyAction: TypeAlias = (
-    Order
-    | Cancel
-    | CancelByCloid
-    | Modify
-    | BatchModify
-    | Schedule
-    | Leverage
-    | IsolatedMargin
-    | RequestWeight
-    | AgentApproval
-    | NoOperation
-)
 
 
 def _counted(items: Sequence[T]) -> Sequence[T]:

@@ -8,11 +8,13 @@ import msgspec
 from mm.adapters.hyperliquid.server import actions, envelope, info
 from mm.adapters.hyperliquid.server import subscriptions as subs
 from mm.adapters.hyperliquid.server.actions import Actions
+from mm.adapters.hyperliquid.server.answers import refused
 from mm.adapters.hyperliquid.server.connection import Connection
 from mm.adapters.hyperliquid.server.feeds import Feeds, frame
 from mm.adapters.hyperliquid.server.gate import Caller
 from mm.adapters.hyperliquid.server.mischief import Mischief
-from mm.adapters.hyperliquid.server.requests import MalformedError
+from mm.adapters.hyperliquid.server.requests import MalformedError, RefusedActionError
+from mm.adapters.hyperliquid.server.spot import PAIRS as SPOT_PAIRS
 from mm.adapters.hyperliquid.server.subscriptions import Subscription
 from mm.adapters.hyperliquid.server.views import Views
 from mm.model.units import Ns
@@ -69,7 +71,8 @@ class Session:
             caller.subscribed(user)
             self._actions.learn(user)
             _acknowledge(connection, "subscribe", wanted)
-            self._feeds.add(connection, wanted)
+            if getattr(wanted, "coin", None) not in SPOT_PAIRS:  # of those there is nothing to tell
+                self._feeds.add(connection, wanted)
 
     def _unsubscribe(self, connection: Connection, caller: Caller, named: Subscription) -> None:
         if named not in connection.subscriptions:
@@ -82,6 +85,8 @@ class Session:
 
     def _exists(self, wanted: Subscription) -> bool:
         coin = getattr(wanted, "coin", None)
+        if coin in SPOT_PAIRS:
+            return True
         if coin is not None and coin not in self._views.coins:
             return False
         if isinstance(wanted, subs.L2Book):
@@ -104,6 +109,8 @@ class Session:
                 self._post_action(connection, caller, post, now)
         except MalformedError as error:
             _respond(connection, post.id, "error", f"422 Unprocessable Entity: {error}")
+        except RefusedActionError as refusal:
+            _respond(connection, post.id, "action", refused(str(refusal)))
         except info.UnanswerableError:
             _respond(connection, post.id, "error", "500 Internal Server Error")
 
@@ -111,14 +118,14 @@ class Session:
         request = info.decode(bytes(post.request.payload))
         self._actions.learn(request.user)
         found = self._mischief.recalled(request.type, info.answer(self._views, request))
-        caller.weight.spend(now, info.weight(request, found))
+        caller.weight.spend(now, self._mischief.weight(info.weight(request, found)))
         _respond(connection, post.id, "info", {"type": request.type, "data": found})
 
     def _post_action(
         self, connection: Connection, caller: Caller, post: subs.Post, now: Ns
     ) -> None:
         signed = envelope.decode(bytes(post.request.payload))
-        caller.weight.spend(now, actions.weight(signed.action))
+        caller.weight.spend(now, self._mischief.weight(actions.weight(signed.action)))
         connection.posts.add(post.id)
 
         def reply(body: dict[str, Any]) -> None:

@@ -51,6 +51,11 @@ class ActiveAssetCtx(Struct, frozen=True, tag="activeAssetCtx", tag_field="type"
     coin: Coin
 
 
+class ActiveAssetData(Struct, frozen=True, tag="activeAssetData", tag_field="type"):
+    user: Address
+    coin: Coin
+
+
 class Candle(Struct, frozen=True, tag="candle", tag_field="type"):
     coin: Coin
     interval: str
@@ -91,9 +96,16 @@ class ClearinghouseState(Struct, frozen=True, tag="clearinghouseState", tag_fiel
 
 MarketSubscription: TypeAlias = L2Book | Bbo | Trades | ActiveAssetCtx | Candle
 UserSubscription: TypeAlias = (
-    UserFills | OrderUpdates | UserEvents | UserFundings | OpenOrders | ClearinghouseState
+    UserFills
+    | OrderUpdates
+    | UserEvents
+    | UserFundings
+    | OpenOrders
+    | ClearinghouseState
+    | ActiveAssetData
 )
 Subscription: TypeAlias = MarketSubscription | AllMids | UserSubscription
+ACCOUNT_STATE = ClearinghouseState | ActiveAssetData
 
 
 class Subscribe(Struct, tag="subscribe", tag_field="method"):
@@ -134,6 +146,8 @@ def normalised(subscription: Subscription | UserAlias) -> Subscription:
             return UserFills(subscription.user.lower(), subscription.aggregate_by_time)
         case OrderUpdates() | UserEvents() | UserFundings():
             return type(subscription)(subscription.user.lower())
+        case ActiveAssetData():
+            return ActiveAssetData(subscription.user.lower(), subscription.coin)
         case AllMids():
             return AllMids(subscription.dex or None)
         case _:

@@ -116,6 +116,21 @@ class Views:
         held = tuple(row for row in state.positions if dex_of(row.coin) == (dex or ""))
         return shapes.clearinghouse(structs.replace(state, positions=held), now_ms)
 
+    def active_asset(self, user: str, coin: str) -> Json:
+        """The leverage chosen for a coin, and what could be bought and sold with what is free."""
+        leverage, is_cross = self.exchange.leverage(user, coin)
+        free = self.exchange.account(user, self.now_ms()).withdrawable
+        mark = self.exchange.context(coin).mark
+        most = shapes.short_number(free * leverage / mark) if mark else "0.0"
+        return {
+            "user": user,
+            "coin": coin,
+            "leverage": {"type": "cross" if is_cross else "isolated", "value": leverage},
+            "maxTradeSzs": [most, most],
+            "availableToTrade": [shapes.short_number(free)] * 2,
+            "markPx": number(mark),
+        }
+
     def orders(self, user: str, dex: str | None = None) -> list[OrderRow]:
         rows = self.exchange.open_orders(user)
         return [row for row in rows if dex_of(row.coin) == (dex or "")]

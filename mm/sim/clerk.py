@@ -1,0 +1,138 @@
+"""Carries out one admitted request about an account: leverage, margin, dead-man, wallets, money."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from mm.model.custody import (
+    AccountRequest,
+    AddAgent,
+    AdjustMargin,
+    CreateSubAccount,
+    MoveFunds,
+    ReserveRequests,
+    ScheduleCancel,
+    SubAccount,
+    UpdateLeverage,
+)
+from mm.sim import refusals
+from mm.sim.accounts import Account, Position
+from mm.sim.floor import Floor
+from mm.sim.grid import MICRO_DECIMALS
+
+SCHEDULE_NOTICE_MS = 5_000
+MICRO_PER_REQUEST = 500
+
+
+class ClerkRules(Struct, frozen=True, kw_only=True):
+    schedule_cancel_volume: Decimal | None
+    default_leverage: int
+
+
+class Clerk:
+    """Touches no order: the desk does that."""
+
+    def __init__(self, floor: Floor, rules: ClerkRules) -> None:
+        self._floor, self._rules = floor, rules
+        self._accounts, self._authority = floor.accounts, floor.accounts.authority
+
+    def execute(self, request: AccountRequest, account: Account) -> SubAccount | str | None:
+        """The sub-account that was created, the words that refuse the request, or None."""
+        match request:
+            case ScheduleCancel(time_ms=time_ms):
+                return self._schedule(account, time_ms)
+            case UpdateLeverage():
+                return self._leverage(account, request)
+            case AdjustMargin(asset=asset, micro_usd=amount):
+                return self._adjust(account, asset, amount)
+            case AddAgent(agent=agent, name=name):
+                return self._approve(account, agent, name)
+            case CreateSubAccount(name=name):
+                return self._create(account, name)
+            case MoveFunds(account=other, micro_usd=amount):
+                return self._move(account, other, amount)
+            case ReserveRequests(count=count):
+                return self._reserve(account, count)
+            case _:
+                return None
+
+    def position(self, account: Account, asset: int) -> Position:
+        """The account's, made where there is none yet."""
+        position = account.positions.get(asset)
+        if position is None:
+            most = self._floor.pits[asset].grid.instrument.max_leverage
+            leverage = min(most, self._rules.default_leverage)
+            position = account.positions[asset] = Position(leverage, most)
+        return position
+
+    def _schedule(self, account: Account, time_ms: int | None) -> str | None:
+        """Set or clear the dead-man switch; both need the volume."""
+        required = self._rules.schedule_cancel_volume
+        volume = Decimal(account.volume).scaleb(-MICRO_DECIMALS)
+        if required is not None and volume < required:
+            return refusals.schedule_volume(int(required), float(volume))
+        if time_ms is not None and time_ms < self._floor.now_ms + SCHEDULE_NOTICE_MS:
+            return refusals.TOO_EARLY
+        account.cancel_at_ms = time_ms
+        return None
+
+    # -- margin ---------------------------------------------------------------------------------
+
+    def _leverage(self, account: Account, request: UpdateLeverage) -> str | None:
+        """Isolated is remembered and shown; its margin comes from the cross pool all the same."""
+        pit = self._floor.pits.get(request.asset)
+        if pit is None or not 1 <= request.leverage <= pit.grid.instrument.max_leverage:
+            return refusals.LEVERAGE
+        position = self.position(account, request.asset)
+        if position.size and position.is_cross is not request.is_cross:
+            return refusals.LEVERAGE_TYPE
+        position.leverage, position.is_cross = request.leverage, request.is_cross
+        return None
+
+    def _adjust(self, account: Account, asset: int, amount: int) -> str | None:
+        """Margin put aside by hand cannot carry anything else until it is taken back."""
+        position = account.positions.get(asset)
+        if position is None or not position.size or position.is_cross:
+            return refusals.NO_ISOLATED
+        if amount > self._free(account) or position.added + amount < 0:
+            return refusals.NO_FUNDS
+        position.added += amount
+        return None
+
+    # -- wallets and money ----------------------------------------------------------------------
+
+    def _approve(self, account: Account, agent: str, name: str) -> str | None:
+        if agent in self._accounts.by_user:
+            return refusals.AGENT_TAKEN
+        return self._authority.approve(account.user, agent, name, self._floor.now_ms)
+
+    def _create(self, account: Account, name: str) -> SubAccount | str:
+        made = self._authority.create(account.user, name)
+        if isinstance(made, SubAccount):
+            self._accounts.open(made.address)
+        return made
+
+    def _move(self, account: Account, other: str, amount: int) -> str | None:
+        if self._authority.owner(other) != account.user:
+            return refusals.unknown_vault(other)
+        theirs = self._accounts.open(other)
+        if abs(amount) > self._free(account if amount > 0 else theirs):
+            return refusals.NO_FUNDS
+        account.cash -= amount
+        theirs.cash += amount
+        return None
+
+    def _reserve(self, account: Account, count: int) -> str | None:
+        """Each reserved request costs 0.0005 USDC."""
+        cost = MICRO_PER_REQUEST * count
+        if cost > self._free(account):
+            return refusals.NO_FUNDS
+        account.cash -= cost
+        self._accounts.fees += cost
+        account.requests -= count
+        return None
+
+    def _free(self, account: Account) -> int:
+        """Micro-USD that neither positions nor resting orders need."""
+        marks = self._floor.marks
+        return account.equity(marks) - account.requirement(marks)
