@@ -40,7 +40,7 @@ async def test_start_up_answers() -> None:
         assert [context["midPx"] for context in contexts] == ["80000.0", "2000.0"]
         assert await venue.info(type="allMids", dex=None) == {"BTC": "80000.0", "ETH": "2000.0"}
         assert await venue.info(type="perpDexs") == [None]
-            assert len((await venue.info(type="spotMeta"))["universe"]) == 2
+        assert len((await venue.info(type="spotMeta"))["universe"]) == 2
         assert (await venue.info(type="exchangeStatus"))["time"] == venue.now_ms
         assert await venue.info(type="spotClearinghouseState", user=USER) == {"balances": []}
         assert await venue.info(type="extraAgents", user=USER) == []
