@@ -227,18 +227,20 @@ class Half:
         if not order.remaining:
             self.remove(order)
 
-    def ladder(self, depth: int) -> list[Touch]:
-        """Merged levels, best first."""
+    def sizes(self, depth: int) -> list[tuple[int, int]]:
+        """(price, lots) of the best `depth` levels, background and clients together."""
         self._convert()
-        merged: dict[int, tuple[int, int]] = {}
-        for key, size in zip(self._shown[::-1][:depth], self._sizes[::-1][:depth], strict=True):
-            merged[key] = (size, 1)
-        for key in self.keys[::-1][:depth]:
-            orders = self.levels[key]
-            size, count = merged.get(key, (self.shown_size(key), 0))
-            merged[key] = (size + sum(o.remaining for o in orders), count + len(orders))
-        best = sorted(merged.items(), reverse=True)[:depth]
-        return [Touch(self.side * key, size, count) for key, (size, count) in best]
+        lots = dict(zip(self._shown[-depth:], self._sizes[-depth:], strict=True))
+        for key in self.keys[-depth:]:
+            lots[key] = lots.get(key, 0) + sum([order.remaining for order in self.levels[key]])
+        return [(self.side * key, lots[key]) for key in sorted(lots, reverse=True)[:depth]]
+
+    def ladder(self, depth: int) -> list[Touch]:
+        """The same, with how many orders each level holds; the background counts as one."""
+        return [Touch(p, size, self._count(self.side * p)) for p, size in self.sizes(depth)]
+
+    def _count(self, key: int) -> int:
+        return len(self.levels.get(key, ())) + (self.shown_size(key) > 0)
 
 
 class Book:

@@ -97,11 +97,11 @@ class Pit:
         """
         wanted = IMPACT_NOTIONAL_USD * 1e6 / self.grid.micro
         lots = spent = 0.0
-        for level in self.book.half(side).ladder(IMPACT_LEVELS):
-            part = min(level.size, (wanted - spent) / level.price)
+        for price, size in self.book.half(side).sizes(IMPACT_LEVELS):
+            part = min(size, (wanted - spent) / price)
             lots += part
-            spent += part * level.price
-            if part < level.size:
+            spent += part * price
+            if part < size:
                 break
         return spent / lots if lots else None
 
@@ -123,8 +123,8 @@ class Pit:
         """Merged book in floats, for display."""
         grid = self.grid
         return tuple(
-            (level.price / grid.price_scale, level.size / grid.size_scale)
-            for level in self.book.half(side).ladder(depth)
+            (price / grid.price_scale, size / grid.size_scale)
+            for price, size in self.book.half(side).sizes(depth)
         )
 
     def counts(self, side: Side, depth: int) -> tuple[int, ...]:
