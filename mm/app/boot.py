@@ -1,7 +1,6 @@
 """Start, run, leave: the daemon's life from a configuration to nothing resting."""
 
 import asyncio
-import gc
 import signal
 from contextlib import AsyncExitStack
 
@@ -46,9 +45,8 @@ async def run(
         return 0
     charge = charge_of(config, wired) if in_the_world else None
     watchdog = None if charge is None else Watchdog(charge)
-    _settle()
-    failure = await _until_stopped(config, wired, watchdog, clock, stop, duration_s)
-    gc.unfreeze()
+    with machine.settled():
+        failure = await _until_stopped(config, wired, watchdog, clock, stop, duration_s)
     left = await _leave(wired, clock, failure)
     if watchdog is not None:
         await watchdog.leave(left)
@@ -65,13 +63,6 @@ async def run(
         )  # they say it all
         log("error", "daemon", f"Stopped by {type(failure).__name__}: {failure}", trace)
     return 1 if failure is not None or left else 0
-
-
-def _settle() -> None:
-    """What a start leaves in memory stays there: the collector, which stops everything while it
-    looks, need not look at it again."""
-    gc.collect()
-    gc.freeze()
 
 
 def _asked_to_stop() -> asyncio.Event:

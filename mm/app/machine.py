@@ -1,7 +1,9 @@
 """What the daemon takes from the machine it runs on, so that a simulated one can stand in."""
 
+import gc
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,18 @@ def _unwatched(_: "Wired") -> None:
     """Nobody looks at what was put together."""
 
 
+@contextmanager
+def _settled() -> Iterator[None]:
+    """What a start leaves in memory stays there: the collector, which stops everything while it
+    looks, need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """Clock, chance and disk of a real process. `recorders` and `watch` are for who looks on."""
@@ -32,3 +46,5 @@ class Machine:
     """Told of each turn after all others."""
     watch: Callable[["Wired"], None] = _unwatched
     """Called once, when everything is put together and before it runs."""
+    settled: Callable[[], AbstractContextManager[None]] = _settled
+    """Entered once, when what a start needed is no longer needed, until the run ends."""

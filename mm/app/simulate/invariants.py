@@ -13,6 +13,8 @@ from mm.model.units import NS_PER_S, Side
 
 DRIFT: Final = 1.02
 """Price drift since an order was approved may carry its worst case over the limit by this much."""
+NEAR: Final = 1.1
+"""No order of ours lies further from the market's mid than this factor."""
 UNTRACKED_S: Final = 45.0
 """By then two audits have found an order that we did not know of."""
 FEED_S: Final = 6.0
@@ -109,16 +111,17 @@ class Invariants:
 
     def _exposure(self, rows: list[OrderRow]) -> None:
         """Position and all resting orders of a side never exceed the limit."""
-        venue = self.world.venue
-        mid = venue.exchange.context(venue.coin).mid
-        if mid is None:
+        if not rows:
             return
-        limit = self._limit_usd()
+        venue, limit = self.world.venue, self._limit_usd()
+        position, near = venue.position(), max(row.price for row in rows)
         for side in Side:
             resting = sum((r.remaining for r in rows if r.side is side), ZERO)
-            worst = side * venue.position() + resting
-            reducing = resting + side * venue.position() <= 0
-            if not reducing and float(worst) * float(mid) > limit * DRIFT and resting:
+            worst = side * position + resting
+            if not resting or worst <= 0 or float(worst * near) * NEAR < limit:
+                continue  # without the price, which costs a look at the whole book
+            mid = venue.exchange.context(venue.coin).mid
+            if mid is not None and float(worst) * float(mid) > limit * DRIFT:
                 raise BrokenPromiseError(f"{side.label} worst case {worst} above {limit:.0f} USD")
 
     def _limit_usd(self) -> float:

@@ -203,6 +203,9 @@ class Story:
 def _alone() -> Iterator[None]:
     """No garbage collector meanwhile: what is let go runs its `finally` clauses, and when that
     happens must not depend on the machine. Afterwards nobody listens to the dead."""
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()  # what is imported is not looked through again after each run
     gc.disable()
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     level = logging.root.manager.disable

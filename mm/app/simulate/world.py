@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -212,6 +213,7 @@ class MakerSide:
             open_ledger=partial(self.disk.open_ledger, host),
             recorders=(self,),
             watch=self._watch,
+            settled=nullcontext,
         )
         self.trace.say(host.name, "is started")
         task = host.start(boot.run(self._config(), machine=machine), "main")
