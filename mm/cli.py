@@ -171,12 +171,18 @@ def sim(
     seed: Annotated[int | None, typer.Option(min=0, help="The first seed. [default: 1]")] = None,
     seeds: Annotated[int, typer.Option(min=0, help="How many, one after another.")] = 1,
     fresh: Annotated[int, typer.Option(min=0, help="And so many that nobody has seen.")] = 0,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="FAULT", help="No other fault. Repeat for more.")
+    ] = None,
     lines: Annotated[int | None, typer.Option(min=0, help="Lines of the trace to print.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Daemon and exchange in virtual time, with seeded faults: is every promise kept?"""
+    """Daemon and exchange in virtual time, with seeded faults: is every promise kept?
+
+    With --only there are thirty faults within 300 seconds, else three or more within 60.
+    """
     command = import_module("mm.commands.sim")
-    raise typer.Exit(command.sim(seed, seeds, fresh, lines, as_json))
+    raise typer.Exit(command.sim((seed, seeds, fresh), only or [], lines, as_json))
 
 
 def _command(verb: str, files: Files, sets: Sets, body: dict[str, object]) -> None:

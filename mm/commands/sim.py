@@ -1,31 +1,55 @@
 """`mm sim`: the whole system in virtual time, seed by seed, with everything going wrong."""
 
 import json
+import math
 import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from statistics import median
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
+from mm.app.config_layers import ConfigError
+from mm.app.simulate.faults import FAULTS
+from mm.app.simulate.plan import draw
 from mm.app.simulate.run import Outcome, simulate
 
 SHOWN = 60
 """Lines of the trace that a failure prints."""
+MANY, MANY_S = 30, 300.0
+"""So many faults, within so many seconds, where they are of chosen kinds."""
 
 
-def sim(first: int | None, seeds: int, fresh: int, lines: int | None, as_json: bool) -> int:
-    """Seeds `first`, `first` + 1, ...; then `fresh` ones that nobody has seen. 1 on a violation."""
+def sim(
+    which: tuple[int | None, int, int], only: list[str], lines: int | None, as_json: bool
+) -> int:
+    """`which`: the first seed, how many from there on, and how many that nobody has seen.
+
+    1 on a violation. ConfigError for a fault of no known name.
+    """
+    first, seeds, fresh = which
     begin = 1 if first is None else first
     chosen = [*range(begin, begin + seeds), *(secrets.randbelow(2**31) for _ in range(fresh))]
-    outcomes = [_told(simulate(seed), lines, as_json) for seed in _shown(chosen)]
+    again = "".join(f" --only {name}" for name in _known(only))
+    outcomes = []
+    for seed in _shown(chosen):
+        plan = draw(seed, tuple(only), MANY_S, MANY) if only else None
+        outcomes.append(_told(simulate(seed, plan), again, lines, as_json))
     if as_json:
         typer.echo(json.dumps(_summary(outcomes)))
     else:
         _print(_summary(outcomes), chosen[seeds:])
     return 1 if any(outcome.violation for outcome in outcomes) else 0
+
+
+def _known(only: list[str]) -> list[str]:
+    for name in only:
+        if name not in FAULTS:
+            raise ConfigError(f"there is no fault {name!r}: there are {', '.join(sorted(FAULTS))}")
+    return only
 
 
 def _shown(seeds: list[int]) -> Iterable[int]:
@@ -34,7 +58,7 @@ def _shown(seeds: list[int]) -> Iterable[int]:
     return track(seeds, "simulating", console=Console(stderr=True), transient=True)
 
 
-def _told(outcome: Outcome, lines: int | None, as_json: bool) -> Outcome:
+def _told(outcome: Outcome, again: str, lines: int | None, as_json: bool) -> Outcome:
     """Say at once what a failing seed came to, and how to see it again."""
     wanted = lines if lines is not None else SHOWN if outcome.violation else 0
     if wanted:
@@ -42,7 +66,7 @@ def _told(outcome: Outcome, lines: int | None, as_json: bool) -> Outcome:
         typer.echo("\n".join(shown), err=as_json)
     if outcome.violation:
         typer.echo(f"seed {outcome.seed}: {outcome.violation}", err=as_json)
-        typer.echo(f"  again: mm sim --seed {outcome.seed}", err=as_json)
+        typer.echo(f"  again: mm sim --seed {outcome.seed}{again}", err=as_json)
     return outcome
 
 
@@ -59,8 +83,19 @@ def _summary(outcomes: list[Outcome]) -> dict[str, object]:
         "turns": sum(o.turns for o in outcomes),
         "fills": sum(o.fills for o in outcomes),
         "boots": sum(o.boots for o in outcomes),
+        "links_restored": _restored([one for o in outcomes for one in o.reconnects_s]),
         "digests": {str(o.seed): o.digest for o in outcomes},
     }
+
+
+def _restored(took_s: list[float]) -> dict[str, float]:
+    """How many links came back, and after how many seconds of virtual time."""
+    if not took_s:
+        return {"count": 0}
+    ordered = sorted(took_s)
+    rank = math.ceil(0.99 * len(ordered)) - 1
+    found = {"median_s": median(ordered), "p99_s": ordered[rank], "max_s": ordered[-1]}
+    return {"count": len(ordered)} | {name: round(value, 2) for name, value in found.items()}
 
 
 def _print(summary: dict[str, object], fresh: list[int]) -> None:
@@ -77,5 +112,8 @@ def _lines(summary: dict[str, object], fresh: list[int]) -> Iterator[str]:
         yield f"faults {sum(faults.values())}, {summary['faults_per_run']} a run: " + ", ".join(
             f"{name} {count}" for name, count in faults.items()
         )
+    restored = summary["links_restored"]
+    if isinstance(restored, dict) and restored["count"]:
+        yield "links restored " + ", ".join(f"{name} {value}" for name, value in restored.items())
     if fresh:
         yield f"fresh seeds: {' '.join(map(str, fresh))}"

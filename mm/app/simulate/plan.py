@@ -31,9 +31,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3) -> Plan:
-    """The plan of this seed: at least so many of these faults."""
+    """The plan of this seed: at least so many of these faults, and seldom many more."""
     random = Random(f"{seed} plan")
-    count = min(12, least + int(random.expovariate(0.5)))
+    count = least + min(9, int(random.expovariate(0.5)))
     chosen = sorted((random.uniform(0.0, busy_s), random.choice(names)) for _ in range(count))
     base_s = math.exp(random.uniform(math.log(0.001), math.log(0.15)))
     start_s = MIDNIGHT_S + random.choice((0, 3600, 5400)) - random.uniform(1030.0, 1090.0)
