@@ -89,7 +89,7 @@ class Crew:
         if journal is not None:
             stack.callback(journal.close)
             recorders.append(JournalRecorder(journal))
-        recorders += [watch, *self._machine.recorders]
+        recorders += [watch, *self._machine.recorders(coin)]
         engine = Engine(engine_settings(self._config, chosen), found.instrument)
         runner = Runner(engine, recorders, Timekeeper(metrics, self.clock).on_turn)
         trader = Trader(coin, run_id, runner, metrics, narrator, journal)

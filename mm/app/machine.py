@@ -42,8 +42,8 @@ class Machine:
     """So many random bytes, as hex digits: run ids, throw-away keys."""
     open_data: Callable[[Path], DataDir] = DataDir.open
     open_ledger: Callable[[Path], Ledger] = Ledger.open
-    recorders: tuple[Recorder, ...] = ()
-    """Told of each turn after all others."""
+    recorders: Callable[[str], tuple[Recorder, ...]] = lambda _: ()
+    """Those of a coin's turns, told after all others."""
     watch: Callable[["Wired"], None] = _unwatched
     """Called once, when everything is put together and before it runs."""
     settled: Callable[[], AbstractContextManager[None]] = _settled

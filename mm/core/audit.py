@@ -75,7 +75,7 @@ def _orders(state: State, event: Account) -> tuple[list[Action], list[Note]]:
             order.unresolved(Unresolved(event.ts, cloid, RequestKind.CANCEL))
             order.opened(OrderOpened(event.ts, event.venue_ts, cloid, row.oid))
     missing = {o.cloid for o in state.orders if _should_be_listed(o, event)} - listed.keys()
-    for cloid in missing & state.missing:
+    for cloid in sorted(missing & state.missing):
         order = state.orders.get(cloid)
         if order is not None:
             order.closed(OrderClosed(event.ts, event.venue_ts, cloid, None, "missing at audit"))

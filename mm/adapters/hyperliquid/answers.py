@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-from mm.adapters.hyperliquid.wire import OrderCore, WireFill
+from mm.adapters.hyperliquid.wire import OrderCore, WireFill, WireFunding
 from mm.model.exchange import Done, Filled, Item, Refused, Resting
 from mm.model.units import BPS
 
@@ -186,6 +186,23 @@ class OrderStatus(Struct):
 
     status: str
     order: FoundOrder | None = None
+
+
+class _FundingDelta(Struct, rename="camel"):
+    type: str
+    coin: str = ""
+    usdc: Decimal = Decimal(0)
+    funding_rate: float = 0.0
+
+
+class PaidFunding(Struct):
+    time: int
+    delta: _FundingDelta
+
+    @property
+    def row(self) -> WireFunding:
+        """As the stream tells it."""
+        return WireFunding(self.time, self.delta.coin, self.delta.usdc, self.delta.funding_rate)
 
 
 class UserFees(Struct, rename="camel"):

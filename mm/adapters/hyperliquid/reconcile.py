@@ -21,6 +21,9 @@ MANY: Final = 10
 """Doubts of which one listing (weight 20) settles most at less cost than a question each (2)."""
 RESOLVE_WEIGHT: Final = 100
 """Questions wait while less than this is left of the minute's request weight."""
+HOUR_MS: Final = 3_600_000
+FUNDED_MS: Final = 10_000
+"""So long after a full hour its funding is in the venue's lists."""
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 NEVER_PLACED: Final = "never placed: unknown to the venue after it expired"
 
@@ -40,6 +43,9 @@ class Reconciler:
         self._filled_ms: int | None = None
         """Fills before are known, of whatever coin and order; None: as far as each desk knows."""
 
+        self._hour: int | None = None
+        """Fundings of the hours up to here are known; None: as far as the stream's snapshot."""
+
     @property
     def foreign_open(self) -> int:
         """Open orders of others on our account, by the latest listings."""
@@ -49,8 +55,18 @@ class Reconciler:
         """Fills that we missed, then orders and account. Fills first: an Account that is ahead of
         the fills is put right by the next of them, one that lags would stay wrong."""
         await self.back_fill()
+        await self._back_fill_fundings()
         for dex in self._desks.dexes:
             await self._audit(dex)
+
+    async def _back_fill_fundings(self) -> None:
+        """Once after each full hour: a stream may be silent though its connection stands."""
+        hour = (self._seat.venue_ms() - FUNDED_MS) // HOUR_MS
+        if self._hour is not None and hour > self._hour:
+            found = await self._rest.fundings_since(self._seat.account, self._hour * HOUR_MS)
+            for desk in self._desks:
+                desk.outlet.put_all(desk.inbox.fundings(found, self._seat.now()))
+        self._hour = hour
 
     async def _audit(self, dex: str) -> None:
         asked = self._seat.now()

@@ -8,7 +8,7 @@ import msgspec
 
 from mm.adapters.hyperliquid import answers, encode
 from mm.adapters.hyperliquid.budget import WeightMeter
-from mm.adapters.hyperliquid.wire import WireFill
+from mm.adapters.hyperliquid.wire import WireFill, WireFunding
 
 FILLS_PER_PAGE: Final = 2000
 KEEP_ALIVE_S: Final = 2.0
@@ -105,6 +105,10 @@ class Rest:
             if len(page) < FILLS_PER_PAGE or len(found) == known:
                 return [found[key] for key in sorted(found)]
             body["startTime"] = max(one.time for one in page)
+
+    async def fundings_since(self, user: str, start_ms: int) -> list[WireFunding]:
+        body = {"type": "userFunding", "user": user, "startTime": max(0, start_ms)}
+        return [one.row for one in await self._info(body, list[answers.PaidFunding], 20)]
 
     async def order_status(self, user: str, target: str | int) -> answers.OrderStatus:
         body = {"type": "orderStatus", "user": user, "oid": target}

@@ -133,6 +133,12 @@ class Disk:
         self._random = random
         self._thief: sqlite3.Connection | None = None
 
+    @property
+    def is_written(self) -> bool:
+        """Is everything durable that was put?"""
+        writer = self.writer
+        return writer is not None and not writer.backlog and writer._failure is None
+
     def delay_s(self) -> float:
         return self._random.expovariate(1.0 / (0.003 + self.slow_s))
 

@@ -12,7 +12,8 @@ from msgspec import structs
 from mm.adapters.hyperliquid.server import Faults, FrameFaults
 from mm.app.simulate.endpoint import Endpoint
 from mm.app.simulate.loop import Injected
-from mm.app.simulate.world import USER, World
+from mm.app.simulate.venue_side import USER
+from mm.app.simulate.world import World
 
 Fault: TypeAlias = Callable[[World, Random], Awaitable[None]]
 

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from mm.model.units import NS_PER_S, Ns
 
-DAY_S: Final = 86_400
+COINS: Final = ("BTC", "ETH", "SOL")
+GROSS: Final = ("portfolio.max_gross_usd=3000", "portfolio.max_gross_usd=4000")
 MIDNIGHT_S: Final = 1_800_057_600
 """A midnight in UTC; runs begin a little before it, a full hour, or neither."""
 
@@ -19,6 +20,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seed: int
     scenario: str
     speed: float
+    coins: tuple[str, ...]
     latency_s: tuple[float, float]
     jitter_s: float
     start_ns: Ns
@@ -36,11 +38,13 @@ def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3
     count = least + min(9, int(random.expovariate(0.5)))
     chosen = sorted((random.uniform(0.0, busy_s), random.choice(names)) for _ in range(count))
     base_s = math.exp(random.uniform(math.log(0.001), math.log(0.15)))
+    coins = random.choice((COINS[:1], COINS[:1], COINS[:2], COINS))
     start_s = MIDNIGHT_S + random.choice((0, 3600, 5400)) - random.uniform(1030.0, 1090.0)
     return Plan(
         seed=seed,
         scenario=random.choice(("liquid", "liquid", "toxic", "jumpy", "trending", "thin")),
         speed=random.choice((2.0, 5.0, 10.0)),
+        coins=coins,
         latency_s=(base_s, base_s * random.uniform(0.5, 2.0)),
         jitter_s=base_s * random.choice((0.05, 0.3, 1.0)),
         start_ns=round(start_s * NS_PER_S),
@@ -55,5 +59,6 @@ def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3
             "risk.max_order_usd=2000",
             f"stochastic.policy={random.choice(('fill_hungry', 'target_rate', 'off'))}",
             "daemon.checkpoint_interval_s=10",
+            *(random.sample(GROSS, random.randrange(2)) if len(coins) > 1 else ()),
         ),
     )

@@ -14,12 +14,15 @@ from typing import Any, Final
 import aiohttp.connector
 from msgspec import Struct
 
+from mm.app.simulate.at_rest import AtRest, BrokenPromiseError
 from mm.app.simulate.faults import FAULTS, befall, calm
-from mm.app.simulate.invariants import CHANGE_S, BrokenPromiseError, Invariants
+from mm.app.simulate.in_turn import InTurn
+from mm.app.simulate.invariants import CHANGE_S, Invariants
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import Plan, draw
 from mm.app.simulate.trace import silent
-from mm.app.simulate.world import USER, World
+from mm.app.simulate.venue_side import USER
+from mm.app.simulate.world import World
 
 LOOK_S: Final = 0.2
 FIRST_QUOTE_S: Final = 60.0
@@ -71,7 +74,9 @@ class Story:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.in_turn = InTurn(world)
         self.checks = Invariants(world)
+        self.at_rest = AtRest(world)
         self.faults: Counter[str] = Counter()
         self._failed: asyncio.Future[None]
 
@@ -86,9 +91,9 @@ class Story:
             if one.done():
                 await one
 
-    def _on_turn(self, *what: Any) -> None:  # noqa: ANN401 - engine, event, step
+    def _on_turn(self, *what: Any) -> None:  # noqa: ANN401 - coin, engine, event, step
         try:
-            self.checks.turn(*what)
+            self.in_turn.turn(*what)
         except BrokenPromiseError as broken:
             if not self._failed.done():
                 self._failed.set_exception(broken)
@@ -99,7 +104,8 @@ class Story:
         await asyncio.sleep(0.5)
         self._supervising = asyncio.create_task(world.maker.supervise())
         self._supervising.add_done_callback(self._noticed)
-        await self._until(lambda: not self.checks.quoting(), FIRST_QUOTE_S, self.checks.quoting)
+        why, differs = self.at_rest.quoting, self.at_rest.disagreement
+        await self._until(lambda: not why(), FIRST_QUOTE_S, why)
         world.trace.say("story", "the first quote: now the faults")
         await self._misfortune()
         calm(world)
@@ -109,12 +115,12 @@ class Story:
         patience_s = AGREE_S + (WEIGHT_S if crashing else 0.0)
         await self._until(self._connected, patience_s, lambda: "no daemon with a link")
         world.maker.lift()
-        await self._until(lambda: not self.checks.quoting(), QUOTE_AGAIN_S, self.checks.quoting)
-        world.venue.market.quiet = True
-        await self._until(lambda: not self.checks.disagreement(), AGREE_S, self.checks.disagreement)
+        await self._until(lambda: not why(), QUOTE_AGAIN_S, why)
+        world.venue.hush()
         await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
-        self._supervising.cancel()
         await asyncio.sleep(world.venue.funding_soon_s)
+        await self._until(lambda: not differs(), AGREE_S, differs)
+        self._supervising.cancel()
         await self._end()
 
     def _noticed(self, ended: "asyncio.Task[None]") -> None:
@@ -123,8 +129,9 @@ class Story:
             self._failed.set_exception(error)
 
     def _connected(self) -> bool:
-        engine = self.world.maker.engine
-        return self.world.maker.running and engine is not None and engine.state.link_up
+        engines = self.world.maker.engines.values()
+        linked = bool(engines) and all(engine.state.link_up for engine in engines)
+        return self.world.maker.running and linked
 
     async def _misfortune(self) -> None:
         began, lasting = self.world.now, []
@@ -145,7 +152,7 @@ class Story:
         host.terminate()
         await self._until(lambda: len(world.maker.exits) > ends, END_S, lambda: "it does not end")
         await asyncio.sleep(1.0)
-        self.checks.ended()
+        self.at_rest.ended()
         if differs := world.maker.replay_differs():
             raise BrokenPromiseError(differs)
 
@@ -163,6 +170,8 @@ class Story:
             await asyncio.sleep(LOOK_S)
             self._excuse()
             self.checks.look()
+            if self.world.disk.is_written:
+                self.in_turn.written()
 
     def _excuse(self) -> None:
         """The wire or the venue is out of order: until a little later nobody can be reached."""
@@ -191,7 +200,7 @@ class Story:
             virtual_s=world.now - 1000.0,
             faults=dict(self.faults),
             digest=world.trace.digest(),
-            turns=self.checks.turns,
+            turns=self.in_turn.turns,
             fills=len(fills),
             boots=world.maker.boots,
             reconnects_s=tuple(world.maker.reconnects_s),

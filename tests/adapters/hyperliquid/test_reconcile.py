@@ -14,11 +14,21 @@ from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import Inbox
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
-from mm.adapters.hyperliquid.reconcile import NEVER_PLACED, Reconciler
+from mm.adapters.hyperliquid.reconcile import FUNDED_MS, HOUR_MS, NEVER_PLACED, Reconciler
 from mm.adapters.hyperliquid.rest import Rest
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
-from mm.model.events import Account, Event, Fill, OrderClosed, OrderOpened, Rejected, RequestKind
+from mm.model.events import (
+    Account,
+    Event,
+    Fill,
+    Funding,
+    OrderClosed,
+    OrderOpened,
+    Rejected,
+    RequestKind,
+)
+from mm.model.units import NS_PER_MS
 from tests.adapters.hyperliquid.stand import ME, WallClock, cloid
 
 Json = dict[str, Any]
@@ -33,6 +43,7 @@ class Venue:
         self.orders: list[Json] = []
         self.statuses: dict[str, Json] = {}
         self.fills: list[Json] = []
+        self.fundings: list[Json] = []
         self.asked: list[str] = []
         self.while_listing: Callable[[], object] = lambda: None
 
@@ -47,6 +58,8 @@ class Venue:
             case "userFillsByTime":
                 rest = [fill for fill in self.fills if fill["time"] >= body["startTime"]]
                 return rest[:2000]
+            case "userFunding":
+                return [row for row in self.fundings if row["time"] >= body["startTime"]]
             case _:
                 summary = {"accountValue": "1000.0"}
                 position = {"position": {"coin": "BTC", "szi": "0.5"}}
@@ -70,7 +83,8 @@ def fill(tid: int, time_ms: int, name: str | None = None) -> Json:
 
 class Bench:
     def __init__(self, url: str, venue: Venue) -> None:
-        clock, self.venue, self.events = WallClock(), venue, list[Event]()
+        self.clock = clock = WallClock()
+        self.venue, self.events = venue, list[Event]()
         settings = VenueSettings(network="local", coins=("BTC",), base_url=url)
         health = Health(clock, NO_HOOKS)
         self.own = OwnOrders("6d6d")
@@ -273,3 +287,22 @@ async def test_more_fills_than_a_page_are_all_fetched() -> None:
         assert len({event.trade_id for event in told if isinstance(event, Fill)}) == 4500
         assert len(told) == 4500
         assert b.venue.asked.count("userFillsByTime") <= 4
+
+
+async def test_a_funding_that_the_stream_kept_to_itself_is_found_after_the_hour() -> None:
+    """On a silent stream cash was wrong until the link next broke."""
+    async with bench() as b:
+        await b.reconciler.audit()
+        assert "userFunding" not in b.venue.asked, "the stream begins with a snapshot"
+        b.told()
+        delta = {"type": "funding", "coin": "BTC", "usdc": "-2.5", "szi": "1", "fundingRate": "0.1"}
+        hour = b.clock.now() // NS_PER_MS // HOUR_MS + 1
+        b.venue.fundings = [{"time": hour * HOUR_MS, "hash": "0x0", "delta": delta}]
+
+        b.clock._ahead = HOUR_MS * NS_PER_MS + FUNDED_MS * NS_PER_MS
+        await b.reconciler.audit()
+        (found,) = [event for event in b.told() if isinstance(event, Funding)]
+        assert (found.amount, found.venue_ts) == (Decimal("-2.5"), hour * HOUR_MS * NS_PER_MS)
+
+        await b.reconciler.audit()
+        assert b.venue.asked.count("userFunding") == 1, "once an hour"

@@ -1,0 +1,94 @@
+"""What must hold after each turn of an engine: of what it does, and of what it says."""
+
+from decimal import Decimal
+from typing import Final
+
+from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.world import World
+from mm.core.engine import Engine
+from mm.model.actions import Action, Modify, Place, Step
+from mm.model.events import Command, Event, Start
+from mm.model.units import Side
+
+UNEXPLAINED_S: Final = 5.0
+MAX_ORDERS: Final = 60
+
+
+class InTurn:
+    """Looks at one turn after another, of all coins."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.turns = 0
+        self._unexplained: dict[tuple[str, Side], float] = {}
+        self._halting: set[str] = set()
+        self._latched: set[str] = set()
+        """Coins whose halt is on the disk: no restart may forget it."""
+
+    def turn(self, coin: str, engine: Engine, event: Event, step: Step) -> None:
+        self.turns += 1
+        self._halt_holds(coin, engine, event)
+        self._while_halted(engine, step.actions)
+        self._sizes(engine, step.actions)
+        self._no_cross(engine, step.actions)
+        if not isinstance(event, Start):
+            self._explained(coin, engine)
+        if len(engine.state.orders) > MAX_ORDERS:
+            raise BrokenPromiseError(f"{len(engine.state.orders)} orders are tracked")
+
+    def written(self) -> None:
+        """All that was to be written is: what is halted now stays so."""
+        self._latched |= self._halting
+
+    def _halt_holds(self, coin: str, engine: Engine, event: Event) -> None:
+        """Only an operator lifts a halt, whatever else happens, a restart included."""
+        if isinstance(event, Command) and event.verb == "resume":
+            self._halting.discard(coin)
+            self._latched.discard(coin)
+        if engine.state.kill.halted:
+            self._halting.add(coin)
+        elif coin in self._latched:
+            raise BrokenPromiseError(f"{coin}: the halt was forgotten at {type(event).__name__}")
+        else:
+            self._halting.discard(coin)
+
+    @staticmethod
+    def _while_halted(engine: Engine, actions: tuple[Action, ...]) -> None:
+        halted = engine.state.kill.halted
+        for action in actions if halted else ():
+            if isinstance(action, Place | Modify) and not getattr(action, "flatten", False):
+                raise BrokenPromiseError(f"{action} while halted: {halted}")
+
+    @staticmethod
+    def _sizes(engine: Engine, actions: tuple[Action, ...]) -> None:
+        most = engine.settings.risk.max_order_usd
+        for action in actions:
+            if not isinstance(action, Place | Modify) or getattr(action, "flatten", False):
+                continue
+            if float(action.size * action.price) > most:
+                raise BrokenPromiseError(f"{action} is above max_order_usd")
+
+    @staticmethod
+    def _no_cross(engine: Engine, actions: tuple[Action, ...]) -> None:
+        if not any(isinstance(action, Place | Modify) for action in actions):
+            return
+        best: dict[Side, Decimal] = {}
+        for order in engine.state.orders:
+            if not (order.ended or order.flatten):
+                prices = [order.price] if order.live or order.oid is None else []
+                prices += [order.replacement.price] if order.replacement else []
+                for price in prices:
+                    side = order.side
+                    best[side] = max(best.get(side, price), price, key=lambda p: side * p)
+        if len(best) == 2 and best[Side.BID] >= best[Side.ASK]:
+            raise BrokenPromiseError(f"own bid {best[Side.BID]} meets own ask {best[Side.ASK]}")
+
+    def _explained(self, coin: str, engine: Engine) -> None:
+        """A side without any order says why."""
+        state, now = engine.state, self.world.now
+        for side in Side:
+            standing = any(not order.ended for order in state.orders.side(side))
+            if standing or state.presence.reason[side]:
+                self._unexplained.pop((coin, side), None)
+            elif now - self._unexplained.setdefault((coin, side), now) > UNEXPLAINED_S:
+                raise BrokenPromiseError(f"no {side.label} for {UNEXPLAINED_S:g} s, and no reason")
