@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     hooks = _hooks(config, directory.path, crew, stack)
     venue = _venue(config, settings, signer, crew, hooks)
     _remember(venue, states)
+    loaded = clock.now()
     await venue.bootstrap()
+    answered = clock.now()
     found = venue.found
     traders = Traders([crew.hire(coin, found[coin], stack) for coin in coins], crew.guard(found))
     for trader in traders:
@@ -95,7 +98,7 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     crew.report_to(traders)
     traders.begin(clock.now())
     for trader in traders:
-        _greet(config, found[trader.coin], web, clock.now() - began)
+        _greet(config, found[trader.coin], web, (began, loaded, answered, clock.now()))
     wired = Wired(traders, venue, ledger, web, lag, serving)
     machine.watch(wired)
     return wired
@@ -197,7 +200,8 @@ def _begin(trader: Trader, clock: WallClock, state: LedgerState) -> None:
     )
 
 
-def _greet(config: Config, found: Bootstrap, web: WebServer | None, took: Ns) -> None:
+def _greet(config: Config, found: Bootstrap, web: WebServer | None, at: tuple[Ns, ...]) -> None:
+    phases = zip(("local_s", "venue_s", "engine_s"), pairwise(at), strict=True)
     log(
         "info",
         "daemon",
@@ -208,5 +212,6 @@ def _greet(config: Config, found: Bootstrap, web: WebServer | None, took: Ns) ->
         position=str(found.position),
         policy=config.stochastic.policy,
         page="off" if web is None else web.url,
-        start_s=round(seconds(took), 3),
+        start_s=round(seconds(at[-1] - at[0]), 3),
+        **{name: round(seconds(end - start), 3) for name, (start, end) in phases},
     )
