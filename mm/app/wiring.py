@@ -201,7 +201,7 @@ def _begin(trader: Trader, clock: WallClock, state: LedgerState) -> None:
 
 
 def _greet(config: Config, found: Bootstrap, web: WebServer | None, at: tuple[Ns, ...]) -> None:
-    phases = zip(("local_s", "venue_s", "engine_s"), pairwise(at), strict=True)
+    local_s, venue_s, engine_s = (round(seconds(end - start), 3) for start, end in pairwise(at))
     log(
         "info",
         "daemon",
@@ -213,5 +213,7 @@ def _greet(config: Config, found: Bootstrap, web: WebServer | None, at: tuple[Ns
         policy=config.stochastic.policy,
         page="off" if web is None else web.url,
         start_s=round(seconds(at[-1] - at[0]), 3),
-        **{name: round(seconds(end - start), 3) for name, (start, end) in phases},
+        local_s=local_s,
+        venue_s=venue_s,
+        engine_s=engine_s,
     )
