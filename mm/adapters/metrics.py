@@ -21,6 +21,7 @@ from mm.adapters.metrics_rows import Row, calibration_rows, health_rows, view_ro
 from mm.adapters.metrics_table import BUCKETS_S, METRICS, Kind, Spec
 from mm.model.actions import Severity, Step
 from mm.model.events import (
+    Account,
     Event,
     Fill,
     OrderClosed,
@@ -92,6 +93,7 @@ class Metrics:
             Rejected: self._count_rejected,
             Unresolved: self._count_unresolved,
             OrderClosed: self._count_closed,
+            Account: self._count_audit,
         }
         self._start_counts()
 
@@ -105,6 +107,8 @@ class Metrics:
             self._count("mm_orders_total", ACTIONS[type(action).__name__], "sent")
         for note in step.notes:
             self._count("mm_notes_total", note.severity)
+            if kind is Account:
+                self._count("mm_audit_findings_total", note.topic)
 
     def observe_cycle_s(self, value_s: float) -> None:
         self._histograms["mm_quote_cycle_seconds", ()].observe(value_s)
@@ -148,6 +152,9 @@ class Metrics:
         """At zero, so that the first of a kind is an increase that an alert can see."""
         for severity in Severity:
             self._count("mm_notes_total", severity, by=0)
+        self._count("mm_audits_total", by=0)
+        for reason in ("untold", "order", "position"):
+            self._count("mm_audit_findings_total", reason, by=0)
         for action, status in product(RequestKind, ("sent", "rejected", "echo", "unknown")):
             self._count("mm_orders_total", action, status, by=0)
         for side in Side:
@@ -184,6 +191,11 @@ class Metrics:
 
     def _count_unresolved(self, event: Unresolved) -> None:
         self._count("mm_orders_total", event.kind, "overtaken" if event.overtaken else "unknown")
+
+    def _count_audit(self, event: Account) -> None:
+        if event.orders is not None:
+            self._count("mm_audits_total")
+        self._count("mm_audit_findings_total", "untold", by=event.repaired)
 
     def _count_closed(self, event: OrderClosed) -> None:
         self._count("mm_orders_closed_total", event.reason)

@@ -151,6 +151,12 @@ FLOW = (
         "status",
     ),
     _counter("mm_orders_closed_total", "Orders that left the book, by venue status.", "reason"),
+    _counter("mm_audits_total", "Audits of orders and position against the venue's word."),
+    _counter(
+        "mm_audit_findings_total",
+        "What audits put right, or found wrong: untold by any stream, order, position.",
+        "reason",
+    ),
     _counter("mm_events_total", "Events given to the engine, by type.", "stream"),
     _counter("mm_trades_total", "Public prints.", "side"),
     _counter("mm_notes_total", "Notes for the operator, by severity.", "status"),

@@ -16,7 +16,8 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
     """Repair what differs; returns cancels for orphans and a note for everything that was wrong.
 
     The first snapshot is where position and equity begin. Later a position that differs (and no
-    fill is on its way) starts the mismatch clock, which the guard turns into a halt.
+    fill is on its way) starts the mismatch clock, which the guard turns into a halt. Orders are put
+    right at once; where that is needed audit after audit, the guard withdraws until it is not.
     """
     notes: list[Note] = []
     deposit = state.kill.equity.audited(event.equity, state.pnl.worth)
@@ -36,6 +37,7 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
     if event.orders is not None:
         actions, more = _orders(state, event)
         notes += more
+        state.unlike = state.unlike + 1 if more or event.repaired else 0
     state.audited = True
     return actions, notes
 

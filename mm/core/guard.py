@@ -9,6 +9,9 @@ from mm.model.units import Ns, nanoseconds
 BREACH = 1.5
 """Held notional over the limit by this factor is a breach; price drift alone may exceed it."""
 
+PERSISTENT = 3
+"""Audits in a row: a single repair is latency or a lost word, this many are a stream gone deaf."""
+
 
 class Verdict(Struct, frozen=True, gc=False):
     """At most one of these binds, the first that is not "".
@@ -70,5 +73,7 @@ def _unquotable(state: State, ts: Ns) -> str:
         return "account not yet known"
     if state.mismatch is not None and state.mismatch.audits >= 2:
         return "position mismatch: waiting for the venue"
+    if state.unlike >= PERSISTENT:
+        return f"audits differ: {state.unlike} in a row, waiting for one that finds nothing"
     book = state.book
     return price_reason(state.settings.risk, ts, book.seen_ts, book.fair, book.oracle)

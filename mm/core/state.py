@@ -83,6 +83,8 @@ class State:
         self.link_reason = "connecting"
         self.audited = False
         self.mismatch: Mismatch | None = None
+        self.unlike = 0
+        """Audits in a row that found orders, or fills that no stream had told, to be put right."""
         self.last_fill_ts: Ns | None = None
         self.missing: set[str] = set()
         self.budget: ActionBudget | None = None

@@ -166,13 +166,15 @@ class Account(FromVenue, frozen=True, tag=True, gc=False):
     """The venue's own word on our account in this instrument, for start and audit.
 
     `orders` None: this snapshot did not ask for them. `request_ts`: when we asked, so that orders
-    sent later are not called missing.
+    sent later are not called missing. `repaired`: fills and ends of orders that the port had to
+    find out since the last audit, long after its streams should have told of them.
     """
 
     request_ts: Ns
     position: Decimal
     equity: Decimal
     orders: tuple[OpenOrder, ...] | None
+    repaired: int = 0
 
 
 class Fees(Stamped, frozen=True, tag=True, gc=False):

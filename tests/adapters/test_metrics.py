@@ -14,6 +14,7 @@ from mm.adapters.metrics_table import LABELS, METRICS, Kind
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Note, Place, Severity, Step
 from mm.model.estimate import Estimate, Source, told
 from mm.model.events import (
+    Account,
     Event,
     Fill,
     OrderClosed,
@@ -131,6 +132,7 @@ EVENTS: tuple[Event, ...] = (
     Rejected(1, "c", RequestKind.PLACE, RejectCode.UNSENT, "not connected"),
     Unresolved(1, "a", RequestKind.CANCEL),
     OrderClosed(1, 1, "a", 7, "filled"),
+    Account(1, 1, 1, SIZE, SIZE, (), 3),
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -262,6 +264,9 @@ def test_the_seeds_four_follow_update_calibration(metrics: Metrics) -> None:
         ("mm_orders_total", {"action": "place", "status": "echo"}, 1.0),
         ("mm_orders_total", {"action": "place", "status": "unsent"}, 1.0),
         ("mm_orders_closed_total", {"reason": "filled"}, 1.0),
+        ("mm_audits_total", {}, 1.0),
+        ("mm_audit_findings_total", {"reason": "untold"}, 3.0),
+        ("mm_audit_findings_total", {"reason": "position"}, 0.0),
         ("mm_trades_total", {"side": "bid"}, 2.0),
         ("mm_notes_total", {"status": "warning"}, 1.0),
         ("mm_events_total", {"stream": "tick"}, 1.0),

@@ -5,9 +5,11 @@ from decimal import Decimal
 import pytest
 
 from mm.model.actions import Cancel
-from mm.model.events import Link, RejectCode, Rejected, RequestKind
+from mm.model.events import Account, Link, OpenOrder, RejectCode, Rejected, RequestKind
 from mm.model.units import Side
 from tests.core.stage import Stage
+
+ONE = Decimal(1)
 
 
 def test_quotes_are_pulled_from_a_stale_book_though_the_link_is_down(stage: Stage) -> None:
@@ -34,6 +36,51 @@ def test_a_resume_takes_no_gap_that_only_one_audit_saw(stage: Stage) -> None:
     stage.command("halt")
     stage.command("resume")
     assert stage.engine.state.pnl.position == Decimal(7), "two in a row: the operator has looked"
+
+
+def test_what_audits_put_right_again_and_again_withdraws_until_one_finds_nothing(
+    stage: Stage,
+) -> None:
+    """A stream gone deaf: each audit repaired, and between them we quoted on what was not so."""
+
+    def audit(repaired: int) -> None:
+        ts, state = stage.ts, stage.engine.state
+        rows = tuple(
+            OpenOrder(o.cloid, o.oid or 0, o.side, o.price, o.remaining, False)
+            for o in state.orders
+            if o.live
+        )
+        held = state.pnl.position
+        stage.happen(Account(ts, ts, ts, held, Decimal(10_000), rows, repaired))
+        stage.tick()
+
+    for _ in range(2):
+        audit(1)
+        assert len(stage.prices(Side.BID)) == 5, "a single word lost is no reason"
+    audit(2)
+    assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []
+    view = stage.engine.view()
+    assert view.bid.blocked.startswith("audits differ: 3 in a row")
+    assert (view.safety.state, view.safety.ready) == ("withdrawn", False)
+
+    audit(0)
+    stage.tick()
+    assert len(stage.prices(Side.BID)) == 5
+
+
+def test_orphans_in_each_audit_withdraw_as_well(stage: Stage) -> None:
+    prefix = f"0x{stage.engine.settings.cloid_prefix}"
+    for number in range(3):
+        orphan = OpenOrder(f"{prefix}{number:028x}", 900 + number, Side.BID, ONE, ONE, False)
+        rows = [
+            OpenOrder(o.cloid, o.oid or 0, o.side, o.price, o.remaining, False)
+            for o in stage.engine.state.orders
+        ]
+        assert Cancel(orphan.cloid or "") in stage.audit(orders=[*rows, orphan]).actions
+        stage.tick()
+
+    assert stage.prices(Side.BID) == []
+    assert stage.said("Orphan order of ours") == 3
 
 
 @pytest.mark.parametrize(

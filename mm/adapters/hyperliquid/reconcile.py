@@ -1,6 +1,7 @@
 """What we believe against what the venue lists: after a gap, in every audit, and after a doubt."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,7 +15,8 @@ from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.wire import OrderCore
-from mm.model.events import Account, RejectCode, Rejected, RequestKind
+from mm.model.actions import Severity
+from mm.model.events import Account, Fill, RejectCode, Rejected, RequestKind
 from mm.model.units import NS_PER_MS, Ns
 
 MANY: Final = 10
@@ -24,6 +26,8 @@ RESOLVE_WEIGHT: Final = 100
 HOUR_MS: Final = 3_600_000
 FUNDED_MS: Final = 10_000
 """So long after a full hour its funding is in the venue's lists."""
+LATE_MS: Final = 5_000
+"""Streams that are well have told of it by then: what an audit alone brings to light is a fault."""
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 NEVER_PLACED: Final = "never placed: unknown to the venue after it expired"
 
@@ -42,7 +46,8 @@ class Reconciler:
         self._foreign: dict[str, int] = {}
         self._filled_ms: int | None = None
         """Fills before are known, of whatever coin and order; None: as far as each desk knows."""
-
+        self._repairs: Counter[str] = Counter()
+        """By coin, since the last audit: what no stream had told in time."""
         self._hour: int | None = None
         """Fundings of the hours up to here are known; None: as far as the stream's snapshot."""
 
@@ -51,13 +56,16 @@ class Reconciler:
         """Open orders of others on our account, by the latest listings."""
         return sum(self._foreign.values())
 
-    async def audit(self) -> None:
+    async def audit(self, *, after_gap: bool = False) -> None:
         """Fills that we missed, then orders and account. Fills first: an Account that is ahead of
-        the fills is put right by the next of them, one that lags would stay wrong."""
+        the fills is put right by the next of them, one that lags would stay wrong.
+
+        `after_gap`: something is bound to have been missed, and is nobody's fault.
+        """
         await self.back_fill()
         await self._back_fill_fundings()
         for dex in self._desks.dexes:
-            await self._audit(dex)
+            await self._audit(dex, after_gap)
 
     async def _back_fill_fundings(self) -> None:
         """Once after each full hour: a stream may be silent though its connection stands."""
@@ -68,7 +76,7 @@ class Reconciler:
                 desk.outlet.put_all(desk.inbox.fundings(found, self._seat.now()))
         self._hour = hour
 
-    async def _audit(self, dex: str) -> None:
+    async def _audit(self, dex: str, after_gap: bool) -> None:
         asked = self._seat.now()
         listed = await self.listing(dex)
         await self._compare(dex, listed, asked)
@@ -76,6 +84,10 @@ class Reconciler:
         resting = [one for one in listed if not self._own.has_closed(one.oid)]
         for desk in self._desks.on(dex):
             rows = tuple(convert.open_order(one) for one in resting if one.coin == desk.coin)
+            repaired = self._repairs.pop(desk.coin, 0)
+            if repaired and not after_gap:
+                text = "Audit: put right what no stream had told"
+                self._health.note(Severity.WARNING, "order", text, coin=desk.coin, count=repaired)
             account = Account(
                 ts=self._seat.now(),
                 venue_ts=state.time * NS_PER_MS,
@@ -83,6 +95,7 @@ class Reconciler:
                 position=state.position(desk.coin),
                 equity=state.equity,
                 orders=rows,
+                repaired=0 if after_gap else repaired,
             )
             desk.outlet.put(account)
 
@@ -95,6 +108,8 @@ class Reconciler:
         for desk in self._desks:
             news = list(desk.inbox.recovered(found, asked, self._seat.now()))
             self._health.fills_recovered += len(news)
+            late = (one for one in news if isinstance(one, Fill) and self._is_late(one.venue_ts))
+            self._repairs[desk.coin] += sum(1 for _ in late)
             desk.outlet.put_all(news)
         told_ms = (desk.inbox.last_fill_ms for desk in self._desks)
         self._filled_ms = max([*told_ms, *(one.time for one in found)])
@@ -171,16 +186,22 @@ class Reconciler:
                 continue
             if known is None and cloid not in self._own.doubts and not self._own.in_flight(cloid):
                 self._health.orphans += 1
+                self._repairs[one.coin] += 1
             now = self._seat.now()
             self._desks.put_all(self._own.updated(cloid, one.oid, now, now))
         for cloid in self._own.missing([one.cloid or "" for one in listed], asked):
             if dex_of(self._own.coin_of(cloid) or "") != dex:
                 continue
             found = (await self._rest.order_status(self._seat.account, cloid)).order
+            ended_ms = 0 if found is None else found.status_timestamp
+            self._repairs[self._own.coin_of(cloid) or ""] += self._is_late(ended_ms * NS_PER_MS)
             if found is None:
                 self._close(cloid, "filled" if cloid in self._own.filled else "unlisted")
             else:
                 self._tell(cloid, found)
+
+    def _is_late(self, venue_ts: Ns) -> bool:
+        return self._seat.venue_ms() - venue_ts // NS_PER_MS > LATE_MS
 
     def _tell(self, cloid: str, found: FoundOrder) -> None:
         """The venue's word on one order. Of a coin that we do not trade there is nobody to tell."""

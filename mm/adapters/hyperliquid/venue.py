@@ -218,7 +218,7 @@ class HyperliquidVenue:
         for desk in self.desks:
             desk.inbox.drop_trades_before(self._seat.venue_ms())
         await self.stream.subscribe(*MARKET_CHANNELS)
-        await self._reconciler.audit()
+        await self._reconciler.audit(after_gap=True)
         self.router.release()
         self._terms.tell_all()
         self._up = True

@@ -17,7 +17,8 @@ from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.reconcile import FUNDED_MS, HOUR_MS, NEVER_PLACED, Reconciler
 from mm.adapters.hyperliquid.rest import Rest
 from mm.adapters.hyperliquid.seat import Seat
-from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
+from mm.adapters.hyperliquid.settings import Hooks, VenueSettings
+from mm.model.actions import Note, Severity
 from mm.model.events import (
     Account,
     Event,
@@ -86,7 +87,8 @@ class Bench:
         self.clock = clock = WallClock()
         self.venue, self.events = venue, list[Event]()
         settings = VenueSettings(network="local", coins=("BTC",), base_url=url)
-        health = Health(clock, NO_HOOKS)
+        self.notes: list[Note] = []
+        health = Health(clock, Hooks(note=self.notes.append))
         self.own = OwnOrders("6d6d")
         self.inbox = Inbox(ME.address, "BTC", self.own, health)
         self.inbox.remember((), 1000, 1000)
@@ -265,6 +267,40 @@ async def test_an_audit_ends_what_is_not_listed_and_opens_what_is() -> None:
         assert [one.oid for one in account.orders or ()] == [14, 23]
         assert (account.position, account.equity) == (Decimal("0.5"), Decimal(1000))
         assert b.reconciler.foreign_open == 1
+
+
+async def test_an_audit_says_how_much_no_stream_had_told_in_time() -> None:
+    """Late fills, ends and orders of ours: a stream is deaf. What is new is on its way."""
+    async with bench() as b:
+        now_ms = WallClock().now() // 1_000_000
+        b.venue.fills = [fill(1, now_ms - 9_000), fill(2, now_ms - 8_000), fill(3, now_ms - 100)]
+        b.own.belongs(ONE, "BTC")
+        b.own.opened(ONE, 11, 0, 0)
+        b.venue.knows(ONE, 11, "canceled")
+        b.venue.orders = [order(cloid(4), 14)]
+        counts = []
+        for _ in range(2):
+            await b.reconciler.audit()
+            account = b.told()[-1]
+            assert isinstance(account, Account)
+            counts.append(account.repaired)
+        assert counts == [4, 0]
+        (note,) = b.notes
+        assert (note.text, note.severity) == (
+            "Audit: put right what no stream had told",
+            Severity.WARNING,
+        )
+
+
+async def test_after_a_gap_what_was_missed_is_nobodys_fault() -> None:
+    async with bench() as b:
+        b.venue.fills = [fill(1, 2_000)]
+        await b.reconciler.audit(after_gap=True)
+        fill_told, account = b.told()
+        assert isinstance(fill_told, Fill)
+        assert isinstance(account, Account)
+        assert account.repaired == 0
+        assert b.notes == []
 
 
 async def test_an_audit_does_not_revive_what_closed_while_it_was_asking() -> None:
