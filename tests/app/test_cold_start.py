@@ -1,16 +1,20 @@
 """One cold start in virtual time: what is measured, and until when."""
 
+from collections import Counter
+
 import pytest
 from msgspec import structs
 
-from mm.app.cold_start import Job, Milestones, check, run, settings_of
+from mm.app.backtest import Backtest, Pace
+from mm.app.cold_start import START_MS, Job, Milestones, check, run, settings_of
 from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.model.actions import Step
-from mm.model.events import Tick
+from mm.model.events import Event, Fill, Tick
 from mm.model.units import NS_PER_S, Side
+from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenario import ScenarioError
-from mm.sim.scenarios import preset, truth
+from mm.sim.scenarios import build_market, preset, truth
 
 LIQUID = Job(scenario="liquid", policy="off", seed=1, horizon_h=0.5, quote_interval_s=5.0)
 
@@ -43,6 +47,27 @@ def test_hunger_costs_edge_and_brings_fills_sooner() -> None:
     assert hungry.cost_usd > 0.0
     hungry_edge = hungry.opened_edge_usd / hungry.opened_usd
     assert 0.0 < hungry_edge < patient.opened_edge_usd / patient.opened_usd
+
+
+def test_in_a_trend_no_side_fills_three_times_as_often_as_the_other() -> None:
+    """A rise of 72 bps an hour: skew and limit turn one-sided fills round. Elsewhere: 14 to 1."""
+    market = build_market(preset("trending"), 1, START_MS)
+    exchange = Exchange([market], START_MS, ExchangeOptions(seed=1))
+    job = structs.replace(LIQUID, scenario="trending", policy="fill_hungry")
+    engine = Engine(settings_of(job), market.instrument)
+    fills: Counter[Side] = Counter()
+
+    class Sides:
+        def record(self, event: Event, step: Step) -> None:
+            if isinstance(event, Fill):
+                fills[event.side] += 1
+
+    Backtest(engine, exchange, START_MS, Pace(quote_interval_s=2.0), [Sides()]).run(
+        START_MS + 900_000
+    )
+
+    assert min(fills.values()) > 50
+    assert max(fills.values()) < 3 * min(fills.values())
 
 
 def test_watching_on_changes_nothing_that_was_measured_before() -> None:
