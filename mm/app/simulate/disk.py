@@ -129,6 +129,8 @@ class Disk:
         self.slow_s = 0.0
         """Mean time on top of each commit's usual few milliseconds."""
         self.full = False
+        self.damaged = False
+        """The ledger's file is, and nobody has brought it back yet."""
         self.writer: Writer | None = None
         self._random = random
         self._thief: sqlite3.Connection | None = None

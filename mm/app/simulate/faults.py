@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from msgspec import structs
 
 from mm.adapters.hyperliquid.server import Faults, FrameFaults
+from mm.app.simulate.damage import bad_sector, torn_tail  # noqa: F401 - FAULTS finds them
 from mm.app.simulate.endpoint import Endpoint
 from mm.app.simulate.loop import Injected
 from mm.app.simulate.venue_side import USER

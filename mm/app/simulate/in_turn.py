@@ -40,6 +40,11 @@ class InTurn:
         """All that was to be written is: what is halted now stays so."""
         self._latched |= self._halting
 
+    def unwritten(self) -> None:
+        """What was written is gone, as if it had never been."""
+        self._halting.clear()
+        self._latched.clear()
+
     def _halt_holds(self, coin: str, engine: Engine, event: Event) -> None:
         """Only an operator lifts a halt, whatever else happens, a restart included."""
         if isinstance(event, Command) and event.verb == "resume":

@@ -182,11 +182,13 @@ class Invariants:
             raise BrokenPromiseError(text)
 
     def _may_leave(self, coin: str, engine: Engine, reachable: bool) -> None:
-        """In every state but a halt, and wherever there is a price, the position can be reduced."""
+        """In every state but a halt, wherever there is a price and the venue takes requests, the
+        position can be reduced."""
         state, now = engine.state, self.world.now
         position, fair = state.pnl.position, state.book.fair
         verdict = judge(state, self.world.maker.clock.now())
-        if not (position and fair and reachable) or verdict.halt or verdict.no_price:
+        able = reachable and not self.world.venue.throttled
+        if not (position and fair and able) or verdict.halt or verdict.no_price:
             self._stuck.pop(coin, None)
             return
         side = Side.ASK if position > 0 else Side.BID

@@ -9,7 +9,7 @@ from msgspec import Struct
 from mm.model.units import NS_PER_S, Ns
 
 COINS: Final = ("BTC", "ETH", "SOL")
-GROSS: Final = ("portfolio.max_gross_usd=3000", "portfolio.max_gross_usd=4000")
+GROSS: Final = ("portfolio.max_gross_usd=3000", "portfolio.max_gross_usd=3500")
 MIDNIGHT_S: Final = 1_800_057_600
 """A midnight in UTC; runs begin a little before it, a full hour, or neither."""
 
