@@ -70,7 +70,9 @@ class Venue(Exchange):
     unlimited = False
 
     def use(self, user: str, actions: int) -> None:
-        self._account(user).requests += actions
+        account = self._accounts.known(user)
+        assert account is not None
+        account.requests += actions
 
     def rate_limit(self, user: str) -> RateLimit:
         known = super().rate_limit(user)
