@@ -3,7 +3,7 @@
 from mm.core.state import State
 from mm.model.actions import Action, CancelAll, Halt, Note, Place, Severity
 from mm.model.events import Event, Tick
-from mm.model.units import BPS, NS_PER_S, Side
+from mm.model.units import BPS, NS_PER_S, Ns, Side, nanoseconds
 
 EXIT_SLIPPAGE_BPS = 50.0
 """How far through the touch an exit order may trade."""
@@ -21,15 +21,22 @@ def leave(state: State, reason: str, event: Event) -> tuple[list[Action], list[N
         actions.append(Halt(reason))
         notes.append(Note(event.ts, Severity.ERROR, "risk", "Halted", {"reason": reason}))
         actions.append(CancelAll(reason))
-    elif isinstance(event, Tick) and state.link_up:
+    elif isinstance(event, Tick):
         if any(not order.flatten for order in state.orders):
             if event.ts - state.cancel_all_ts >= REPEAT_NS:
                 actions.append(CancelAll(reason))
-        elif state.flatten:
+        elif state.flatten and _is_priced(state, event.ts):
             actions += _exit(state)
     for side in Side:
         state.presence.judge(event.ts, side, f"halted: {reason}")
     return actions, notes
+
+
+def _is_priced(state: State, ts: Ns) -> bool:
+    """While the link is down an exit goes by another way, as long as the last book is fresh."""
+    seen = state.book.seen_ts
+    max_age = nanoseconds(state.settings.risk.max_book_age_s)
+    return state.link_up or (seen is not None and ts - seen <= max_age)
 
 
 def _exit(state: State) -> list[Action]:

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from mm.model.actions import Cancel
+from mm.model.actions import Cancel, CancelAll, Place
 from mm.model.events import Account, Link, OpenOrder, RejectCode, Rejected, RequestKind
-from mm.model.units import Side
+from mm.model.units import NS_PER_S, Side
 from tests.core.stage import Stage
 
 ONE = Decimal(1)
@@ -107,3 +107,37 @@ def test_only_refusals_of_what_we_ask_for_halt(
     stage.lone_tick()
 
     assert bool(state.kill.halted) == halts
+
+
+@pytest.mark.parametrize(("age_s", "exits"), [(1.0, True), (30.0, False)])
+def test_an_exit_does_not_wait_for_the_link_while_the_book_is_fresh(
+    stage: Stage, age_s: float, exits: bool
+) -> None:
+    """By another way out; without a book there is no price to ask for."""
+    stage.fill(Side.BID)
+    stage.command("flatten")
+    stage.tick()
+    held = stage.engine.state.pnl.position
+    before = len(stage.actions)
+    for order in list(stage.engine.state.orders):
+        stage.answer(Cancel(order.cloid))
+    stage.happen(Link(stage.ts, False, "test"))
+    stage.ts += NS_PER_S
+    stage.book(stage.mid)
+    stage.engine.state.expire(stage.ts)
+
+    stage.lone_tick(age_s)
+
+    asked = [one for one in stage.actions[before:] if isinstance(one, Place)]
+    assert held > 0
+    assert [(one.flatten, one.size) for one in asked] == ([(True, held)] if exits else [])
+
+
+def test_a_halt_cancels_again_though_the_link_is_down(stage: Stage) -> None:
+    """It goes by REST: what a lost answer left resting must not wait for the websocket."""
+    stage.silent = True
+    stage.command("halt")
+    stage.happen(Link(stage.ts, False, "test"))
+
+    later = [action for _ in range(11) for action in stage.lone_tick().actions]
+    assert later == [CancelAll("operator: test")]

@@ -47,6 +47,8 @@ class OwnOrders:
         self.doubts: dict[str, Doubt] = {}
         self.queries: set[str] = set()
         """Client ids whose state the venue should be asked for."""
+        self.traded = False
+        """An order of ours took while no stream could tell of it: its fills are to be asked for."""
         self.filled: Recent[str, None] = Recent(REMEMBERED)
         """Client ids that had a fill: evidence that they were placed."""
         self._closed: Recent[int, str] = Recent(REMEMBERED)

@@ -159,13 +159,15 @@ class Reconciler:
 
     @property
     def _awaits_fills(self) -> bool:
-        return any(desk.inbox.untold or desk.inbox.torn is not None for desk in self._desks)
+        deaf = any(desk.inbox.untold or desk.inbox.torn is not None for desk in self._desks)
+        return deaf or self._own.traded
 
     async def _recover(self) -> None:
         """Fills that a silent stream owes us, as soon as anything else tells of them."""
         now = self._seat.now()
-        if any(desk.inbox.misses_fills(now) for desk in self._desks):
+        if self._own.traded or any(desk.inbox.misses_fills(now) for desk in self._desks):
             await self.back_fill()
+            self._own.traded = False
 
     async def _resolve_many(self) -> None:
         for dex in self._desks.dexes:

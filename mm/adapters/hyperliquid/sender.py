@@ -142,6 +142,9 @@ class Sender:
             self._verdicts.answer(ticket, await self._rest.exchange(envelope))
         except RestError as error:
             (self._verdicts.refused if error.refused else self._verdicts.lost)(ticket, str(error))
+        if isinstance(ticket.requests[0], Place):
+            self._own.traded = True
+            self._verdicts.wake()
 
     def _asset_of(self, cloid: str) -> int:
         return self._seat.assets[self._own.coin_of(cloid) or ""]

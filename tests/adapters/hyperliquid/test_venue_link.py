@@ -3,7 +3,9 @@
 import time
 from decimal import Decimal
 
-from mm.model.actions import Cancel, Modify
+import pytest
+
+from mm.model.actions import Cancel, Modify, Place
 from mm.model.events import (
     Account,
     Bbo,
@@ -151,6 +153,28 @@ async def test_while_down_quotes_are_refused_and_cancels_go_by_rest() -> None:
         assert (refused.cloid, refused.message) == (cloid(2), "not connected: nothing was sent")
         await probe.until(lambda: at.resting() == {})
         assert probe.links == [True, False], "it did not wait for the websocket"
+
+
+async def test_while_down_an_exit_goes_by_rest_and_its_fills_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without its fills the position would seem unchanged, and be sold again."""
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1, "99995")])
+        await probe.first(OrderOpened)
+        at.take(Side.ASK, "99995", "0.01")
+        await probe.first(Fill)
+        monkeypatch.setattr(venue.stream, "backoff", lambda _: 60.0)
+        at.server.drop_all()
+        await probe.until(lambda: not venue.stream.is_open)
+
+        size, price = Decimal("0.01"), Decimal(99900)
+        venue.send([Place(cloid(2), Side.ASK, 1, price, size, reduce_only=True, flatten=True)])
+        taken = await probe.first(Fill, lambda fill: fill.cloid == cloid(2))
+
+        assert (taken.size, taken.quote) == (size, False)
+        assert probe.links == [True, False], "it did not wait for the websocket"
+        assert not venue.own.traded
 
 
 async def test_orders_of_a_former_run_are_cancelled_before_the_link_is_up() -> None:
