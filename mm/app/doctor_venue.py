@@ -32,9 +32,13 @@ BASE_MAKER_BPS, BASE_TAKER_BPS = 1.5, 4.5
 
 
 class Account(Struct, frozen=True):
-    """All that the account has, in every coin of the exchanges that are quoted on."""
+    """All that the account has, in every coin of the exchanges that are quoted on.
+
+    `owner`: whose sub-account it is, or the account itself. `agents` are the owner's.
+    """
 
     address: str
+    owner: str
     signer: str
     signer_role: answers.UserRole
     agents: list[answers.ExtraAgent]
@@ -89,12 +93,14 @@ async def _account(settings: VenueSettings, address: str, signer: str, clock: Wa
     """Raises RestError."""
     dexes = tuple(dict.fromkeys(dex_of(coin) for coin in settings.coins))
     async with Rest(settings.url, settings.request_timeout_s, WeightMeter(clock.now)) as rest:
+        owner = (await rest.role(address)).of or address
         states = [await rest.clearinghouse(address, dex) for dex in dexes]
         return Account(
             address=address,
+            owner=owner,
             signer=signer.lower(),
             signer_role=await rest.role(signer),
-            agents=await rest.extra_agents(address),
+            agents=await rest.extra_agents(owner),
             positions={coin: size for state in states for coin, size in state.positions()},
             orders=[one for dex in dexes for one in await rest.open_orders(address, dex)],
             limit=await rest.rate_limit(address),
@@ -169,13 +175,14 @@ def _of_the_account(config: Config, account: Account) -> Iterator[Finding]:
 
 def _address(config: Config, account: Account) -> Finding:
     if config.venue.account_address or config.venue.network == "local":
-        return Finding("account", "ok", f"{account.address}: the key may trade for it")
+        whose = "" if account.owner == account.address else f", sub-account of {account.owner}"
+        return Finding("account", "ok", f"{account.address}{whose}: the key may trade for it")
     remedy = "set venue.account_address, so that a wrong key is noticed"
     return Finding("account", "warn", f"{account.address}, taken from the key", remedy)
 
 
 def _key(config: Config, account: Account) -> Finding:
-    if account.signer == account.address or account.signer_role.role != "agent":
+    if account.signer in {account.address, account.owner} or account.signer_role.role != "agent":
         if config.venue.network == "local":
             return Finding("key", "ok", "the account's own, on a local exchange")
         remedy = "approve an API wallet at the venue and use its key: it cannot withdraw"
@@ -194,7 +201,7 @@ def _positions(config: Config, account: Account) -> Finding:
     text = ", ".join(f"{size} {coin}" for coin, size in held.items()) or "none"
     quoted = {instrument.name for instrument in config.instruments}
     if set(held) - quoted:
-        remedy = "other coins share this account's margin and are not managed: use a sub-account"
+        remedy = "other coins share this account's margin, unmanaged: use a sub-account of its own"
         return Finding("positions", "warn", text, remedy)
     if held:
         remedy = "a start takes it over as inventory; close it first if that is not meant"
@@ -208,7 +215,8 @@ def _orders(config: Config, account: Account) -> Finding:
     own = len(account.orders) - len(foreign)
     text = f"{own} of ours rest, {len(foreign)} foreign"
     if foreign:
-        remedy = "they are left alone, and the venue's dead-man switch with them: use a sub-account"
+        remedy = "they are left alone, and the venue's dead-man switch with them: "
+        remedy += "use a sub-account of its own"
         return Finding("orders", "warn", text, remedy)
     return Finding("orders", "ok", text)
 

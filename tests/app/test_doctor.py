@@ -18,6 +18,7 @@ from mm.app import doctor, doctor_venue
 from mm.app.config import load
 from mm.app.doctor import Finding, examine
 from mm.app.doctor_venue import Account
+from mm.model.custody import CreateSubAccount
 from mm.model.exchange import OrderSpec, PlaceOrders, Tif
 from mm.model.instrument import Instrument
 from mm.model.units import Side
@@ -44,6 +45,7 @@ WELL = Bootstrap(
 )
 OWNED = Account(
     address=MASTER,
+    owner=MASTER,
     signer=AGENT,
     signer_role=answers.UserRole("agent"),
     agents=[],
@@ -217,6 +219,42 @@ async def test_the_account_at_a_real_exchange(tmp_path: Path) -> None:
     assert "is an API wallet" in unnamed["venue"].text
     assert unnamed["venue"].remedy.startswith("set venue.account_address to its master")
     assert on_paper["venue"].level == "ok"
+
+
+async def test_a_sub_account_at_a_real_exchange(tmp_path: Path) -> None:
+    """Its owner's API wallet, with a term; then half of what must be set, the other half, none."""
+    async with stand() as at:
+        exchange = at.exchange
+        now_ms = at.clock.now() // 1_000_000
+        exchange.register_agent(ME.address, WALLET.address, "mm", now_ms + 30 * DAY_MS)
+        at.act(ME.address, CreateSubAccount("desk"))
+        async with asyncio.timeout(10):
+            while not exchange.sub_accounts(ME.address):  # noqa: ASYNC110 - its clock runs by itself
+                await asyncio.sleep(0.05)
+        sub = exchange.sub_accounts(ME.address)[0].address
+        exchange.deposit(sub, Decimal(5_000))
+        key = {"MM_VENUE__PRIVATE_KEY": "c3" * 32}
+        place = [f"daemon.data_dir={tmp_path}", "web.port=0", "venue.network=local"]
+        place.append(f"venue.base_url={at.server.url}")
+        account, vault = f"venue.account_address={sub}", f"venue.vault={sub}"
+
+        async def found(*sets: str) -> dict[str, Finding]:
+            return {f.check: f for f in await examine([], key, [*place, *sets])}
+
+        both, half, other, none = (
+            await found(account, vault),
+            await found(account),
+            await found(vault),
+            await found(),
+        )
+
+    assert {f.level for f in both.values()} == {"ok"}
+    assert both["account"].text.startswith(f"{sub}, sub-account of {ME.address}")
+    assert both["key"].text == "API wallet mm, valid for 30 days"
+    assert both["balance"].text == "equity 5000.00 USD"
+    assert half["venue"].remedy == f"it is a sub-account: set venue.vault to {sub} too"
+    assert other["venue"].remedy.startswith("set venue.account_address to the same sub-account")
+    assert none["venue"].remedy == f"set venue.account_address to its master {ME.address}"
 
 
 async def test_a_directory_held_by_someone_unannounced_is_a_fault(tmp_path: Path) -> None:

@@ -229,7 +229,10 @@ class RateLimit(Struct, rename="camel"):
 
 
 class _RoleData(Struct):
+    """`user`: the master of an API wallet. `master`: the owner of a sub-account."""
+
     user: str | None = None
+    master: str | None = None
 
 
 class ExtraAgent(Struct, rename="camel"):
@@ -243,6 +246,12 @@ class ExtraAgent(Struct, rename="camel"):
 class UserRole(Struct):
     role: str
     data: _RoleData | None = None
+
+    @property
+    def of(self) -> str | None:
+        """The master of an API wallet, the owner of a sub-account; lower case."""
+        found = None if self.data is None else self.data.user or self.data.master
+        return None if found is None else found.lower()
 
 
 Orders: TypeAlias = list[OrderCore]

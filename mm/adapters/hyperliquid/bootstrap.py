@@ -175,26 +175,55 @@ def _unknown_coin(coin: str, network: str, names: list[str]) -> str:
 
 async def _check_rights(seat: Seat, rest: Rest) -> None:
     """Queries for an API wallet's address come back empty: say so instead of trading blind."""
+    vault = seat.settings.vault
+    if vault and vault.lower() != seat.account:
+        raise VenueError(
+            f"orders would be for venue.vault {vault}, books and fills of {seat.account}: set "
+            "venue.account_address to the same sub-account or vault"
+        )
     role = await _role(rest, seat.account)
     if role is not None and role.role == "agent":
-        master = role.data.user if role.data is not None else None
         raise VenueError(
             f"account {seat.account} is an API wallet: set venue.account_address to its master"
-            + (f" {master}" if master else "")
+            + (f" {role.of}" if role.of else "")
         )
     if role is not None and role.role == "missing":
         raise VenueError(f"account {seat.account} does not exist on the venue: deposit first")
-    if seat.signer_address == seat.account or seat.settings.vault:
+    if vault:
+        await _check_owner(seat, rest, role.of if role is not None else None)
+    elif seat.signer_address != seat.account:
+        await _check_wallet(seat, rest, role is not None and role.role == "subAccount")
+
+
+async def _check_owner(seat: Seat, rest: Rest, owner: str | None) -> None:
+    """The key is the sub-account's owner, or an API wallet of it; a vault's leader is not told."""
+    if owner is None or seat.signer_address == owner:
         return
     signer = await _role(rest, seat.signer_address)
-    if signer is None:
-        return
-    master = signer.data.user if signer.data is not None else None
-    if signer.role != "agent" or (master or seat.account).lower() != seat.account:
+    if signer is not None and signer.of not in {None, owner}:
         raise VenueError(
-            f"the key's address {seat.signer_address} is no API wallet of {seat.account}: approve "
-            "it there, correct venue.account_address, or set venue.vault for a sub-account"
+            f"the key's address {seat.signer_address} acts for {signer.of}, but sub-account "
+            f"{seat.account} belongs to {owner}: approve it there, or correct venue.vault"
         )
+    if signer is not None and signer.role != "agent":
+        raise VenueError(
+            f"the key's address {seat.signer_address} is no API wallet of {owner}, who owns "
+            f"sub-account {seat.account}: approve it there, or correct venue.vault"
+        )
+
+
+async def _check_wallet(seat: Seat, rest: Rest, is_sub_account: bool) -> None:
+    signer = await _role(rest, seat.signer_address)
+    if signer is None or (signer.role == "agent" and signer.of in {None, seat.account}):
+        return
+    remedy = (
+        f"it is a sub-account: set venue.vault to {seat.account} too"
+        if is_sub_account
+        else "approve it there, correct venue.account_address, or set venue.vault for a sub-account"
+    )
+    raise VenueError(
+        f"the key's address {seat.signer_address} is no API wallet of {seat.account}: {remedy}"
+    )
 
 
 async def _role(rest: Rest, address: str) -> answers.UserRole | None:

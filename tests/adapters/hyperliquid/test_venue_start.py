@@ -14,14 +14,17 @@ from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.app.ports import Venue
+from mm.model.custody import CreateSubAccount
 from mm.model.events import Book, Fill, Funding, OrderOpened, RejectCode, Rejected
 from mm.model.units import NS_PER_S, Side
 from mm.sim.exchange import ExchangeOptions
 from tests.adapters.hyperliquid.proxy import proxy
 from tests.adapters.hyperliquid.stand import (
     ME,
+    OTHER,
     PREFIX,
     Probe,
+    Stand,
     WallClock,
     bid,
     cloid,
@@ -32,6 +35,8 @@ from tests.adapters.hyperliquid.stand import (
 )
 
 AGENT = Signer("0x" + "22" * 32)
+STRANGER, OTHERS = Signer("0x" + "44" * 32), Signer("0x" + "55" * 32)
+VAULT = "0x" + "d" * 40
 
 
 async def test_bootstrap_reads_instrument_account_fees_and_budget() -> None:
@@ -107,11 +112,63 @@ async def test_a_key_that_is_nobodys_api_wallet() -> None:
             await venue.bootstrap()
 
 
+async def sub_account(at: Stand) -> str:
+    """One of ours, with money."""
+    at.act(ME.address, CreateSubAccount("desk"))
+    await until(lambda: at.exchange.sub_accounts(ME.address))
+    (made,) = at.exchange.sub_accounts(ME.address)
+    at.exchange.deposit(made.address, Decimal(5_000))
+    return made.address
+
+
+@pytest.mark.parametrize("key", [ME, AGENT], ids=["owner", "wallet"])
+async def test_a_sub_account_is_traded_by_its_owners_keys(key: Signer) -> None:
+    async with stand() as at:
+        at.exchange.register_agent(ME.address, AGENT.address)
+        sub = await sub_account(at)
+        probe = Probe()
+        settings = at.settings(account_address=sub, vault=sub)
+        venue = HyperliquidVenue(settings, key, at.clock, probe.emit, PREFIX)
+        async with running(venue):
+            await probe.up()
+            venue.send([bid(1, "99995")])
+            await probe.first(OrderOpened)
+            assert list(at.resting(sub)) == [cloid(1)]
+            assert at.resting() == {}
+            at.take(Side.ASK, "99995", "0.01")
+            await probe.first(Fill)
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "words"),
+    [
+        (AGENT, {"account_address": "sub"}, r"it is a sub-account: set venue\.vault to 0x"),
+        (AGENT, {"vault": "sub"}, r"orders would be for venue\.vault 0x.*account_address"),
+        (STRANGER, {"account_address": "sub", "vault": "sub"}, r"no API wallet of 0x.*who owns"),
+        (OTHERS, {"account_address": "sub", "vault": "sub"}, r"acts for 0x.*belongs to 0x"),
+    ],
+    ids=["only the account", "only the vault", "a stranger's key", "another's wallet"],
+)
+async def test_half_a_sub_account_is_refused_before_it_costs(
+    key: Signer, changes: dict[str, str], words: str
+) -> None:
+    """Orders for one account and books of another would be traded blind."""
+    async with stand() as at:
+        at.exchange.register_agent(ME.address, AGENT.address)
+        at.exchange.register_agent(OTHER, OTHERS.address)
+        named = dict.fromkeys(changes, await sub_account(at))
+        venue = HyperliquidVenue(at.settings(**named), key, at.clock, Probe().emit, PREFIX)
+        with pytest.raises(VenueError, match=words):
+            await venue.bootstrap()
+
+
 async def test_a_wrong_key_is_refused_as_such() -> None:
     async with stand() as at, live(at) as (venue, probe):
         await venue.bootstrap()
+        at.exchange.register_vault(OTHER, VAULT)
+        at.exchange.deposit(VAULT, Decimal(1_000))
         stranger = HyperliquidVenue(
-            at.settings(account_address=ME.address, vault="0x" + "d" * 40),
+            at.settings(account_address=VAULT, vault=VAULT),
             Signer("0x" + "33" * 32),
             at.clock,
             probe.emit,

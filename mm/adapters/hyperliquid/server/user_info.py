@@ -4,6 +4,7 @@ from typing import Final
 
 from mm.adapters.hyperliquid.server import shapes
 from mm.adapters.hyperliquid.server.questions import (
+    FOREVER,
     Answerer,
     InfoRequest,
     coin_of,
@@ -85,7 +86,7 @@ def _fees(views: Views, request: InfoRequest) -> object:
 
 
 def _user_funding(views: Views, request: InfoRequest) -> object:
-    start, end = span_of(request)
+    start, end = request.start_time or 0, FOREVER if request.end_time is None else request.end_time
     rows = [row for row in views.fundings(user_of(request)) if start <= row["time"] <= end]
     return [
         {
