@@ -186,3 +186,15 @@ async def test_what_can_be_traded_is_told_on_a_channel() -> None:
         await client.subscribe(type="activeAssetData", user=ALICE.address, coin="BTC")
         told = await client.until("activeAssetData")
         assert told == await venue.info(type="activeAssetData", user=ALICE.address, coin="BTC")
+
+
+async def test_funding_paid_may_be_asked_for_without_a_start() -> None:
+    """As ccxt asks."""
+    async with rig() as venue:
+        await venue.act(ALICE, place(order(True, "80020", "0.1", "Ioc")))
+        venue.clock.now_ns += 3_600_000_000_000
+        venue.advance(100)
+        (paid,) = await venue.info(type="userFunding", user=ALICE.address)
+        assert paid["delta"]["szi"] == "0.1"
+        asked = {"type": "userFunding", "user": ALICE.address, "startTime": paid["time"] + 1}
+        assert await venue.info(**asked) == []
