@@ -24,14 +24,17 @@ PLENTY: Final = (Bbo, Book, Reference, Tick, Trades, Fees)
 class Trace:
     """Lines `seconds who what`, the latest kept, all of them digested."""
 
-    def __init__(self, loop: "SimLoop") -> None:
+    def __init__(self, loop: "SimLoop", directory: str) -> None:
+        """`directory`: where the files are, which differs from run to run and is not told."""
         self.lines: deque[str] = deque(maxlen=KEPT)
         self._loop = loop
         self._began = loop.now
+        self._directory = directory
         self._digest = hashlib.blake2b(digest_size=16)
 
     def say(self, who: str, what: str) -> None:
         line = f"{self._loop.now - self._began:10.4f}  {who:<9} {what}"
+        line = line.replace(self._directory, "DATA")
         self._digest.update(line.encode())
         self.lines.append(line)
 

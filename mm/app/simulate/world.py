@@ -228,7 +228,7 @@ class World:
     def __init__(self, plan: Plan, directory: Path) -> None:
         self.plan = plan
         self.loop = SimLoop(str(plan.seed))
-        self.trace = Trace(self.loop)
+        self.trace = Trace(self.loop, str(directory))
         self.disk = Disk(self.loop, Random(f"{plan.seed} disk"), directory)
         self.venue = VenueSide(self.loop, plan)
         self.maker = MakerSide(self.loop, plan, self.trace, self.disk)
