@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from mm.adapters.hyperliquid.wire import PostReply, PostResponse
 
 OnReply: TypeAlias = Callable[[PostResponse], None]
 OnLost: TypeAlias = Callable[[str], None]
+
+TOO_MANY: Final = "too many pending post requests id="
 
 
 class _Waiting(Struct, frozen=True):
@@ -44,6 +47,13 @@ class Posts:
         if waiting is not None:
             waiting.timer.cancel()
             waiting.on_reply(reply.response)
+
+    def on_error(self, words: str) -> None:
+        """A refusal may come beside the answers, with the request's id at the end of its words."""
+        _, found, number = words.partition(TOO_MANY)
+        if found and number.isdecimal():
+            refusal = PostResponse("error", Raw(msgspec.json.encode(words)))
+            self.reply(PostReply(int(number), refusal))
 
     def _late(self, request_id: int) -> None:
         self.lose(request_id, "no answer in time")

@@ -39,6 +39,7 @@ class Router:
         self._desks = desks
         self._health = health
         self._record = hooks.frame
+        self._posts = posts
         self._held: list[tuple[UserFrame, Ns]] | None = None
         self._now: Ns = 0
         self._noted = 0
@@ -158,3 +159,4 @@ class Router:
 
     def _error(self, words: str) -> None:
         self._health.venue_errors[words.split(":")[0][:60]] += 1
+        self._posts.on_error(words)
