@@ -248,6 +248,12 @@ class ExchangeConfig(Section):
         le=10_000_000,
         description="Request weight that one IP address may use a minute.",
     )
+    book_s: float = Field(
+        default=1.0,
+        ge=0.05,
+        le=60.0,
+        description="Seconds between whole books, and between mids; the venue's are 5.",
+    )
     schedule_cancel_usd: float = Field(
         default=1_000_000.0,
         ge=0,

@@ -25,8 +25,6 @@ from mm.sim.market import Market
 from mm.sim.recorded import RecordedMarket
 from mm.sim.scenarios import PRESETS, Scenario, ScenarioError, build_market, preset, scenario_from
 
-LOCAL_CADENCE = Cadence(book_s=1.0, mids_s=1.0)
-"""Quicker than the venue's where that costs nothing on loopback."""
 END_POLL_S = 0.5
 SEED_STEP = 1_000_003
 LOOKS: dict[str, dict[str, Any]] = {
@@ -152,7 +150,7 @@ async def local_exchange(
         host=config.host,
         port=config.port,
         seed=config.seed,
-        cadence=LOCAL_CADENCE,
+        cadence=Cadence(book_s=config.book_s, mids_s=config.book_s),
         faults=faults_of(config),
         limits=Limits(weight_per_min=config.weight_per_min),
     )

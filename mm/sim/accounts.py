@@ -91,6 +91,11 @@ class Account:
     spare_ms: int = 0
     """When an action was last let through on an exhausted budget."""
     cancel_at_ms: int | None = None
+    triggered: tuple[int, int] = (0, 0)
+    """The day (UTC) on which the dead-man switch last cancelled, and how often it did that day."""
+
+    def triggers_on(self, day: int) -> int:
+        return self.triggered[1] if self.triggered[0] == day else 0
 
     def remember(self, order: Order) -> None:
         """Keep the order in the history, and forget the oldest closed one past the bound."""

@@ -17,10 +17,13 @@ from mm.model.custody import (
 )
 from mm.sim import refusals
 from mm.sim.accounts import Account, Position
+from mm.sim.authority import DAY_MS
 from mm.sim.floor import Floor
 from mm.sim.grid import MICRO_DECIMALS
 
 SCHEDULE_NOTICE_MS = 5_000
+TRIGGERS = 10
+"""How often a day the dead-man switch may cancel."""
 MICRO_PER_REQUEST = 500
 
 
@@ -73,6 +76,8 @@ class Clerk:
             return refusals.schedule_volume(int(required), float(volume))
         if time_ms is not None and time_ms < self._floor.now_ms + SCHEDULE_NOTICE_MS:
             return refusals.TOO_EARLY
+        if time_ms is not None and account.triggers_on(self._floor.now_ms // DAY_MS) >= TRIGGERS:
+            return refusals.TOO_MANY_TRIGGERS
         account.cancel_at_ms = time_ms
         return None
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from mm.model.custody import SubAccount
 from mm.model.exchange import Answer, BboReport, OrderRequest, Report, Signed
 from mm.sim.admission import Admission
-from mm.sim.authority import Wallet
+from mm.sim.authority import DAY_MS, Wallet
 from mm.sim.clerk import Clerk, ClerkRules
 from mm.sim.desk import Desk, phase
 from mm.sim.floor import Floor
@@ -188,5 +188,7 @@ class Exchange(Register):
         for account in self._accounts.by_user.values():
             if account.cancel_at_ms is not None and account.cancel_at_ms <= at_ms:
                 account.cancel_at_ms = None
+                day = at_ms // DAY_MS
+                account.triggered = day, account.triggers_on(day) + 1
                 self._floor.cancel_all(account, Status.SCHEDULED)
         self._cancel_ms = self._next_cancel()

@@ -43,6 +43,7 @@ SUB_ACCOUNT_NAME = "Sub-account name already used."
 TOO_MANY_SUB_ACCOUNTS = "Too many sub-accounts."
 NO_FUNDS = "Insufficient balance."
 NO_ISOLATED = "No isolated position to adjust the margin of."
+TOO_MANY_TRIGGERS = "Too many scheduled cancels triggered today."  # wording unverified
 TOO_EARLY = "Scheduled cancel time too early, must be at least 5 seconds from now."
 LEVERAGE = "Invalid leverage value"
 LEVERAGE_TYPE = "Cannot switch leverage type with open position."

@@ -212,3 +212,15 @@ def test_reserved_requests_are_paid_for_and_used_first() -> None:
     assert session.exchange.account(A, T0).cash == Decimal("99999.95")
     assert session.exchange._accounts.imbalance() == 0
     assert session.ask(A, ReserveRequests(10**12)).error == "Insufficient balance."
+
+
+def test_the_dead_mans_switch_cancels_ten_times_a_day() -> None:
+    session = opened(ExchangeOptions(schedule_cancel_volume=None))
+    for _ in range(10):
+        assert session.ask(A, ScheduleCancel(session.now_ms + 6_000)).error is None
+        session.run(session.now_ms + 7_000)
+    refused = session.ask(A, ScheduleCancel(session.now_ms + 6_000)).error
+    assert refused == "Too many scheduled cancels triggered today."
+    assert session.ask(A, ScheduleCancel(None)).error is None
+    session.run(session.now_ms + DAY_MS)
+    assert session.ask(A, ScheduleCancel(session.now_ms + 6_000)).error is None

@@ -135,3 +135,14 @@ async def test_the_dead_mans_switch_is_refused_whatever_was_traded() -> None:
         assert answer["response"].startswith("Cannot set scheduled cancel time until enough")
         await switch(venue, name="none")
         assert (await venue.act(ALICE, action))["status"] == "ok"
+
+
+async def test_a_batch_may_be_refused_with_one_status() -> None:
+    async with rig() as venue:
+        await switch(venue, set={"rules": {"single_status": 1.0}})
+        one = order(True, "79000", "0.5", "Alo")
+        assert statuses(await venue.act(ALICE, place(one, one))) == [
+            {"error": "Order has invalid price."}
+        ]
+        assert "resting" in statuses(await venue.act(ALICE, place(one)))[0]
+        assert len(venue.exchange.open_orders(ALICE.address)) == 1

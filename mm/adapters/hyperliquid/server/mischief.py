@@ -13,6 +13,7 @@ SPENT = (
     "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.00. "
     "Place taker orders to free up 1 request per USDC traded."
 )
+ONE_FOR_ALL = "Order has invalid price."
 TOO_LITTLE_TRADED = (
     "Cannot set scheduled cancel time until enough volume traded. "
     "Required: $1000000. Traded: $0.00."
@@ -62,6 +63,9 @@ class Mischief:
         if self.faults.spent_budget and isinstance(signed.request, PlaceOrders | ModifyOrders):
             return Answer(0, error=SPENT)
         orders = signed.request.orders if isinstance(signed.request, PlaceOrders) else ()
+        single = self.faults.rules.single_status
+        if len(orders) > 1 and single and self._random.random() < single:
+            return Answer(0, (Refused(ONE_FOR_ALL),))
         if self.faults.post_only and any(spec.tif is not Tif.ALO for spec in orders):
             return Answer(0, (Refused(POST_ONLY),) * len(orders))
         return None

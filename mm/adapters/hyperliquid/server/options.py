@@ -71,6 +71,8 @@ class RuleFaults(Struct, frozen=True, kw_only=True):
     """Cut a websocket to which nothing was sent for so long; 0: `Limits.idle_s`."""
     weight_factor: int = 1
     """Requests weigh so many times as much of the IP address's budget."""
+    single_status: float = 0.0
+    """Share of batches of orders that are refused with one status for all of them."""
     no_dead_man: bool = False
     """scheduleCancel is refused for want of volume, whatever was traded."""
 
@@ -112,7 +114,12 @@ FAULTS = {
     "errors": Faults(too_many=0.05, server_error=0.05),
     "lost-updates": Faults(frames=FrameFaults(lost_update=0.1, duplicate_snapshot=0.5)),
     "frames": Faults(frames=FrameFaults(late=0.1, twice=0.1, garbled=0.02)),
-    "upgrade": Faults(post_only=True, bad_nonce=0.05, frames=FrameFaults(garbled_answer=0.05)),
+    "upgrade": Faults(
+        post_only=True,
+        bad_nonce=0.05,
+        frames=FrameFaults(garbled_answer=0.05),
+        rules=RuleFaults(single_status=0.05),
+    ),
     "spent-budget": Faults(spent_budget=True),
     "forgetful": Faults(forgetful=True, lost_reply=0.05),
     "idle": Faults(rules=RuleFaults(idle_s=5.0)),
