@@ -130,12 +130,13 @@ def told(given: Given, hours: float, day: Day) -> None:
     )
 
 
-def judge(day: Day) -> None:
-    """Never used up, never refused, always two sides, and always room to cancel it all."""
+def judge(day: Day, two_sided: float = 0.99) -> None:
+    """Never used up, never refused, two sides but for the moments after a fill, and always room to
+    cancel it all."""
     assert day.refused == 0
     assert day.least_left > 0
     assert day.cancels_left > 5_000
-    assert day.two_sided > 0.999 * day.samples
+    assert day.two_sided >= two_sided * day.samples
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,6 @@ def test_what_the_budget_costs(name: str, levels: int, capsys: pytest.CaptureFix
         for given, day in zip(both, days, strict=True):
             told(given, hours, day)
     limited, unlimited = days
-    judge(limited)
+    judge(limited, unlimited.two_sided / unlimited.samples - 0.005)
     assert limited.actions <= unlimited.actions
     assert limited.edge_usd > 0.5 * unlimited.edge_usd
