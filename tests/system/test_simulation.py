@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from mm.app.config_layers import ConfigError
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.plan import draw
 from mm.app.simulate.run import simulate
+from mm.commands.sim import sim
 
 ROOT = Path(__file__).parents[2]
 FIXED = (*range(1, 7), 83, 1113)
@@ -41,3 +43,15 @@ def test_without_faults_all_is_well() -> None:
     assert not outcome.violation
     assert outcome.fills > 0
     assert outcome.boots == 1
+
+
+def test_a_damaged_ledger_is_refused_or_right() -> None:
+    """Torn tails and bad sectors, again and again: at the end it is the venue's, to the digit."""
+    outcome = simulate(1, draw(1, ("torn_tail", "bad_sector"), 60.0, 6))
+    assert not outcome.violation
+    assert outcome.boots > 3
+
+
+def test_a_fault_of_no_known_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="drop_clean"):
+        sim((1, 1, 0), ["drop_cleanly"], None, as_json=False)
