@@ -17,6 +17,8 @@ ZOOM_BELOW = 1.5
 ZOOM_CELLS = 8
 """Cells on either side of the peak that are looked at then: more than five sd."""
 ZOOM = 8
+LEAST = 1e-6
+"""Variance in cells²: a posterior that is one point is narrow, not certain."""
 Z = np.linspace(-SPAN_SD, SPAN_SD, POINTS)
 STEP = 2.0 * SPAN_SD / (POINTS - 1)
 LOG_PRIOR = -0.5 * np.square(Z)
@@ -95,7 +97,7 @@ class Posterior:
         self.step = log_kappa.item(1) - start
         total, first, second = np.add.reduce(POWERS[:, : density.size] * density, axis=1).tolist()
         self.mean_log = start + self.step * first / total
-        self.sd_log = self.step * math.sqrt(max(second / total - (first / total) ** 2, 0.0))
+        self.sd_log = self.step * math.sqrt(max(second / total - (first / total) ** 2, LEAST))
         self._density = density
         self._total = total
         self._kappa: Vector | None = None
@@ -226,6 +228,8 @@ def posterior(
     if coarse.sd_log >= ZOOM_BELOW * STEP:
         return coarse
     first = min(max(peak - ZOOM_CELLS, 1), POINTS - 2 - 2 * ZOOM_CELLS)
+    if not first <= peak < first + 2 * ZOOM_CELLS:  # at the grid's edge: nothing to look into
+        return coarse
     cells = slice(first - 1, first + 2 * ZOOM_CELLS + 2)
     fine = cubic(np.array((log_density[cells], log_rate[cells])))
     place: Vector = float(log_kappa[first]) + STEP / ZOOM * INSIDE

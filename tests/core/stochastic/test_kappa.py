@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -517,6 +517,7 @@ def test_splitting_a_batch_of_trades_changes_nothing(prints: list[Print], cuts: 
         max_size=40,
     )
 )
+@example(steps=[(0, 1.0, 0.0, 3), (-1, 1.0, 0.0, 0), (1_060_000_001, 1.0, 0.0, 3)])
 def test_whatever_comes_the_estimates_stay_finite_and_positive(
     steps: list[tuple[int, float, float, int]],
 ) -> None:
@@ -540,6 +541,8 @@ def test_whatever_comes_the_estimates_stay_finite_and_positive(
             assert 0 < estimate.value < math.inf
             assert 0 <= estimate.low <= estimate.high < math.inf
         assert 0.0 <= components.intensity.confidence <= 1.0
+        assert components.intensity.posterior is not None
+        assert components.intensity.posterior.sd_log > 0.0
 
 
 @pytest.mark.parametrize("a", [0.5, 0.51, 1.0, 2.3, 5.9, 6.0, 7.0, 100.0, 1e5])
