@@ -40,8 +40,8 @@ class InTurn:
         """All that was to be written is: what is halted now stays so."""
         self._latched |= self._halting
 
-    def unwritten(self) -> None:
-        """What was written is gone, as if it had never been."""
+    def unlatch(self) -> None:
+        """What was written is gone, as if it had never been; or the operator lifts the halts."""
         self._halting.clear()
         self._latched.clear()
 

@@ -50,6 +50,7 @@ class MakerSide:
         """How wrong the machine's clock is; a process reads it once, at its start."""
         self.on_turn: Callable[[str, Engine, Event, Step], None] = lambda *_: None
         self.on_damage: Callable[[], None] = lambda: None
+        self.on_resume: Callable[[], None] = lambda: None
         """Told when what was written is taken back."""
         self._loop = loop
         self.clock = WallClock(self._wall_ns, loop.elapsed_ns)
@@ -204,6 +205,10 @@ class MakerSide:
         """The operator's word, where somebody is there to hear it."""
         host, wired = self.host, self.wired
         if host is not None and wired is not None and self.running and not host.frozen:
+            if (
+                verb == "resume"
+            ):  # told here: a ledger that fails ends the turn before it is recorded
+                self.on_resume()
             said = Command(self.clock.now(), verb, "operator", "simulated")
             host.start(_say(wired, said), "operator")
 
