@@ -205,9 +205,7 @@ class MakerSide:
         """The operator's word, where somebody is there to hear it."""
         host, wired = self.host, self.wired
         if host is not None and wired is not None and self.running and not host.frozen:
-            if (
-                verb == "resume"
-            ):  # told here: a ledger that fails ends the turn before it is recorded
+            if verb == "resume":  # a failing ledger may end its turn before that is told
                 self.on_resume()
             said = Command(self.clock.now(), verb, "operator", "simulated")
             host.start(_say(wired, said), "operator")
