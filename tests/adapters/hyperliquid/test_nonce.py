@@ -64,7 +64,9 @@ async def test_a_clock_set_right_between_two_runs_refuses_nobody(before: int, af
         first = Probe()
         async with running(venue_with_clock(at, first, before * HOUR_NS)) as venue:
             await first.up()
-            for number in range(KEPT_NONCES + 5):
+            for number in range(10 * KEPT_NONCES):  # on a busy machine some are lost in a timeout
+                if len(first.of(Rejected)) > KEPT_NONCES:
+                    break
                 venue.send([Cancel(cloid(number, run=2))])
                 await asyncio.sleep(0.002)
             await first.until(lambda: len(first.of(Rejected)) > KEPT_NONCES)
