@@ -34,10 +34,21 @@ class Writer:
         self._due = False
         self._written = False
         self._waited_s = 0.0
+        self._dead = False
 
     @property
     def backlog(self) -> int:
         return len(self._pending)
+
+    @property
+    def is_written(self) -> bool:
+        """Is everything durable that was put? What died unwritten never will be."""
+        return not (self._pending or self._dead or self.has_failed)
+
+    @property
+    def has_failed(self) -> bool:
+        """Of which the daemon hears when it next has something to write."""
+        return self._failure is not None
 
     def put(self, row: Row) -> None:
         self._enqueue(row)
@@ -57,6 +68,7 @@ class Writer:
 
     def die(self) -> None:
         """With the process: what was not yet committed never was."""
+        self._dead = self._dead or bool(self._pending)
         self._pending.clear()
         self._database.close()
 
@@ -134,12 +146,6 @@ class Disk:
         self.writer: Writer | None = None
         self._random = random
         self._thief: sqlite3.Connection | None = None
-
-    @property
-    def is_written(self) -> bool:
-        """Is everything durable that was put?"""
-        writer = self.writer
-        return writer is not None and not writer.backlog and writer._failure is None
 
     def delay_s(self) -> float:
         return self._random.expovariate(1.0 / (0.003 + self.slow_s))

@@ -11,6 +11,8 @@ from mm.model.events import Command, Event, Start
 from mm.model.units import Side
 
 UNEXPLAINED_S: Final = 5.0
+SLEPT_S: Final = 2.5
+"""Between two turns: the process was frozen, for there is a Tick each second."""
 MAX_ORDERS: Final = 60
 
 
@@ -21,7 +23,8 @@ class InTurn:
         self.world = world
         self.turns = 0
         self._unexplained: dict[tuple[str, Side], float] = {}
-        self._halting: set[str] = set()
+        self._last: dict[str, float] = {}
+        """When each coin last had a turn."""
         self._latched: set[str] = set()
         """Coins whose halt is on the disk: no restart may forget it."""
 
@@ -38,24 +41,19 @@ class InTurn:
 
     def written(self) -> None:
         """All that was to be written is: what is halted now stays so."""
-        self._latched |= self._halting
+        engines = self.world.maker.engines.items()
+        self._latched |= {coin for coin, engine in engines if engine.state.kill.halted}
 
     def unlatch(self) -> None:
         """What was written is gone, as if it had never been; or the operator lifts the halts."""
-        self._halting.clear()
         self._latched.clear()
 
     def _halt_holds(self, coin: str, engine: Engine, event: Event) -> None:
         """Only an operator lifts a halt, whatever else happens, a restart included."""
         if isinstance(event, Command) and event.verb == "resume":
-            self._halting.discard(coin)
             self._latched.discard(coin)
-        if engine.state.kill.halted:
-            self._halting.add(coin)
-        elif coin in self._latched:
+        if coin in self._latched and not engine.state.kill.halted:
             raise BrokenPromiseError(f"{coin}: the halt was forgotten at {type(event).__name__}")
-        else:
-            self._halting.discard(coin)
 
     @staticmethod
     def _while_halted(engine: Engine, actions: tuple[Action, ...]) -> None:
@@ -91,7 +89,11 @@ class InTurn:
     def _explained(self, coin: str, engine: Engine) -> None:
         """A side without any order says why."""
         state, now = engine.state, self.world.now
+        slept = now - self._last.get(coin, now) > SLEPT_S
+        self._last[coin] = now
         for side in Side:
+            if slept:
+                self._unexplained.pop((coin, side), None)
             standing = any(not order.ended for order in state.orders.side(side))
             if standing or state.presence.reason[side]:
                 self._unexplained.pop((coin, side), None)

@@ -51,7 +51,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 def simulate(seed: int, plan: Plan | None = None) -> Outcome:
     """Run this seed. The same seed gives the same outcome, digest included."""
     plan = plan or draw(seed, tuple(FAULTS))
-    with tempfile.TemporaryDirectory(prefix="mm-sim-") as directory, _alone():
+    with tempfile.TemporaryDirectory(prefix="mm-sim-") as directory, alone():
         return _simulated(plan, Path(directory))
 
 
@@ -133,7 +133,9 @@ class Story:
     def _connected(self) -> bool:
         engines = self.world.maker.engines.values()
         linked = bool(engines) and all(engine.state.link_up for engine in engines)
-        return self.world.maker.running and linked
+        writer = self.world.disk.writer
+        doomed = writer is not None and writer.has_failed
+        return self.world.maker.running and linked and not doomed
 
     async def _misfortune(self) -> None:
         began, lasting = self.world.now, []
@@ -172,7 +174,8 @@ class Story:
             await asyncio.sleep(LOOK_S)
             self._excuse()
             self.checks.look()
-            if self.world.disk.is_written:
+            writer = self.world.disk.writer
+            if writer is not None and writer.is_written:
                 self.in_turn.written()
 
     def _excuse(self) -> None:
@@ -211,7 +214,7 @@ class Story:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """No garbage collector meanwhile: what is let go runs its `finally` clauses, and when that
     happens must not depend on the machine. Afterwards nobody listens to the dead."""
     if not gc.get_freeze_count():

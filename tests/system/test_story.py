@@ -1,0 +1,65 @@
+"""Moments in which the simulation itself once called a sound daemon wrong."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mm.app.simulate.faults import FAULTS
+from mm.app.simulate.loop import run
+from mm.app.simulate.plan import draw
+from mm.app.simulate.run import Story, alone
+from mm.app.simulate.world import World
+
+Script = Callable[[World], Awaitable[None]]
+
+
+class Told(Story):
+    """A run whose misfortune is written down, not drawn."""
+
+    def __init__(self, world: World, script: Script) -> None:
+        super().__init__(world)
+        self._script = script
+
+    async def _misfortune(self) -> None:
+        await self._script(self.world)
+
+
+async def halted_but_never_written(world: World) -> None:
+    world.disk.lock()
+    world.maker.command("halt")
+    await asyncio.sleep(3.0)
+    world.maker.kill()
+    world.disk.unlock()
+    await asyncio.sleep(8.0)
+
+
+async def failing_unheard(world: World) -> None:
+    """Calm comes between a commit that failed and the next row, which would tell of it."""
+    writer = world.disk.writer
+    assert writer is not None
+    world.disk.full = True
+    while not writer.has_failed:  # noqa: ASYNC110 - looked at from outside, as nature does
+        await asyncio.sleep(0.001)
+
+
+async def frozen_in_every_moment(world: World) -> None:
+    for _ in range(15):
+        host = world.maker.host
+        assert host is not None
+        host.freeze()
+        await asyncio.sleep(7.0)
+        host.thaw()
+        await asyncio.sleep(1.7)
+
+
+@pytest.mark.parametrize(
+    "script", [halted_but_never_written, failing_unheard, frozen_in_every_moment]
+)
+def test_a_sound_daemon_is_not_called_wrong(script: Script, tmp_path: Path) -> None:
+    world = World(structs.replace(draw(4, tuple(FAULTS)), faults=()), tmp_path)
+    with alone(), world.trace.heard():
+        run(world.loop, Told(world, script).tell())
+    assert world.maker.exits[-1][0] == 0
