@@ -9,8 +9,6 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from mm.model.units import NS_PER_S
-
 
 class DataDirError(Exception):
     """The data directory cannot be used. One line that names the remedy."""
@@ -59,19 +57,6 @@ class DataDir:
         lock.flush()
         return cls(path, lock)
 
-    def journal(self, run_id: str, coin: str, start_ns: int) -> Path:
-        """Where this run's journal goes; names sort by time."""
-        directory = self.path / "journal"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        return directory / f"{start_ns // NS_PER_S}-{run_id}-{_safe(coin)}.mmj"
-
-    def prune_journals(self, keep: int) -> None:
-        """Delete all but the latest `keep` journals."""
-        found = sorted((self.path / "journal").glob("*.mmj"))
-        for path in found[: max(0, len(found) - keep)]:
-            with contextlib.suppress(OSError):
-                path.unlink()
-
     def announce(self, runtime: Runtime) -> None:
         _write_private(self.path / "daemon.json", msgspec.json.encode(runtime).decode() + "\n")
 
@@ -96,10 +81,6 @@ def read_token(path: Path) -> str:
         return (path / "token").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name)
 
 
 def _write_private(path: Path, text: str) -> None:

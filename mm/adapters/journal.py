@@ -2,7 +2,8 @@
 
 A file is one zstd stream of records, each a 4-byte little-endian length and msgpack. The first is
 the header, so that a replay needs nothing else. Blocks are flushed at intervals: a process killed
-at any instant leaves a file that reads up to its last whole record.
+at any instant leaves a file that reads up to its last whole record. A long run goes on in further
+files, which read as one with the first.
 """
 
 import contextlib
@@ -16,8 +17,9 @@ from typing import IO, TypeVar
 
 import msgspec
 import zstandard
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from mm.adapters.journal_files import SUFFIX, JournalFiles, continuations
 from mm.model.actions import Step
 from mm.model.events import Event
 from mm.model.instrument import Instrument
@@ -42,6 +44,8 @@ class JournalHeader(Struct, frozen=True, kw_only=True):
     settings: msgspec.Raw
     """The engine's settings; `settings_as` decodes them."""
     format: int = FORMAT
+    continues: int = 0
+    """Events of this run in the files before this one."""
 
     def settings_as(self, kind: type[T]) -> T:
         try:
@@ -72,14 +76,20 @@ def actions_hash(step: Step) -> int:
 
 
 class JournalWriter:
-    """Appends on the caller's time; a thread encodes and writes, every `flush_s`.
+    """Appends on the caller's time; a thread encodes and writes, every `flush_s`. With `files` the
+    run goes on in a new file where one is full, and the oldest go.
 
     The journal never stops trading: what a slow or full disk does not take is counted in
     `dropped`, `failure` says why, and a reader stops at the gap.
     """
 
     def __init__(
-        self, path: Path, first: JournalHeader, flush_s: float = 1.0, level: int = 3
+        self,
+        path: Path,
+        first: JournalHeader,
+        flush_s: float = 1.0,
+        level: int = 3,
+        files: JournalFiles | None = None,
     ) -> None:
         self.path = path
         self.dropped = 0
@@ -88,12 +98,13 @@ class JournalWriter:
         self._gap = 0
         self._flush_s = flush_s
         self._stop = threading.Event()
-        self._stream = zstandard.ZstdCompressor(level).compressobj()
+        self._header, self._level, self._files = first, level, files
+        self._written = 0
         try:
-            self._file = path.open("xb")
+            self._open(path)
         except OSError as error:
             raise JournalError(f"cannot write journal {path}: {error.strerror}") from None
-        self._write(_framed(first))
+        self._keep(self._heading())
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -110,9 +121,10 @@ class JournalWriter:
         """Write what is pending and finish the stream."""
         self._stop.set()
         self._thread.join()
-        with contextlib.suppress(OSError), self._file:
-            if not self.failure:
-                self._file.write(self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH))
+        with contextlib.suppress(OSError):
+            self._finish()
+
+    # -- in the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stop.wait(self._flush_s):
@@ -124,26 +136,59 @@ class JournalWriter:
         while self._pending:
             event, step, gap = self._pending.popleft()
             records += _framed(Entry(event, actions_hash(step), gap))
+            self._written += 1
         if records:
-            self._write(bytes(records))
+            self._keep(bytes(records))
 
-    def _write(self, records: bytes) -> None:
+    def _keep(self, records: bytes) -> None:
         if self.failure:
             return
         try:
-            self._file.write(self._stream.compress(records))
-            self._file.write(self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
-            self._file.flush()
+            self._write(records)
+            if self._files is not None and self._file.tell() >= self._files.segment_bytes:
+                self._finish()
+                self._open(self._files.next(self.path))
+                self._write(self._heading())
         except OSError as error:
             self.failure = f"cannot write journal {self.path}: {error.strerror}"
 
+    def _open(self, path: Path) -> None:
+        self._file = path.open("xb")
+        self._stream = zstandard.ZstdCompressor(self._level).compressobj()
+        self.path = path
+
+    def _heading(self) -> bytes:
+        return _framed(structs.replace(self._header, continues=self._written))
+
+    def _write(self, records: bytes) -> None:
+        self._file.write(self._stream.compress(records))
+        self._file.write(self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+        self._file.flush()
+
+    def _finish(self) -> None:
+        with contextlib.closing(self._file):
+            if not self.failure:
+                self._file.write(self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH))
+
 
 def read_journal(path: Path) -> tuple[JournalHeader, Iterator[tuple[Event, int]]]:
-    """The header, and (event, actions hash) of each whole record in order.
+    """The header of a run's first file, and (event, actions hash) of each whole record in order,
+    those of the files that follow included.
 
-    Raises JournalError: at once if this is no journal, while iterating at damage or at a gap. A
-    cut tail is no damage.
+    Raises JournalError: at once if this is no journal or not its beginning, while iterating at
+    damage or at a gap. A cut tail is no damage.
     """
+    first, records = _opened(path)
+    if first.continues:
+        begin = path.with_name(path.name.partition(".")[0] + SUFFIX)
+        raise JournalError(
+            f"{path} continues a run after {first.continues} events, "
+            + (f"read {begin}" if begin.exists() else "whose beginning is no longer on the disk")
+        )
+    return first, _run(first, records, path)
+
+
+def _opened(path: Path) -> tuple[JournalHeader, Iterator[bytes]]:
     records = _records(path)
     try:
         first = msgspec.msgpack.decode(next(records), type=JournalHeader)
@@ -154,7 +199,22 @@ def read_journal(path: Path) -> tuple[JournalHeader, Iterator[tuple[Event, int]]
             f"{path} has journal format {first.format}, this mm reads {FORMAT}: "
             f"replay it with mm {first.version}"
         )
-    return first, _entries(records, path)
+    return first, records
+
+
+def _run(first: JournalHeader, records: Iterator[bytes], path: Path) -> Iterator[tuple[Event, int]]:
+    """The entries of all files of a run."""
+    told = 0
+    for entry in _entries(records, path):
+        told += 1
+        yield entry
+    for following in continuations(path):
+        header, records = _opened(following)
+        if (header.run_id, header.continues) != (first.run_id, told):
+            raise JournalError(f"{following} does not continue after {told} events of this run")
+        for entry in _entries(records, following):
+            told += 1
+            yield entry
 
 
 def _entries(records: Iterator[bytes], path: Path) -> Iterator[tuple[Event, int]]:

@@ -34,8 +34,11 @@ READ_TIMEOUT_S = 60.0
 MARK_INTERVAL_NS = 60 * NS_PER_S
 DAY_NS = 86_400 * NS_PER_S
 CHECKPOINTS_KEPT = 3
+ORDERS_KEPT = 500_000
 ORDERS_KEPT_NS = 7 * DAY_NS
 """Order commands and transitions are for looking into last week; fills stay for ever."""
+FORGOTTEN_ORDERS = 20_000
+"""At most so many go at once: what waits for the writer must not wait long."""
 
 FILL = sealed_insert("fills", "ON CONFLICT (instrument, trade_id, venue_ms) DO NOTHING")
 FUNDING = sealed_insert("funding", "ON CONFLICT (instrument, venue_ms) DO NOTHING")
@@ -47,7 +50,10 @@ LATCH = sealed_insert(
                            ORDER BY id DESC LIMIT 1), '')""",
 )
 EQUITY = sealed_insert("equity")
-OLD_ORDERS = "DELETE FROM orders WHERE ts < ?"
+OLD_ORDERS = """DELETE FROM orders WHERE rowid <= min(
+    (SELECT min(rowid) FROM orders) + ?1,
+    max((SELECT max(rowid) FROM orders) - ?2,
+        coalesce((SELECT rowid FROM orders WHERE ts < ?3 ORDER BY ts DESC LIMIT 1), 0)))"""
 CHECKPOINT = "INSERT INTO checkpoints (ts, instrument, crc, data) VALUES (?,?,?,?)"
 OLD_CHECKPOINTS = """DELETE FROM checkpoints WHERE instrument = ?1 AND id NOT IN (
     SELECT id FROM checkpoints WHERE instrument = ?1 ORDER BY id DESC LIMIT ?2)"""
@@ -73,8 +79,11 @@ class Ledger:
     """
 
     def __init__(self, writer: Writer) -> None:
+        self.orders_kept = ORDERS_KEPT
+        """Rows of orders that stay, within the last week."""
         self._writer = writer
         self._marks: dict[str, Mark] = {}
+        self._tidied: Ns = 0
 
     @classmethod
     def open(cls, path: Path | str, threaded: bool = True) -> "Ledger":
@@ -105,8 +114,10 @@ class Ledger:
         """Equity now; written on a new peak, a new UTC day, and else once a minute."""
         last = self._marks.get(instrument)
         new_day = last is None or ts // DAY_NS != last.ts // DAY_NS
-        if new_day:
-            self._writer.put(Row(OLD_ORDERS, (ts - ORDERS_KEPT_NS,)))
+        if ts - self._tidied >= MARK_INTERVAL_NS:
+            self._tidied = ts
+            oldest = ts - ORDERS_KEPT_NS
+            self._writer.put(Row(OLD_ORDERS, (FORGOTTEN_ORDERS, self.orders_kept, oldest)))
         if last is None or new_day or equity > last.peak or ts - last.ts >= MARK_INTERVAL_NS:
             self._marks[instrument] = Mark(ts, equity if last is None else max(last.peak, equity))
             self._writer.put(Row(EQUITY, (ts, instrument, str(position), str(equity))))

@@ -182,8 +182,18 @@ class RecorderConfig(Section):
         default=1.0, ge=0.05, le=60, description="At most this much is lost to kill -9, s."
     )
     journal_level: int = Field(default=3, ge=1, le=19, description="zstd compression level.")
-    journal_keep_files: int = Field(
-        default=20, ge=1, le=10_000, description="Number of journals kept; the oldest go at start."
+    journal_keep_gb: float = Field(
+        default=1.0,
+        ge=0.001,
+        le=10_000,
+        description="Disk for journals, GB; the oldest go beyond it, be they of this run.",
+    )
+    ledger_keep_orders: int = Field(
+        default=500_000,
+        ge=1_000,
+        le=100_000_000,
+        description="Order requests and answers in the ledger, and no older than a week; fills "
+        "stay.",
     )
     enabled: bool = Field(
         default=False, description="Record the market's raw frames to hourly tapes as well."

@@ -8,6 +8,7 @@ from mm.adapters.data_dir import DataDir
 from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.settings import Bootstrap
 from mm.adapters.journal import JournalWriter, header
+from mm.adapters.journal_files import JournalFiles
 from mm.adapters.ledger import Ledger
 from mm.adapters.logs import log_note
 from mm.adapters.metrics import Metrics
@@ -34,6 +35,8 @@ from mm.model.actions import Note
 from mm.model.events import Event
 from mm.model.instrument import Instrument
 
+GIGA = 1_000_000_000
+
 
 class Crew:
     """Puts traders together. What the venue tells goes to them by `emit`, from `hire` on."""
@@ -47,6 +50,8 @@ class Crew:
         self._ledger = ledger
         self._directory = directory
         self._run_id = run_id
+        keep_bytes = int(config.recorder.journal_keep_gb * GIGA)
+        self._journals = JournalFiles(directory.path / "journal", keep_bytes)
         self._traders: dict[str, Trader] = {}
         self._watches: dict[str, Watch] = {}
         self._narrator = Narrator(log_note)
@@ -102,11 +107,11 @@ class Crew:
         recorder = self._config.recorder
         if not recorder.journal:
             return None
-        self._directory.prune_journals(recorder.journal_keep_files - 1)
         settings = engine_settings(self._config, chosen)
         first = header(__version__, run_id, instrument, settings)
-        path = self._directory.journal(run_id, chosen.name, self.clock.now())
-        return JournalWriter(path, first, recorder.journal_flush_s, recorder.journal_level)
+        path = self._journals.first(run_id, chosen.name, self.clock.now())
+        flush_s, level = recorder.journal_flush_s, recorder.journal_level
+        return JournalWriter(path, first, flush_s, level, self._journals)
 
     # -- all of them ----------------------------------------------------------------------------
 

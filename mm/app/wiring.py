@@ -73,6 +73,7 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
     settings = venue_settings(config, coins[0], url, coins[1:])
     ledger = machine.open_ledger(_ledger_path(config, directory.path, settings, signer))
     stack.callback(ledger.close)
+    ledger.orders_kept = config.recorder.ledger_keep_orders
     states = {coin: ledger.state(coin, clock.now()) for coin in coins}
     crew = Crew(config, machine, ledger, directory, run_id)
     hooks = _hooks(config, directory.path, crew, stack)

@@ -58,19 +58,3 @@ def test_the_token_is_read_where_there_is_one(tmp_path: Path) -> None:
     assert read_token(tmp_path) == ""
     (tmp_path / "token").write_text("correct horse\n")
     assert read_token(tmp_path) == "correct horse"
-
-
-def test_journals_sort_by_time_and_the_oldest_go(tmp_path: Path) -> None:
-    directory = DataDir.open(tmp_path)
-    paths = [
-        directory.journal("beef", "BTC/USD", second * 10**9)
-        for second in (1_800_000_000, 1_800_000_001, 1_800_000_002)
-    ]
-    for path in paths:
-        path.write_text("")
-
-    directory.prune_journals(2)
-    directory.close()
-
-    assert [path.exists() for path in paths] == [False, True, True]
-    assert paths[0].name == "1800000000-beef-BTC_USD.mmj"

@@ -37,6 +37,7 @@ COIN = "BTC"
 ZERO = Decimal(0)
 NOON = 1_800_014_400 * NS_PER_S
 """2027-01-15 12:00 UTC."""
+MINUTE = 60 * NS_PER_S
 DAY = 86_400 * NS_PER_S
 
 
@@ -311,6 +312,52 @@ def test_each_day_orders_of_a_week_ago_are_forgotten_fills_never(ledger: Ledger)
     orders = ledger.read(lambda db: db.execute("SELECT cloid FROM orders").fetchall())
     assert orders == [("0x2",)]
     assert ledger.state(COIN, NOON).fills == 1
+
+
+def test_no_more_orders_stay_than_are_to_be_kept_fills_never_go(ledger: Ledger) -> None:
+    ledger.orders_kept = 10
+    for number in range(100):
+        ledger.record_event(COIN, OrderOpened(NOON + number, NOON, f"0x{number}", number))
+        ledger.record_event(COIN, fill(number))
+
+    ledger.record_event(COIN, account(NOON + MINUTE, "100"))
+
+    orders = ledger.read(lambda db: db.execute("SELECT cloid FROM orders").fetchall())
+    assert orders == [(f"0x{number}",) for number in range(90, 100)]
+    assert ledger.state(COIN, NOON).fills == 100
+
+
+def test_a_week_that_is_too_long_goes_in_pieces_so_that_no_fill_waits_for_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mm.adapters.ledger.FORGOTTEN_ORDERS", 30)
+    ledger.orders_kept = 10
+    for number in range(100):
+        ledger.record_event(COIN, OrderOpened(NOON, NOON, f"0x{number}", number))
+
+    left = []
+    for minute in range(1, 6):
+        ledger.record_event(COIN, account(NOON + minute * MINUTE, "100"))
+        left += ledger.read(lambda db: db.execute("SELECT count(*) FROM orders").fetchone())
+
+    assert left == [69, 38, 10, 10, 10]
+
+
+def test_the_file_stays_as_large_as_what_is_kept_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path, threaded=False)
+    ledger.orders_kept = 1_000
+    sizes = []
+    for minute in range(20):
+        for number in range(1_000):
+            opened = OrderOpened(NOON + minute * MINUTE, NOON, f"0x{minute}-{number:026}", number)
+            ledger.record_event(COIN, opened)
+        ledger.record_event(COIN, account(NOON + minute * MINUTE, "100"))
+        ledger.read(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        sizes.append(path.stat().st_size)
+    ledger.close()
+
+    assert sizes[-1] <= sizes[2] * 1.1
 
 
 def test_the_latest_whole_checkpoint_is_restored(ledger: Ledger) -> None:
