@@ -155,6 +155,12 @@ class VenueConfig(Section):
         pattern=r"^[0-9a-f]{4}$",
         description="First four hex digits of our client ids: how we know our own orders.",
     )
+    ip_weight_share: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=1.0,
+        description="Share of the IP address's request weight; of n daemons on one address, 1/n.",
+    )
     timing: TimingConfig = Field(default_factory=TimingConfig, description="Timeouts and polls.")
 
 

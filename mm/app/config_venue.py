@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mm.adapters.hyperliquid.settings import Network, VenueSettings
+from mm.adapters.hyperliquid.settings import Asking, Network, VenueSettings
 from mm.app.config import Config
 
 NETWORKS: dict[str, Network] = {
@@ -19,6 +19,8 @@ def venue_settings(
     """`base_url` overrides the configured one: the embedded exchange's address. `also`: further
     coins on the same connection."""
     venue = config.venue
+    timing = venue.timing.model_dump()
+    polls = {name: timing.pop(name) for name in set(timing) & set(Asking.__struct_fields__)}
     return VenueSettings(
         network=_network(config),
         coins=(coin, *also),
@@ -26,7 +28,8 @@ def venue_settings(
         account_address=venue.account_address or None,
         vault=venue.vault or None,
         cancel_all_s=config.daemon.shutdown_timeout_s,
-        **venue.timing.model_dump(),
+        asking=Asking(ip_weight_share=venue.ip_weight_share, **polls),
+        **timing,
     )
 
 

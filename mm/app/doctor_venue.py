@@ -92,7 +92,8 @@ async def _paper(config: Config, settings: VenueSettings) -> Finding:
 async def _account(settings: VenueSettings, address: str, signer: str, clock: WallClock) -> Account:
     """Raises RestError."""
     dexes = tuple(dict.fromkeys(dex_of(coin) for coin in settings.coins))
-    async with Rest(settings.url, settings.request_timeout_s, WeightMeter(clock.now)) as rest:
+    meter = WeightMeter(clock.now, settings.asking.weight_per_min)
+    async with Rest(settings.url, settings.request_timeout_s, meter) as rest:
         owner = (await rest.role(address)).of or address
         states = [await rest.clearinghouse(address, dex) for dex in dexes]
         return Account(

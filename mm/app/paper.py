@@ -125,7 +125,7 @@ class PaperVenue:
                 group.create_task(self._clockwork())
                 for desk in self.desks.values():
                     group.create_task(desk.outlet.watch())
-                group.create_task(every(self.settings.audit_s, self._audit))
+                group.create_task(every(self.settings.asking.audit_s, self._audit))
         finally:
             self._up = False
             self._tell(Link(ts=self._clock.now(), up=False, reason="stopped"))

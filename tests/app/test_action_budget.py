@@ -177,12 +177,11 @@ def test_a_day_of_few_fills_keeps_both_sides_and_never_uses_up_its_actions(
 def test_what_the_budget_costs(name: str, levels: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Beside an address with all the actions that it could want. Told, and bounded loosely: the
     edge of so few fills is noise."""
-    hours = SOAK_H if name != "liquid" else SOAK_H / 12
     both = [Given(preset(name), levels, unlimited=each) for each in (False, True)]
-    days = [lived(given, hours) for given in both]
+    days = [lived(given, SOAK_H) for given in both]
     with capsys.disabled():
         for given, day in zip(both, days, strict=True):
-            told(given, hours, day)
+            told(given, SOAK_H, day)
     limited, unlimited = days
     judge(limited, unlimited.two_sided / unlimited.samples - 0.005)
     assert limited.actions <= unlimited.actions

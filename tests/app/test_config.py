@@ -2,6 +2,7 @@
 
 import json
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 from msgspec import Struct
 from pydantic import SecretStr
 
-from mm.adapters.hyperliquid.settings import VenueSettings
 from mm.app.config import (
     Config,
     ConfigError,
@@ -123,9 +123,10 @@ VENUE_FIELDS = [
     ("venue.timing.expires_after_s=9", "expires_after_s", 9.0),
     ("venue.timing.ping_s=9", "ping_s", 9.0),
     ("venue.timing.book_stale_s=9", "book_stale_s", 9.0),
-    ("venue.timing.full_book_poll_s=9", "full_book_poll_s", 9.0),
-    ("venue.timing.audit_s=9", "audit_s", 9.0),
-    ("venue.timing.budget_poll_s=9", "budget_poll_s", 9.0),
+    ("venue.timing.full_book_poll_s=9", "asking.full_book_poll_s", 9.0),
+    ("venue.timing.audit_s=9", "asking.audit_s", 9.0),
+    ("venue.timing.budget_poll_s=9", "asking.budget_poll_s", 9.0),
+    ("venue.ip_weight_share=0.25", "asking.ip_weight_share", 0.25),
     ("venue.timing.dead_man_s=none", "dead_man_s", None),
     ("venue.timing.reconnect_max_s=9", "reconnect_max_s", 9.0),
 ]
@@ -135,13 +136,13 @@ VENUE_FIELDS = [
 def test_each_venue_field_reaches_the_venue(assignment: str, field: str, expected: object) -> None:
     config = load(environ={}, assignments=["venue.base_url=http://x", assignment])
 
-    assert getattr(venue_settings(config, "BTC"), field) == expected
+    assert attrgetter(field)(venue_settings(config, "BTC")) == expected
 
 
 def test_each_setting_of_the_venue_can_be_configured() -> None:
     reached = {field for _, field, _ in VENUE_FIELDS}
 
-    assert set(VenueSettings.__struct_fields__) - reached == {"coins"}
+    assert fields(venue_settings(Config(), "BTC", "http://x")) - reached == {"coins"}
 
 
 SHELL = ("daemon", "venue", "instruments", "portfolio", "recorder", "paper", "web", "exchange")

@@ -169,7 +169,9 @@ class ModelRest(Rest):
         super().__init__("http://127.0.0.1", 3.0, WeightMeter(venue.clock.now))
         self._venue = venue
 
-    async def open_orders(self, user: str, dex: str = "") -> answers.Orders:
+    async def open_orders(
+        self, user: str, dex: str = "", *, urgent: bool = False
+    ) -> answers.Orders:
         await pause()
         rows = [one.row() for one in self._venue.resting]
         await pause()
@@ -201,7 +203,7 @@ class ModelRest(Rest):
         await pause()
         return msgspec.convert(word, answers.Clearinghouse, strict=False)
 
-    async def exchange(self, envelope: dict[str, Any]) -> bytes:
+    async def exchange(self, envelope: dict[str, Any], weight: int = 1) -> bytes:
         """Cancels only: what the way out sends."""
         await pause()
         cancels = [Cancel(one["cloid"]) for one in envelope["action"]["cancels"]]

@@ -1,9 +1,17 @@
 """Two budgets of the venue: cumulative actions of an address, request weight of an IP."""
 
+from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from mm.model.events import ActionBudget
-from mm.model.units import NS_PER_S, Ns
+from mm.model.units import NS_PER_S, Ns, seconds
+
+IP_WEIGHT: Final = 1200
+"""What the venue grants an IP address in a minute."""
+MINUTE: Final[Ns] = 60 * NS_PER_S
+REFUSED: Final[Ns] = 5 * NS_PER_S
+"""Somebody else at our address has spent it: nothing is asked for so long."""
 
 
 class AddressBudget:
@@ -36,27 +44,59 @@ class AddressBudget:
 
 
 class WeightMeter:
-    """REST weight spent in the present minute. It only counts: callers decide what may wait."""
+    """Request weight spent in the last 60 s, whatever minute the venue counts by.
 
-    __slots__ = ("_minute", "_now", "_spent", "limit")
+    It only counts. What is left last is kept for what matters most: polls are left out below a
+    quarter of the limit, other questions wait below a twelfth, orders that add risk are not sent
+    below a twenty-fourth; cancels and the way out always go.
+    """
 
-    def __init__(self, now: Callable[[], Ns], limit: int = 1200) -> None:
+    __slots__ = ("_now", "_refused", "_spent", "_total", "limit")
+
+    def __init__(self, now: Callable[[], Ns], limit: int = IP_WEIGHT) -> None:
         self._now = now
         self.limit = limit
-        self._minute = 0
-        self._spent = 0
+        self._spent: deque[tuple[Ns, int]] = deque()
+        self._total = 0
+        self._refused: Ns | None = None
 
     def spend(self, weight: int) -> None:
-        self._roll()
-        self._spent += weight
+        if weight:
+            self._spent.append((self._now(), weight))
+            self._total += weight
+
+    def refused(self) -> None:
+        """The venue says that the address's weight is spent, though by our count it is not."""
+        self._refused = self._now()
 
     @property
     def spare(self) -> int:
-        """What is left of this minute's limit."""
-        self._roll()
-        return max(0, self.limit - self._spent)
+        """What is left of the limit."""
+        self._forget()
+        return max(0, self.limit - self._total)
 
-    def _roll(self) -> None:
-        minute = self._now() // (60 * NS_PER_S)
-        if minute != self._minute:
-            self._minute, self._spent = minute, 0
+    @property
+    def may_poll(self) -> bool:
+        return self.spare * 4 >= self.limit
+
+    @property
+    def may_add_risk(self) -> bool:
+        return self.spare * 24 >= self.limit
+
+    def wait_s(self, weight: int) -> float:
+        """How long a question of this weight has to wait; 0.0: it may be asked now."""
+        now, kept = self._now(), self.limit // 12
+        self._forget()
+        over = weight + kept + self._total - self.limit
+        due = now if self._refused is None else self._refused + REFUSED
+        for ts, spent in self._spent:
+            if over <= 0:
+                break
+            due = max(due, ts + MINUTE)
+            over -= spent
+        return max(0.0, seconds(due - now))
+
+    def _forget(self) -> None:
+        now = self._now()
+        while self._spent and now - self._spent[0][0] >= MINUTE:
+            self._total -= self._spent.popleft()[1]

@@ -56,6 +56,11 @@ def schedule_cancel(time_ms: int | None) -> WireAction:
     return action if time_ms is None else action | {"time": time_ms}
 
 
+def weight(items: int) -> int:
+    """Of an action, in the IP address's budget (protocol 6.3)."""
+    return 1 + items // 40
+
+
 def post(request_id: int, kind: str, payload: WireAction) -> str:
     """A websocket request of `kind` action or info."""
     frame = {"method": "post", "id": request_id, "request": {"type": kind, "payload": payload}}

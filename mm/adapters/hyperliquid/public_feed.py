@@ -22,7 +22,6 @@ from mm.model.instrument import Instrument
 from mm.model.units import Ns
 
 NOBODY: Final = "0x" + "0" * 40
-MIN_POLL_S: Final = 0.5
 REMEMBERED_TRADES: Final = 4096
 
 Public: TypeAlias = Book | Bbo | Trades | Reference
@@ -59,7 +58,7 @@ class PublicFeed:
         self._health = health
         self._audience = audience
         self._record = record
-        self._meter = WeightMeter(clock.now)
+        self._meter = WeightMeter(clock.now, settings.asking.weight_per_min)
         self._stream = Stream(settings, NOBODY, clock, health, self)
         self._posts = Posts(settings.request_timeout_s)
         self._decoder = wire.FrameDecoder()
@@ -99,10 +98,9 @@ class PublicFeed:
 
     async def run(self) -> None:
         """Until cancelled."""
-        period_s = max(MIN_POLL_S, self._settings.poll_book_s / len(self._settings.coins))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._stream.run())
-            group.create_task(every(period_s, self._poll_book))
+            group.create_task(every(self._settings.poll_book_s, self._poll_book))
 
     # -- the stream's listener ------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from mm.adapters.hyperliquid import convert
 from mm.adapters.hyperliquid.answers import FoundOrder
-from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.desks import Desks, dex_of
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import OVERLAP_MS, ends_order, never_rested
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.unsettled import Unsettled, executed
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.actions import Severity
 from mm.model.events import Account, Fill, RejectCode, Rejected, RequestKind
@@ -21,8 +21,6 @@ from mm.model.units import NS_PER_MS, Ns
 
 MANY: Final = 10
 """Doubts of which one listing (weight 20) settles most at less cost than a question each (2)."""
-RESOLVE_WEIGHT: Final = 100
-"""Questions wait while less than this is left of the minute's request weight."""
 HOUR_MS: Final = 3_600_000
 FUNDED_MS: Final = 10_000
 """So long after a full hour its funding is in the venue's lists."""
@@ -114,9 +112,9 @@ class Reconciler:
         told_ms = (desk.inbox.last_fill_ms for desk in self._desks)
         self._filled_ms = max([*told_ms, *(one.time for one in found)])
 
-    async def listing(self, dex: str) -> list[OrderCore]:
+    async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
         """Our own open orders in our coins there; foreign ones are counted and left alone."""
-        listed = await self._rest.open_orders(self._seat.account, dex)
+        listed = await self._rest.open_orders(self._seat.account, dex, urgent=urgent)
         ours = {desk.coin for desk in self._desks.on(dex)}
         own = [one for one in listed if one.coin in ours and self._own.is_own(one.cloid)]
         self._foreign[dex] = len(listed) - len(own)
@@ -138,10 +136,12 @@ class Reconciler:
                 self._tell(cloid, found)
         if len(self._own.doubts) > MANY:
             await self._resolve_many()
-        for cloid, doubt in list(self._own.doubts.items()):
-            await self._resolve(cloid, doubt)
+        doubts = list(self._own.doubts.items())
+        unsettled = [one for each in doubts if (one := await self._ask(*each)) is not None]
+        if unsettled:
+            await self._conclude(unsettled)
 
-    async def run(self, doubtful: asyncio.Event, meter: WeightMeter) -> None:
+    async def run(self, doubtful: asyncio.Event) -> None:
         """Ask after doubtful orders at once, then ever more slowly until none is left."""
         while True:
             await doubtful.wait()
@@ -149,9 +149,8 @@ class Reconciler:
             delay_s = RESOLVE_FIRST_S
             while self._own.doubts or self._own.queries or self._awaits_fills:
                 try:
-                    if meter.spare > RESOLVE_WEIGHT:
-                        await self.resolve()
-                        await self._recover()
+                    await self.resolve()
+                    await self._recover()
                 except RestError:
                     self._health.failed_polls += 1
                 await asyncio.sleep(delay_s)
@@ -173,7 +172,7 @@ class Reconciler:
         for dex in self._desks.dexes:
             for one in await self.listing(dex):
                 known = self._own.doubts.get(one.cloid or "")
-                if known is not None and _executed(known, one.oid):
+                if known is not None and executed(known, one.oid):
                     self._opened(one.cloid or "", one.oid)
 
     # -- audits ---------------------------------------------------------------------------------
@@ -221,45 +220,53 @@ class Reconciler:
 
     # -- doubts ---------------------------------------------------------------------------------
 
-    async def _resolve(self, cloid: str, doubt: Doubt) -> None:
+    async def _ask(self, cloid: str, doubt: Doubt) -> Unsettled | None:
         """Conclude from the venue's evidence only. While the request may still be executed, only
         what shows that it was counts; after its expiry the order is as the venue says."""
         if self._own.in_flight(cloid):
-            return  # a later request is under way: its answer may tell
+            return None  # a later request is under way: its answer may tell
         expired = self._seat.now() > doubt.expires  # before asking: the answer is then as final
         found = (await self._rest.order_status(self._seat.account, cloid)).order
         if self._own.doubts.get(cloid) is not doubt:
-            return  # settled by the stream meanwhile
+            return None  # settled by the stream meanwhile
         if found is None:
-            if expired:
-                await self._unknown(cloid, doubt)
-        elif ends_order(found.status):
-            await self._ended(cloid, doubt, found)
-        elif expired or _executed(doubt, found.order.oid):
+            return Unsettled(cloid, doubt, None) if expired else None
+        if ends_order(found.status):
+            return Unsettled(cloid, doubt, found)
+        if expired or executed(doubt, found.order.oid):
             self._opened(cloid, found.order.oid)
+        return None
 
-    async def _ended(self, cloid: str, doubt: Doubt, found: FoundOrder) -> None:
-        """A modify ends the old id: ask whether a new one rests under the same client id."""
-        if found.status == "filled" and cloid not in self._own.filled:
+    async def _conclude(self, unsettled: Sequence[Unsettled]) -> None:
+        """One listing of each exchange, and one look at the fills, for all of them: the venue
+        forgets orders after some thousands, and a modify ends the old id and may have left a new
+        one under the same client id."""
+        wanted = {one.cloid for one in unsettled if one.may_rest}
+        dexes = {dex_of(self._own.coin_of(cloid) or "") for cloid in wanted}
+        listed = [row for dex in sorted(dexes) for row in await self.listing(dex)]
+        resting = {row.cloid: row.oid for row in listed if row.cloid in wanted}
+        gone = [one for one in unsettled if one.cloid not in resting]
+        if any(one.may_have_filled and one.cloid not in self._own.filled for one in gone):
             await self.back_fill()
-        if doubt.kind is RequestKind.MODIFY and found.order.oid == doubt.oid:
-            resting = await self._rests(cloid)
-            if resting is not None:
-                self._opened(cloid, resting)
-                return
-        replaced = _executed(doubt, found.order.oid) and not never_rested(found.status)
+        for one in unsettled:
+            if self._own.doubts.get(one.cloid) is not one.doubt:
+                continue  # settled by the stream meanwhile
+            if one.cloid in resting:
+                self._opened(one.cloid, resting[one.cloid])
+            elif one.found is None:
+                self._forgotten(one.cloid, one.doubt)
+            else:
+                self._ended(one.cloid, one.doubt, one.found)
+
+    def _ended(self, cloid: str, doubt: Doubt, found: FoundOrder) -> None:
+        replaced = executed(doubt, found.order.oid) and not never_rested(found.status)
         if replaced or doubt.kind is RequestKind.PLACE:
             self._tell(cloid, found)
         else:
             self._close(cloid, found.status)
 
-    async def _unknown(self, cloid: str, doubt: Doubt) -> None:
-        """The venue forgets orders after some thousands: listing and fills have the last word."""
-        resting = await self._rests(cloid)
-        if resting is not None:
-            self._opened(cloid, resting)
-            return
-        await self.back_fill()
+    def _forgotten(self, cloid: str, doubt: Doubt) -> None:
+        """Neither known nor listed: fills have the last word."""
         if doubt.kind is RequestKind.PLACE and cloid not in self._own.filled:
             self._own.gone(cloid, "expired")
             self._desks.put(
@@ -274,18 +281,7 @@ class Reconciler:
         else:
             self._close(cloid, "filled" if cloid in self._own.filled else "unlisted")
 
-    async def _rests(self, cloid: str) -> int | None:
-        listed = await self.listing(dex_of(self._own.coin_of(cloid) or ""))
-        return next((one.oid for one in listed if one.cloid == cloid), None)
-
     def _opened(self, cloid: str, oid: int) -> None:
         now = self._seat.now()
         self._own.doubts.pop(cloid, None)
         self._desks.put_all(self._own.opened(cloid, oid, now, now))
-
-
-def _executed(doubt: Doubt, oid: int) -> bool:
-    """Does an order of the id `oid` prove that the doubtful request was executed?"""
-    if doubt.kind is RequestKind.PLACE:
-        return True
-    return doubt.kind is RequestKind.MODIFY and oid != doubt.oid

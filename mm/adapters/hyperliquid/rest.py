@@ -1,5 +1,7 @@
 """REST: typed /info questions, and /exchange for when the websocket is down."""
 
+import asyncio
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -8,14 +10,18 @@ import msgspec
 
 from mm.adapters.hyperliquid import answers, encode
 from mm.adapters.hyperliquid.budget import WeightMeter
-from mm.adapters.hyperliquid.wire import WireFill, WireFunding
+from mm.adapters.hyperliquid.wire import WireBook, WireFill, WireFunding
 
 FILLS_PER_PAGE: Final = 2000
 KEEP_ALIVE_S: Final = 2.0
 """Shorter than it takes to notice a half-open websocket: an idle connection of that age may be as
 dead, and what goes out by REST then is urgent."""
+LEAST_WAIT_S: Final = 0.05
+ROWS: Final = 20
+"""So many rows of an answer weigh 1 (protocol 6.3)."""
 
 T = TypeVar("T")
+TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class RestError(Exception):
@@ -32,11 +38,14 @@ class RestError(Exception):
     @property
     def busy(self) -> bool:
         """The venue is there and asks us to come again."""
-        return self.status is not None and (self.status == 429 or self.status >= 500)
+        return self.status is not None and (self.status == TOO_MANY or self.status >= 500)
 
 
 class Rest:
-    """One keep-alive HTTP session, open while anyone is inside `async with`."""
+    """One keep-alive HTTP session, open while anyone is inside `async with`.
+
+    A question waits for the minute's request weight to have room for it; an action does not.
+    """
 
     def __init__(self, url: str, timeout_s: float, meter: WeightMeter) -> None:
         self.url = url
@@ -63,9 +72,9 @@ class Rest:
             session, self._session = self._session, None
             await session.close()
 
-    async def exchange(self, envelope: dict[str, Any]) -> bytes:
+    async def exchange(self, envelope: dict[str, Any], weight: int = 1) -> bytes:
         """A signed action. RestError that is not `refused`: the outcome is unknown."""
-        self.meter.spend(1)
+        self.meter.spend(weight)
         return await self._post("/exchange", envelope)
 
     async def meta(self, dex: str = "") -> answers.Meta:
@@ -80,9 +89,16 @@ class Rest:
         body = _on(dex, {"type": "clearinghouseState", "user": user})
         return await self._info(body, answers.Clearinghouse, 2)
 
-    async def open_orders(self, user: str, dex: str = "") -> answers.Orders:
+    async def open_orders(
+        self, user: str, dex: str = "", *, urgent: bool = False
+    ) -> answers.Orders:
+        """`urgent`: to cancel them, which waits for no weight."""
         body = _on(dex, {"type": "frontendOpenOrders", "user": user})
-        return await self._info(body, answers.Orders, 20)
+        return await self._info(body, answers.Orders, 20, urgent=urgent)
+
+    async def book(self, coin: str) -> WireBook:
+        """Raises RestError for a coin that is not listed, too."""
+        return await self._info({"type": "l2Book", "coin": coin}, WireBook, 2)
 
     async def leverage(self, user: str, coin: str) -> int | None:
         """What the account has set for this coin; None where the venue does not say."""
@@ -100,6 +116,7 @@ class Rest:
         found: dict[tuple[int, int, int], WireFill] = {}
         while True:
             page = await self._info(body, answers.Fills, 20)
+            self.meter.spend(len(page) // ROWS)
             known = len(found)
             found.update({(one.time, one.tid, one.oid): one for one in page})
             if len(page) < FILLS_PER_PAGE or len(found) == known:
@@ -108,7 +125,9 @@ class Rest:
 
     async def fundings_since(self, user: str, start_ms: int) -> list[WireFunding]:
         body = {"type": "userFunding", "user": user, "startTime": max(0, start_ms)}
-        return [one.row for one in await self._info(body, list[answers.PaidFunding], 20)]
+        rows = [one.row for one in await self._info(body, list[answers.PaidFunding], 20)]
+        self.meter.spend(len(rows) // ROWS)
+        return rows
 
     async def order_status(self, user: str, target: str | int) -> answers.OrderStatus:
         body = {"type": "orderStatus", "user": user, "oid": target}
@@ -131,7 +150,16 @@ class Rest:
     async def account_mode(self, user: str) -> str:
         return await self._info({"type": "userAbstraction", "user": user}, str, 20)
 
-    async def _info(self, body: dict[str, Any], kind: type[T], weight: int) -> T:
+    async def room(self, weight: int) -> None:
+        """Until questions of so much weight in all may be asked without waiting."""
+        while wait_s := self.meter.wait_s(weight):  # noqa: ASYNC110 - time alone makes room
+            await asyncio.sleep(max(wait_s, LEAST_WAIT_S))
+
+    async def _info(
+        self, body: dict[str, Any], kind: type[T], weight: int, *, urgent: bool = False
+    ) -> T:
+        if not urgent:
+            await self.room(weight)
         self.meter.spend(weight)
         raw = await self._post("/info", body)
         try:
@@ -150,6 +178,8 @@ class Rest:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise RestError(f"{self.url} cannot be reached: {reason}") from None
+        if reply.status == TOO_MANY:
+            self.meter.refused()
         if reply.status >= 400:
             words = raw[:200].decode(errors="replace")
             raise RestError(f"HTTP {reply.status} {words}", status=reply.status)

@@ -13,7 +13,7 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.stream import LinkLostError, Stream
 from mm.adapters.hyperliquid.verdicts import Request, Ticket, Verdicts
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
-from mm.model.events import RequestKind
+from mm.model.events import RejectCode, RequestKind
 
 KINDS = {Place: RequestKind.PLACE, Modify: RequestKind.MODIFY, Cancel: RequestKind.CANCEL}
 
@@ -80,15 +80,20 @@ class Sender:
         self.posts = Posts(seat.settings.request_timeout_s)
         self.posts.on_late = stream.suspect
         self.on_cancel_all: Callable[[str], None] = lambda _: None
+        self.leaving: set[str] = set()
+        """Coins that were told to cancel all, and have quoted nothing since."""
 
     def put(self, coin: str, actions: Sequence[Action]) -> None:
         for action in actions:
             if isinstance(action, CancelAll):
                 self.drop_quotes(coin)
+                self.leaving.add(coin)
                 self.on_cancel_all(coin)
             elif isinstance(action, Place | Modify | Cancel):
                 self._own.belongs(action.cloid, coin)
                 self._queue.add(action)
+                if isinstance(action, Place) and not action.flatten:
+                    self.leaving.discard(coin)
         self._wake.set()
 
     def drop_quotes(self, coin: str | None = None) -> None:
@@ -107,7 +112,19 @@ class Sender:
             self._wake.clear()
             queue, self._queue = self._queue, Queue()
             for requests in queue.requests():
-                await self._request(requests)
+                if affordable := self._affordable(requests):
+                    await self._request(affordable)
+
+    def _affordable(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
+        """The venue would refuse all that comes after the minute's request weight is spent: the
+        last of it is for what takes risk away."""
+        if self._rest.meter.may_add_risk:
+            return requests
+        held = tuple(one for one in requests if not _sheds_risk(one))
+        if held:
+            why = "not sent: the minute's request weight is spent"
+            self._verdicts.unsent(self._ticket(held), why, RejectCode.RATE)
+        return tuple(one for one in requests if _sheds_risk(one))
 
     async def _request(self, requests: tuple[Request, ...]) -> None:
         ticket = self._ticket(requests)
@@ -128,7 +145,7 @@ class Sender:
             await self._exchange(ticket, envelope)
 
     async def _post(self, ticket: Ticket, envelope: WireAction) -> None:
-        self._rest.meter.spend(1)
+        self._rest.meter.spend(encode.weight(len(ticket.requests)))
         request_id = self.posts.expect(
             partial(self._verdicts.reply, ticket), partial(self._verdicts.lost, ticket)
         )
@@ -139,7 +156,8 @@ class Sender:
 
     async def _exchange(self, ticket: Ticket, envelope: WireAction) -> None:
         try:
-            self._verdicts.answer(ticket, await self._rest.exchange(envelope))
+            weight = encode.weight(len(ticket.requests))
+            self._verdicts.answer(ticket, await self._rest.exchange(envelope, weight))
         except RestError as error:
             (self._verdicts.refused if error.refused else self._verdicts.lost)(ticket, str(error))
         if isinstance(ticket.requests[0], Place):
@@ -158,8 +176,15 @@ class Sender:
         )
 
 
+def _sheds_risk(request: Request) -> bool:
+    return isinstance(request, Cancel) or request.reduce_only
+
+
 def _by_rest(request: Request) -> bool:
-    """What is worth a second way out while the websocket is down or may be: what reduces risk."""
+    """What is worth a second way out while the websocket is down or may be: what reduces risk.
+
+    No modify is: of an order that some limit wants smaller or gone, the core asks a cancel.
+    """
     return isinstance(request, Cancel) or (isinstance(request, Place) and request.flatten)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from mm.adapters.hyperliquid.budget import IP_WEIGHT
 from mm.model.actions import Note
 from mm.model.events import OpenOrder
 from mm.model.instrument import Instrument
@@ -43,6 +44,25 @@ class Signer(Protocol):
     ) -> dict[str, str | int]: ...
 
 
+BOOK_WEIGHT: Final = 2
+BOOKS_SHARE: Final = 0.2
+
+
+class Asking(Struct, frozen=True, kw_only=True):
+    """How often the venue is asked what no stream tells."""
+
+    full_book_poll_s: float | None = None
+    """None: 1 s on a local exchange, else 2 s."""
+    audit_s: float = 20.0
+    budget_poll_s: float = 60.0
+    ip_weight_share: float = 1.0
+    """Of the request weight that the venue grants our IP address: how much is ours."""
+
+    @property
+    def weight_per_min(self) -> int:
+        return int(IP_WEIGHT * self.ip_weight_share)
+
+
 class VenueSettings(Struct, frozen=True, kw_only=True):
     """`account_address`: the master or sub-account traded for, where the key is an API wallet's.
 
@@ -61,10 +81,7 @@ class VenueSettings(Struct, frozen=True, kw_only=True):
     """The venue refuses an action that it comes to later than this: bounds every doubt."""
     ping_s: float = 15.0
     book_stale_s: float = 5.0
-    full_book_poll_s: float | None = None
-    """None: 1 s on a local exchange, else 2 s."""
-    audit_s: float = 20.0
-    budget_poll_s: float = 60.0
+    asking: Asking = Asking()
     dead_man_s: float | None = 60.0
     """scheduleCancel ahead by this much; it cancels *all* the account's orders. None: never."""
     cancel_all_s: float = 4.0
@@ -89,9 +106,13 @@ class VenueSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def poll_book_s(self) -> float:
-        if self.full_book_poll_s is not None:
-            return self.full_book_poll_s
-        return 1.0 if self.network == "local" else 2.0
+        """Between questions for a deep book, at one coin after the other: they take at most a fifth
+        of our request weight, however many coins there are."""
+        wanted = self.asking.full_book_poll_s
+        if wanted is None:
+            wanted = 1.0 if self.network == "local" else 2.0
+        least = BOOK_WEIGHT * 60.0 / (BOOKS_SHARE * self.asking.weight_per_min)
+        return max(least, wanted / len(self.coins))
 
 
 class Bootstrap(Struct, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ class Sweeper:
 
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many were listed."""
-        listed = [one for dex in self._desks.dexes for one in await reconciler.listing(dex)]
+        listed = [one for dex in self._desks.dexes for one in await reconciler.listing(dex, True)]
         wanted = (one for one in listed if coins is None or one.coin in coins)
         cloids = [one.cloid for one in wanted if one.cloid is not None]
         for start in range(0, len(cloids), encode.MAX_ITEMS):
@@ -80,7 +80,7 @@ class Sweeper:
     async def _cancel(self, cloids: list[str]) -> None:
         envelope = self._seat.envelope(encode.cancel(cloids, self._asset_of))
         self._budget.spend(len(cloids))
-        raw = await self._rest.exchange(envelope)
+        raw = await self._rest.exchange(envelope, encode.weight(len(cloids)))
         try:
             items = answers.items(raw, len(cloids))
         except msgspec.DecodeError as error:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial
 
-from mm.adapters.hyperliquid import encode
 from mm.adapters.hyperliquid.bootstrap import bootstrap, remark
 from mm.adapters.hyperliquid.budget import AddressBudget, WeightMeter
 from mm.adapters.hyperliquid.dead_man import DeadMan
 from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.lookout import Lookout
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.reconcile import Reconciler
@@ -43,12 +43,8 @@ from mm.model.actions import Severity
 from mm.model.events import Event, Link
 from mm.model.units import NS_PER_MS, NS_PER_S, Ns
 
-SPARE_WEIGHT = 300
-"""Polls wait while less than this is left of the minute's request weight: orders come first."""
 TERMS_PERIOD_S = 3600.0
 RULES_AGE_NS = 300 * NS_PER_S
-MIN_POLL_S = 0.5
-"""Deep books take at most 240 of the minute's request weight, however many coins there are."""
 CLEAR_S = 0.5
 
 
@@ -73,7 +69,7 @@ class HyperliquidVenue:
         self.settings = settings
         self.health = health = Health(clock, hooks)
         self.budget = AddressBudget()
-        self.meter = WeightMeter(clock.now)
+        self.meter = WeightMeter(clock.now, settings.asking.weight_per_min)
         self.own = own = OwnOrders(cloid_prefix)
         self.desks = desks = Desks(own)
         self._seat = seat = Seat(settings, signer, clock)
@@ -82,13 +78,13 @@ class HyperliquidVenue:
         verdicts = Verdicts(own, desks, health, clock.now)
         self._sender = Sender(seat, self.stream, rest, self.budget, verdicts)
         self.router = Router(desks, health, self.stream, self._sender.posts, hooks)
+        self._lookout = Lookout(seat, self.stream, rest, desks, self._sender, self.router)
         self._reconciler = Reconciler(seat, rest, own, desks, health)
         self._sweeper = Sweeper(seat, rest, own, self.budget, desks)
         self._terms = Terms(seat, rest, self.budget, desks)
         self.dead_man = DeadMan(seat, rest, health)
         self.found: dict[str, Bootstrap] = {}
         """What the venue said at the start, by coin."""
-        self._polled: Iterator[Desk] = iter(())
         self._ruled: Ns = clock.now()
         self._swept = False
         self._up = False
@@ -166,13 +162,13 @@ class HyperliquidVenue:
         yield self._sender.run()
         for desk in self.desks:
             yield desk.outlet.watch()
-        yield self._reconciler.run(self._doubtful, self.meter)
+        yield self._reconciler.run(self._doubtful)
         yield when(self._sweep_due, self._sweep_asked)
         yield when(self._terms.old_rules, self._when_up(self._sync_rules), RULES_PAUSE_S)
+        yield every(self.settings.poll_book_s, self._look)
         for period_s, act in (
-            (self.settings.audit_s, self._audit),
-            (max(MIN_POLL_S, self.settings.poll_book_s / len(self.desks)), self._poll_book),
-            (self.settings.budget_poll_s, self._terms.sync_budget),
+            (self.settings.asking.audit_s, self._audit),
+            (self.settings.asking.budget_poll_s, self._terms.sync_budget),
             (TERMS_PERIOD_S, self._terms.sync_fees),
             (TERMS_PERIOD_S, self._sync_rules),
             (self.dead_man.period_s, self._arm),
@@ -251,19 +247,25 @@ class HyperliquidVenue:
 
     def _when_up(self, act: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def guarded() -> None:
-            if not self._up or self.meter.spare < SPARE_WEIGHT:
-                return
-            name = getattr(act, "__name__", "poll").strip("_")
-            try:
-                await act()
-                self._failing.discard(name)
-            except (RestError, LinkLostError) as error:
-                self.health.failed_polls += 1
-                if name not in self._failing:  # once for each spell of failures
-                    self._failing.add(name)
-                    self.health.note(Severity.WARNING, "link", f"{name} failed", reason=str(error))
+            if self._up and self.meter.may_poll:
+                await self._try(act)
 
         return guarded
+
+    async def _try(self, act: Callable[[], Awaitable[None]]) -> None:
+        name = getattr(act, "__name__", "poll").strip("_")
+        try:
+            await act()
+            self._failing.discard(name)
+        except (RestError, LinkLostError) as error:
+            self.health.failed_polls += 1
+            if name not in self._failing:  # once for each spell of failures
+                self._failing.add(name)
+                self.health.note(Severity.WARNING, "link", f"{name} failed", reason=str(error))
+
+    async def _look(self) -> None:
+        if self.meter.may_poll:
+            await self._try(self._lookout.deepen if self._up else self._lookout.glance)
 
     async def _audit(self) -> None:
         await self._reconciler.audit()
@@ -271,18 +273,6 @@ class HyperliquidVenue:
 
     async def _arm(self) -> None:
         await self.dead_man.refresh(self._reconciler.foreign_open)
-
-    async def _poll_book(self) -> None:
-        """The fast book shows five levels, which our own ladder may fill: look deeper, at one coin
-        after the other."""
-        desk = next(self._polled, None)
-        if desk is None:
-            self._polled = iter(self.desks)
-            desk = next(self._polled)
-        self.meter.spend(2)
-        request_id = self._sender.posts.expect(self.router.on_book_reply, lambda _: None)
-        question = {"type": "l2Book", "coin": desk.coin}
-        await self.stream.send(encode.post(request_id, "info", question))
 
     async def _sync_rules(self) -> None:
         self._ruled = self._seat.now()

@@ -96,9 +96,9 @@ class Verdicts:
         self.own.answered(ticket.cloids)
         self._refuse_all(ticket, rejects.classify(words), words)
 
-    def unsent(self, ticket: Ticket, words: str) -> None:
-        """Nothing went out: the venue never saw it."""
-        self._tell_all(ticket, RejectCode.UNSENT, words)
+    def unsent(self, ticket: Ticket, words: str, code: RejectCode = RejectCode.UNSENT) -> None:
+        """Nothing went out: the venue never saw it. `code`: what it would have said."""
+        self._tell_all(ticket, code, words)
 
     def lost(self, ticket: Ticket, reason: str) -> None:
         """It may or may not have been executed: doubt, to be resolved by client id."""

@@ -28,6 +28,8 @@ GONE_S: Final = 45.0
 """By then two audits have missed an order that we believe in."""
 LEAVE_S: Final = 15.0
 """An order that reduces the position stands by then, wherever one may."""
+MINUTE_S: Final = 60.0
+"""What a process before it has spent no process can know."""
 SUBSCRIBED_S: Final = 10.0
 CHANNELS: Final = (3, 4)
 """Of the account, and of each coin."""
@@ -78,6 +80,8 @@ class Invariants:
             self._may_leave(coin, engine, reachable)
         self._subscribed(reachable)
         self._bounded()
+        if venue.overdrawn and self.world.now - maker.began_at > MINUTE_S:
+            raise BrokenPromiseError("the address has spent its request weight")
 
     def _exposure(self, rows: list[OrderRow]) -> None:
         """Position and all resting orders of a side never exceed the limit, of one coin or all."""

@@ -77,6 +77,12 @@ class VenueSide:
         return left_s + 5.0 if left_s < 10.0 else max(0.0, 5.0 - past_s)
 
     @property
+    def overdrawn(self) -> bool:
+        """Has an address used up the request weight that it is granted in a minute?"""
+        now = self.clock.now()
+        return any(one.weight.is_spent(now) for one in self.server._callers.values())
+
+    @property
     def throttled(self) -> bool:
         """Is little left of the request weight that it grants an address in a minute?"""
         callers = self.server._callers.values()

@@ -62,6 +62,8 @@ class MakerSide:
         self.journals: dict[str, list[tuple[Event, int]]] = {}
         """By coin: each event of the present process, and a hash of what came of it."""
         self.instruments: dict[str, Instrument] = {}
+        self.began_at = 0.0
+        """When the present process was started."""
         self.reconnects_s: list[float] = []
         """From each loss of the link to the next link, while the process lived on."""
         self.linked_at: float | None = None
@@ -125,6 +127,7 @@ class MakerSide:
         failures = 0
         while True:
             began, ends, host = self._loop.now, len(self.exits), self._start()
+            self.began_at = began
             await self._over.wait()
             self.wired = None
             host.close_files()

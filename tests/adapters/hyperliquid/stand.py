@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from mm.adapters.hyperliquid.server import Cadence, HyperliquidServer, Limits, Options
-from mm.adapters.hyperliquid.settings import Hooks, VenueSettings
+from mm.adapters.hyperliquid.settings import Asking, Hooks, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.model.actions import Note, Place
@@ -146,10 +146,12 @@ class Stand:
             "network": "local",
             "coins": ("BTC",),
             "base_url": self.server.url,
-            "audit_s": 60.0,
             "dead_man_s": None,
         }
-        return VenueSettings(**(given | changes))  # type: ignore[arg-type]  # a test's choice
+        asking = {"audit_s": 60.0} | changes
+        polls = {name: asking.pop(name) for name in set(asking) & set(Asking.__struct_fields__)}
+        given["asking"] = Asking(**polls)  # type: ignore[arg-type]  # a test's choice
+        return VenueSettings(**(given | asking))  # type: ignore[arg-type]  # a test's choice
 
     def venue(self, probe: Probe, **changes: object) -> HyperliquidVenue:
         hooks = Hooks(

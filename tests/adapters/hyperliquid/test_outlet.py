@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 
 import pytest
@@ -100,12 +101,56 @@ def test_the_address_budget_tells_changes_only() -> None:
     assert budget.news(3) == ActionBudget(ts=3, used=9_997, cap=10_000)
 
 
-def test_request_weight_is_counted_by_the_minute() -> None:
-    now = [0]
-    meter = WeightMeter(lambda: now[0], limit=100)
+def test_request_weight_is_counted_over_the_last_minute() -> None:
+    """Not by the calendar's: a minute that begins at :59 is one to somebody."""
+    now = [59 * NS_PER_S]
+    meter = WeightMeter(lambda: now[0], limit=120)
     meter.spend(70)
-    assert meter.spare == 30
+    assert meter.spare == 50
+    now[0] += 30 * NS_PER_S
     meter.spend(70)
     assert meter.spare == 0
-    now[0] = 61 * NS_PER_S
-    assert meter.spare == 100
+    now[0] += 30 * NS_PER_S
+    assert meter.spare == 50
+    now[0] += 30 * NS_PER_S
+    assert meter.spare == 120
+
+
+def test_what_is_left_of_the_weight_is_for_what_matters_most() -> None:
+    meter = WeightMeter(lambda: 0, limit=1200)
+    meter.spend(900)
+    assert (meter.may_poll, meter.wait_s(200), meter.may_add_risk) == (True, 0.0, True)
+    meter.spend(1)
+    assert (meter.may_poll, meter.wait_s(199), meter.wait_s(200)) == (False, 0.0, 60.0)
+    meter.spend(249)
+    assert (meter.wait_s(1), meter.may_add_risk) == (60.0, True)
+    meter.spend(1)
+    assert not meter.may_add_risk
+
+
+def test_weight_that_others_at_our_address_have_spent_is_waited_for() -> None:
+    now = [0]
+    meter = WeightMeter(lambda: now[0])
+    meter.refused()
+    assert meter.wait_s(2) == 5.0
+    now[0] = 5 * NS_PER_S
+    assert meter.wait_s(2) == 0.0
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 130), st.floats(0.0, 40.0)), max_size=60),
+    st.integers(120, 1200),
+)
+def test_questions_that_wait_never_spend_more_in_any_minute(
+    asked: list[tuple[int, float]], limit: int
+) -> None:
+    now, spent = [0], list[tuple[int, int]]()
+    meter = WeightMeter(lambda: now[0], limit)
+    for weight, pause_s in asked:
+        now[0] += int(pause_s * NS_PER_S)
+        while wait_s := meter.wait_s(weight):
+            now[0] += math.ceil(wait_s * NS_PER_S)
+        meter.spend(weight)
+        spent.append((now[0], weight))
+        last = [one for ts, one in spent if now[0] - ts < 60 * NS_PER_S]
+        assert sum(last) <= limit - limit // 12 or len(last) == 1

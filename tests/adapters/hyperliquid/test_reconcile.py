@@ -237,6 +237,28 @@ async def test_many_doubts_cost_one_listing_and_no_question_each() -> None:
         assert b.venue.asked == ["frontendOpenOrders"]
 
 
+async def test_however_many_the_venue_does_not_know_one_listing_and_one_page_of_fills_tell() -> (
+    None
+):
+    """Each weighs ten times as much as the question for one order's status."""
+    async with bench() as b:
+        names = [cloid(number) for number in range(5)]
+        for name in names:
+            b.own.doubts[name] = Doubt(kind=RequestKind.PLACE, expires=LONG_AGO)
+        b.venue.knows(names[1], 7, "open")
+        b.venue.orders = [order(names[2], 8)]
+        b.venue.fills = [fill(9, 2000, names[3])]
+
+        told = await b.resolve()
+
+        assert b.venue.asked == [*["orderStatus"] * 5, "frontendOpenOrders", "userFillsByTime"]
+        opened = {event.cloid for event in told if isinstance(event, OrderOpened)}
+        assert opened == {names[1], names[2]}
+        assert [event.cloid for event in told if isinstance(event, OrderClosed)] == [names[3]]
+        assert {e.cloid for e in told if isinstance(e, Rejected)} == {names[0], names[4]}
+        assert not b.own.doubts
+
+
 async def test_an_unknown_status_is_asked_for() -> None:
     async with bench() as b:
         b.own.opened(ONE, 5, 0, 0)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from mm.model.actions import Cancel, Modify, Place
+from mm.model.actions import Cancel, CancelAll, Modify, Place
 from mm.model.events import (
     Account,
     Bbo,
@@ -175,6 +175,43 @@ async def test_while_down_an_exit_goes_by_rest_and_its_fills_are_asked_for(
         assert (taken.size, taken.quote) == (size, False)
         assert probe.links == [True, False], "it did not wait for the websocket"
         assert not venue.own.traded
+
+
+async def test_while_down_only_a_coin_that_is_being_left_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An exit needs a price; quotes may not rest on a book that is seen every few seconds."""
+    async with stand() as at, live(at) as (venue, probe):
+        monkeypatch.setattr(venue.stream, "backoff", lambda _: 60.0)
+        at.server.drop_all()
+        await probe.until(lambda: not venue.stream.is_open)
+        known = len(probe.of(Book))
+        await venue._lookout.glance()
+        venue.desks.flush()
+        assert len(probe.of(Book)) == known
+
+        venue.send([CancelAll("halted")])
+        await probe.until(lambda: len(probe.of(Book)) > known)
+
+        assert float(probe.of(Book)[-1].bids[0][0]) == at.best_bid()
+        assert probe.links == [True, False], "it did not wait for the websocket"
+        venue.send([bid(1)])
+        assert not venue._sender.leaving
+
+
+async def test_what_is_left_of_the_weight_goes_to_what_sheds_risk() -> None:
+    """The venue would refuse all of it: a cancel must not wait behind quotes."""
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        venue.meter.spend(venue.meter.spare - 49)
+
+        venue.send([bid(2), Cancel(cloid(1))])
+
+        held = await probe.first(Rejected)
+        assert (held.cloid, held.code) == (cloid(2), RejectCode.RATE)
+        assert not venue.health.rejects, "the venue was not asked"
+        await probe.until(lambda: at.resting() == {})
 
 
 async def test_orders_of_a_former_run_are_cancelled_before_the_link_is_up() -> None:
