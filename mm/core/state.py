@@ -38,7 +38,8 @@ from mm.model.events import (
 from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_S, Ns, exact, nanoseconds, seconds
 
-REMEMBERED_FILLS = 10_000
+REMEMBERED_FILLS = 2_000
+"""What a venue repeats at once; its adapter remembers all that it may ever repeat."""
 DEFAULT_MAKER_FEE_BPS = 1.5
 CLOSED_MEMORY_NS = 30 * NS_PER_S
 TURNOVER_S = 900.0

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from mm.adapters.journal import JournalWriter, header
+from mm.adapters.journal_files import PARTS, JournalFiles, continuations
 from mm.app.backtest import Backtest, Pace
 from mm.app.cold_start import START_MS, Job, run
 from mm.app.live import Runner, tick
@@ -115,6 +116,24 @@ def test_a_journal_replays_to_the_same_actions(tmp_path: Path) -> None:
     assert replayed.mismatch is None
     assert replayed.events == len(kept.turns)
     assert replayed.acting == sum(bool(step.actions) for _, step in kept.turns)
+
+
+def test_a_journal_in_many_files_replays_as_one(tmp_path: Path) -> None:
+    engine, kept = virtual()
+    files = JournalFiles(tmp_path / "journal", keep_bytes=PARTS * 5_000)
+    path = files.first("00000001", "BTC", START_MS * NS_PER_MS)
+    first = header("0", "00000001", engine.state.instrument, engine.settings)
+    writer = JournalWriter(path, first, flush_s=3600, files=files)
+    for number, (event, step) in enumerate(kept.turns):
+        writer.append(event, step)
+        if not number % 100:
+            writer._drain()
+    writer.close()
+
+    replayed = replay(path)
+
+    assert len(list(continuations(path))) > 2
+    assert (replayed.mismatch, replayed.events) == (None, len(kept.turns))
 
 
 def test_a_journal_of_other_actions_does_not_pass(tmp_path: Path) -> None:
