@@ -3,6 +3,7 @@
 from mm.core.pnl import Pnl
 from mm.core.settings import EngineSettings
 from mm.core.state import State
+from mm.core.stochastic.checkpoint import is_sealed
 from mm.core.stochastic.components import StochasticComponents
 from mm.model.actions import Note, Severity
 from mm.model.events import (
@@ -42,6 +43,9 @@ class Learning:
         if parts is not None:
             pnl.load(parts)
         text = "Checkpoint restored: estimators are warm"
+        if not is_sealed(event.checkpoint):
+            text = "Checkpoint of the first form restored: it has no checksum of its own"
+            return [Note(event.ts, Severity.WARNING, "estimate", text)]
         return [Note(event.ts, Severity.INFO, "estimate", text)]
 
     def learn_market(self, state: State, event: Book | Bbo) -> None:

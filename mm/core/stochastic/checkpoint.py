@@ -41,15 +41,25 @@ def seal(payload: bytes) -> bytes:
     return crc32(payload).to_bytes(4, "big") + payload
 
 
+def is_sealed(data: bytes) -> bool:
+    """The very first form was not: only its ledger had a checksum of it."""
+    return seal(data[4:]) == data
+
+
 def decode(data: bytes) -> Checkpoint:
-    """ValueError where `data` is no checkpoint, or a later version's; bounds are each owner's."""
-    payload = data[4:]
-    if seal(payload) != data:
-        raise ValueError("checkpoint: checksum does not match, it is damaged")
+    """ValueError where `data` is no checkpoint, or a later version's; bounds are each owner's.
+
+    Without its own checksum it must be whole and of version 1: what was damaged is not, for its
+    first four bytes are no beginning of a map.
+    """
+    sealed = is_sealed(data)
     try:
-        checkpoint = msgspec.msgpack.decode(payload, type=Checkpoint)
+        checkpoint = msgspec.msgpack.decode(data[4:] if sealed else data, type=Checkpoint)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"checkpoint: {error}") from error
+        what = "" if sealed else "checksum does not match, it is damaged: "
+        raise ValueError(f"checkpoint: {what}{error}") from error
+    if not sealed and checkpoint.version != 1:
+        raise ValueError("checkpoint: it has lost its checksum, it is damaged")
     if not 1 <= checkpoint.version <= VERSION:
         raise ValueError(f"checkpoint: version {checkpoint.version}, this one reads 1 to {VERSION}")
     if checkpoint.ts < 0 or checkpoint.draws < 0:

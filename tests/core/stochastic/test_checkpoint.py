@@ -6,6 +6,7 @@ Each fixture was written by the code of its time: what a bundle knew after the t
 """
 
 import base64
+import math
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mm.core.engine import Engine
 from mm.core.pnl import PnlState
 from mm.core.stochastic.checkpoint import VERSION, Checkpoint, decode, seal
 from mm.core.stochastic.components import StochasticComponents
+from mm.model.events import Start
 from mm.model.units import NS_PER_S, Ns, Side
+from tests.core.stage import INSTRUMENT, settings
 from tests.core.stochastic.test_components import FAIR, bundle, fill, traded
 
 FIXTURES = Path(__file__).parent / "checkpoints"
@@ -85,7 +91,9 @@ def test_a_checkpoint_of_any_version_loads(path: Path) -> None:
 
     components.restore(data, ts)
 
-    assert knowledge(components, ts) == pytest.approx(fixture["knows"], rel=1e-6)
+    knows = knowledge(components, ts)
+    told = {name: knows[name] for name in fixture["knows"]}  # the first form's formula of adverse
+    assert told == pytest.approx(fixture["knows"], rel=1e-6)  # selection is no more
     again = bundle("thompson")
     again.restore(components.checkpoint(), ts)  # and goes on as one of this version
     assert knowledge(again, ts) == knowledge(components, ts)
@@ -126,10 +134,44 @@ def test_profit_out_of_bounds_is_refused_and_changes_nothing(part: str) -> None:
     assert components.checkpoint() == bundle().checkpoint()
 
 
-def test_an_unsealed_checkpoint_cannot_be_told_from_a_damaged_one() -> None:
-    """The very first form had no checksum: estimators start cold rather than on trust."""
+def test_what_has_lost_its_checksum_is_damaged() -> None:
     with pytest.raises(ValueError, match="damaged"):
         bundle().restore(trained()[0].checkpoint()[4:], 0)
+
+
+def unsealed() -> bytes:
+    return base64.b64decode(written(FIXTURES / "v1-unsealed.json")["data"])
+
+
+@given(st.data())
+def test_the_first_form_damaged_is_refused_or_within_bounds(drawn: st.DataObject) -> None:
+    """A bit, or all from some byte on, or a piece of it: never an estimate that is none."""
+    whole = unsealed()
+    at = drawn.draw(st.integers(0, len(whole) - 1))
+    piece = drawn.draw(st.binary(max_size=8))
+    damaged = whole[:at] + piece + whole[at + len(piece) :]
+    components, ts = bundle("thompson"), decode(whole).ts
+    try:
+        components.restore(drawn.draw(st.sampled_from((damaged, whole[:at]))), ts)
+    except ValueError:
+        assert components.checkpoint() == bundle("thompson").checkpoint()
+        return
+    assert all(math.isfinite(number) for number in knowledge(components, ts).values())
+
+
+def test_what_was_sealed_is_never_taken_for_the_first_form() -> None:
+    whole = base64.b64decode(written(FIXTURES / "v1.json")["data"])
+    for at in range(64):
+        with pytest.raises(ValueError, match="damaged"):
+            decode(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+
+
+def test_a_checkpoint_of_the_first_form_is_taken_with_a_word() -> None:
+    engine = Engine(settings(), INSTRUMENT)
+    start = Start(decode(unsealed()).ts, "beef", Decimal(0), Decimal(0), "", None, None, unsealed())
+    (note,) = (note for note in engine.step(start).notes if note.topic == "estimate")
+    assert note.severity == "warning"
+    assert "no checksum" in note.text
 
 
 def write_fixture() -> None:
