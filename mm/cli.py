@@ -58,13 +58,14 @@ def run(
     files: Files = None,
     sets: Sets = None,
     duration: Annotated[float | None, typer.Option(min=0, help="Stop after this many s.")] = None,
+    halted: Annotated[bool, typer.Option("--halted", help="Quote nothing until resumed.")] = False,
 ) -> None:
     """Run the market maker until Ctrl-C or SIGTERM; own orders are cancelled at the end.
 
     Without a config: the embedded exchange, paper money, the page on http://127.0.0.1:8080.
     """
     command = import_module("mm.commands.run")
-    raise typer.Exit(command.run(files or [], sets or [], given, duration))
+    raise typer.Exit(command.run(files or [], sets or [], given, duration, halted))
 
 
 @app.command()

@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from mm.adapters.latch import Latch
 from mm.adapters.ledger_schema import LedgerError as LedgerError
 from mm.adapters.ledger_schema import open_database, sealed_insert
 from mm.adapters.ledger_state import LedgerState as LedgerState
@@ -75,13 +76,14 @@ class Ledger:
     """Calls return at once (threaded): a writer commits behind them, in order.
 
     A failed writer is never silent: the next call raises LedgerError, as do flush and close.
-    Not meant for calls from several threads.
+    Not meant for calls from several threads. `page`: the latch's own file, for a full disk.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, page: Latch | None = None) -> None:
         self.orders_kept = ORDERS_KEPT
         """Rows of orders that stay, within the last week."""
         self._writer = writer
+        self._page = page
         self._marks: dict[str, Mark] = {}
         self._tidied: Ns = 0
 
@@ -92,7 +94,8 @@ class Ledger:
         `threaded` False (and ":memory:") for simulation and tests: written on the caller's time.
         """
         database = open_database(path)
-        return cls((ThreadWriter if threaded else InlineWriter)(database, path))
+        page = None if path == ":memory:" else Latch.open(latch_path(Path(path)))
+        return cls((ThreadWriter if threaded else InlineWriter)(database, path), page)
 
     def record_event(self, instrument: str, event: Event) -> None:
         """Keep what must survive of this event; market data passes by. A fill counts once."""
@@ -101,6 +104,8 @@ class Ledger:
             self._writer.put(Row(*recorder(instrument, event)))
         elif type(event) is Account:
             self.mark(event.ts, instrument, event.position, event.equity)
+        if type(event) is Start and event.halted:
+            self.latch(event.ts, instrument, event.halted)  # where only one of the two knew of it
 
     def record_actions(self, ts: Ns, instrument: str, actions: Sequence[Action]) -> None:
         """Order commands, and Halt to the latch ("" clears it)."""
@@ -122,6 +127,11 @@ class Ledger:
             self._marks[instrument] = Mark(ts, equity if last is None else max(last.peak, equity))
             self._writer.put(Row(EQUITY, (ts, instrument, str(position), str(equity))))
 
+    def hold(self, instrument: str, reason: str) -> None:
+        """Set or clear the latch's own file, which needs no room and fails by itself."""
+        if self._page is not None:
+            self._page.set(instrument, reason)
+
     def latch(self, ts: Ns, instrument: str, reason: str) -> None:
         """Set the kill switch (or clear it with ""); each change stays on record.
 
@@ -129,6 +139,7 @@ class Ledger:
         """
         self._writer.put(Row(LATCH, (ts, instrument, reason)))
         self._writer.submit(_nothing)  # on the disk at once, not with what comes next
+        self.hold(instrument, reason)
         if not reason:
             self._marks.pop(instrument, None)
 
@@ -144,7 +155,10 @@ class Ledger:
 
     def state(self, instrument: str, now: Ns) -> LedgerState:
         """What the ledger knows, all rows so far included; `now` says which UTC day it is."""
-        return self.read(lambda database: read_state(database, instrument, now))
+        state = self.read(lambda database: read_state(database, instrument, now))
+        if self._page is None or state.halted:
+            return state
+        return structs.replace(state, halted=self._page.reason(instrument))
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of `query`, run after all rows so far. Blocks: for start, tests and tools."""
@@ -156,7 +170,14 @@ class Ledger:
 
     def close(self) -> None:
         """Commit and close. Raises LedgerError if a row could not be written."""
+        if self._page is not None:
+            self._page.close()
         self._writer.close()
+
+
+def latch_path(ledger: Path) -> Path:
+    """`ledger-….latch` beside `ledger-….db`."""
+    return ledger.with_suffix(".latch")
 
 
 def _nothing(_: sqlite3.Connection) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import msgspec
 
@@ -24,10 +26,14 @@ class Stop(Exception):  # noqa: N818 - an end, not an error
 
 
 async def run(
-    config: Config, duration_s: float | None = None, machine: Machine | None = None
+    config: Config,
+    duration_s: float | None = None,
+    machine: Machine | None = None,
+    halted: str = "",
 ) -> int:
     """Run until SIGTERM, SIGINT, SIGHUP, `duration_s` or a failure; returns the exit code.
 
+    `halted`: why it begins halted, "" where only the ledger decides.
     Raises what keeps it from starting (ConfigError, VenueError, LedgerError, ...). After the start
     a failure of any task cancels all own orders, as a signal does, and is the last thing logged.
     """
@@ -35,7 +41,7 @@ async def run(
     machine, stack, stop = machine or Machine(), AsyncExitStack(), _asked_to_stop()
     clock = machine.clock
     try:
-        wired = await _assembled(config, machine, stack, stop)
+        wired = await _assembled(stop, assemble(config, machine, stack, halted))
     except BaseException:
         await stack.aclose()
         raise
@@ -74,11 +80,9 @@ def _asked_to_stop() -> asyncio.Event:
     return stop
 
 
-async def _assembled(
-    config: Config, machine: Machine, stack: AsyncExitStack, stop: asyncio.Event
-) -> Wired | None:
+async def _assembled(stop: asyncio.Event, start: Coroutine[Any, Any, Wired]) -> Wired | None:
     """None where it was asked to stop first: a venue may keep a start waiting for long."""
-    assembling = asyncio.create_task(assemble(config, machine, stack))
+    assembling = asyncio.create_task(start)
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((assembling, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ from mm.adapters.metrics import Metrics
 from mm.adapters.web.face import Face
 from mm.app.live import LagWatch, Runner
 from mm.app.ports import Clock
-from mm.model.actions import Note, Step
+from mm.model.actions import Halt, Note, Step
 from mm.model.events import Command, Event, Fill, Tick
 from mm.model.units import Ns, seconds
 from mm.model.view import HealthView, View
@@ -24,9 +24,14 @@ class LedgerRecorder:
         self._instrument = instrument
 
     def record(self, event: Event, step: Step) -> None:
-        self._ledger.record_event(self._instrument, event)
-        if step.actions:
-            self._ledger.record_actions(event.ts, self._instrument, step.actions)
+        try:
+            for action in step.actions:
+                if isinstance(action, Halt):  # before anything that a full disk may refuse
+                    self._ledger.hold(self._instrument, action.reason)
+        finally:
+            self._ledger.record_event(self._instrument, event)
+            if step.actions:
+                self._ledger.record_actions(event.ts, self._instrument, step.actions)
 
 
 class JournalRecorder:

@@ -59,8 +59,13 @@ class Wired(Struct):
         return self.first.run_id
 
 
-async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> Wired:
-    """Everything, in the order of what needs what; `stack` takes it down again."""
+async def assemble(
+    config: Config, machine: Machine, stack: AsyncExitStack, halted: str = ""
+) -> Wired:
+    """Everything, in the order of what needs what; `stack` takes it down again.
+
+    `halted`: why no instrument may quote before a resume, whatever the ledger says; "": it may.
+    """
     clock, run_id, began = machine.clock, machine.token(4), machine.clock.now()
     coins = [instrument.name for instrument in config.instruments]
     directory = machine.open_data(config.daemon.data_dir)
@@ -95,7 +100,7 @@ async def assemble(config: Config, machine: Machine, stack: AsyncExitStack) -> W
         stack.push_async_callback(web.stop)
     directory.announce(Runtime(**_runtime(run_id, began, web)))
     for trader in traders:
-        _begin(trader, clock, states[trader.coin])
+        _begin(trader, clock, states[trader.coin], states[trader.coin].halted or halted)
     crew.report_to(traders)
     traders.begin(clock.now())
     for trader in traders:
@@ -152,8 +157,8 @@ def _ledger_path(
 ) -> Path:
     """One ledger an account. The embedded exchange begins anew each time, so its ledger does."""
     if config.venue.network == "embedded":
-        for suffix in ("", "-wal", "-shm"):
-            (data / f"ledger-embedded.db{suffix}").unlink(missing_ok=True)
+        for suffix in ("db", "db-wal", "db-shm", "latch"):
+            (data / f"ledger-embedded.{suffix}").unlink(missing_ok=True)
         return data / "ledger-embedded.db"
     if signer is None:
         return data / f"ledger-paper-{settings.network}.db"
@@ -183,15 +188,18 @@ def _runtime(run_id: str, began: Ns, web: WebServer | None) -> dict[str, Any]:
     }
 
 
-def _begin(trader: Trader, clock: WallClock, state: LedgerState) -> None:
+def _begin(trader: Trader, clock: WallClock, state: LedgerState, halted: str) -> None:
     """The first event of every run: what the ledger remembers."""
+    if halted:
+        text = "Halted before this start: nothing is quoted until `mm resume`"
+        log("warning", "risk", text, instrument=trader.coin, reason=halted)
     trader.runner.handle(
         Start(
             ts=clock.now(),
             run_id=trader.run_id,
             position=state.position,
             cash=state.cash,
-            halted=state.halted,
+            halted=halted,
             peak_equity=state.peak_equity,
             day_equity=state.day_equity,
             checkpoint=state.checkpoint,

@@ -19,9 +19,12 @@ from mm.sim.truth import truth
 EXCHANGE_PORT = 3001  # the port of the venue's own local node, which its SDK knows
 
 
-def run(files: list[Path], sets: list[str], given: Given, duration_s: float | None) -> int:
+def run(
+    files: list[Path], sets: list[str], given: Given, duration_s: float | None, halted: bool
+) -> int:
     """The daemon; returns its exit code."""
-    return uvloop.run(boot.run(_configured(files, sets, given), duration_s))
+    why = "operator: started with --halted" if halted else ""
+    return uvloop.run(boot.run(_configured(files, sets, given), duration_s, halted=why))
 
 
 def exchange(files: list[Path], sets: list[str], given: Given) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from mm.adapters.ledger import Ledger, LedgerError
+from mm.adapters.ledger import Ledger, LedgerError, latch_path
 from mm.adapters.ledger_schema import verdict
-from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
+from mm.app.daemon import LedgerRecorder
+from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place, Step
 from mm.model.events import (
     Account,
     Command,
@@ -565,6 +567,47 @@ def test_a_full_disk_surfaces_inline(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="full"):
         ledger.checkpoint(NOON, COIN, b"x" * 20_000_000)
     ledger.close()
+
+
+def test_a_halt_on_a_full_disk_is_there_after_a_restart(tmp_path: Path) -> None:
+    """And a resume that the disk refuses is none."""
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    ledger.read(fill_up)
+    recorder = LedgerRecorder(ledger, COIN)
+    with contextlib.suppress(LedgerError):
+        fill_many(ledger, 50_000)
+    with pytest.raises(LedgerError, match="full"):
+        recorder.record(Tick(NOON), Step((Halt("drawdown"), CancelAll("drawdown"))))
+    with pytest.raises(LedgerError, match="full"):
+        ledger.close()
+
+    with contextlib.closing(Ledger.open(path)) as again:
+        assert again.state(COIN, NOON).halted == "drawdown"
+        assert again.state("ETH", NOON).halted == ""
+        again.record_event(COIN, Start(NOON, "beef", ZERO, ZERO, "drawdown", None, None, None))
+        rows = again.read(lambda db: db.execute("SELECT reason FROM latches").fetchall())
+        assert rows == [("drawdown",)]
+        again.record_actions(NOON, COIN, (Halt(""),))
+        assert again.state(COIN, NOON).halted == ""
+    with contextlib.closing(Ledger.open(path)) as last:
+        assert last.state(COIN, NOON).halted == ""
+
+
+def test_whichever_of_ledger_and_latch_says_halted_wins(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        ledger.latch(NOON, COIN, "drawdown")
+    latch_path(path).unlink()
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        assert ledger.state(COIN, NOON).halted == "drawdown"
+        ledger.latch(NOON, COIN, "")
+    shutil.copy(path, tmp_path / "old.db")
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        ledger.latch(NOON, COIN, "daily loss")
+    shutil.copy(tmp_path / "old.db", path)  # a backup is restored
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        assert ledger.state(COIN, NOON).halted == "daily loss"
 
 
 def test_a_writer_that_falls_behind_is_an_error(

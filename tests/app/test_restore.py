@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.app.processes import ROOT, Exchange, daemon, ledger, same_fills, until
+from tests.app.processes import ROOT, Exchange, Process, daemon, ledger, same_fills, until
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
@@ -24,9 +24,15 @@ def test_a_copy_by_the_documented_command_is_restored_and_completed(
     path.write_bytes((tmp_path / "backup.db").read_bytes())
     kept = len(ledger(tmp_path))
     assert kept > 0
-    second = daemon(tmp_path, exchange, log_name="second.log")
+    second = daemon(tmp_path, exchange, "--halted", log_name="second.log")
     until(lambda: second.matches("Link up"), "the second start")
+    until(lambda: second.matches("Halted before this start.*--halted"), "its halt")
+    command = Process(tmp_path / "resume.log", "resume", "--set", f"daemon.data_dir={path.parent}")
+    assert command.process.wait(30) == 0
+    until(lambda: second.matches("Quoting bid"), "quotes after the resume")
     assert second.stop() == 0
+    log = second.log.read_text()
+    assert log.index("Quoting bid") > log.index("Command: resume")
 
     assert same_fills(tmp_path, exchange)
     assert len(ledger(tmp_path)) > kept + 3

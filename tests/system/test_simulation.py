@@ -52,6 +52,13 @@ def test_a_damaged_ledger_is_refused_or_right() -> None:
     assert outcome.boots > 3
 
 
+def test_a_halt_on_a_full_disk_outlives_crashes() -> None:
+    """Also one that the ledger was never told of."""
+    outcome = simulate(3, draw(3, ("full_disk", "halt"), 60.0, 8))
+    assert not outcome.violation
+    assert outcome.boots > 3
+
+
 def test_a_fault_of_no_known_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="drop_clean"):
         sim((1, 1, 0), ["drop_cleanly"], None, as_json=False)

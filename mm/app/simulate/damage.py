@@ -61,7 +61,6 @@ def _killed(world: World) -> dict[Path, bytes]:
     found = {path: path.read_bytes() for path in world.disk.path.glob("ledger-*.db*")}
     files = {path: content for path, content in found.items() if not path.name.endswith("-shm")}
     world.maker.kill()
-    world.maker.on_damage()
     return files
 
 

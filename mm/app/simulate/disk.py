@@ -12,7 +12,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from mm.adapters.data_dir import DataDir
-from mm.adapters.ledger import Ledger
+from mm.adapters.latch import Latch
+from mm.adapters.ledger import Ledger, latch_path
 from mm.adapters.ledger_schema import LOCK_TIMEOUT_S, LedgerError, broken, open_database
 from mm.adapters.ledger_writer import Job, Read, Row, T
 from mm.app.simulate.host import Host
@@ -34,16 +35,10 @@ class Writer:
         self._due = False
         self._written = False
         self._waited_s = 0.0
-        self._dead = False
 
     @property
     def backlog(self) -> int:
         return len(self._pending)
-
-    @property
-    def is_written(self) -> bool:
-        """Is everything durable that was put? What died unwritten never will be."""
-        return not (self._pending or self._dead or self.has_failed)
 
     @property
     def has_failed(self) -> bool:
@@ -68,7 +63,6 @@ class Writer:
 
     def die(self) -> None:
         """With the process: what was not yet committed never was."""
-        self._dead = self._dead or bool(self._pending)
         self._pending.clear()
         self._database.close()
 
@@ -132,6 +126,10 @@ class Writer:
         self._pending = []
 
 
+def _unplugged(_: int) -> None:
+    """Nobody pulls this machine's plug: nothing is forced to the real disk."""
+
+
 class Disk:
     """Opens what the daemon opens, and takes it away when the process dies."""
 
@@ -155,10 +153,11 @@ class Disk:
             raise broken(path, sqlite3.OperationalError("database is locked"))
         database = open_database(path)
         database.execute("PRAGMA busy_timeout=0")  # we wait in virtual time
-        database.execute("PRAGMA synchronous=OFF")  # nobody pulls this machine's plug
+        database.execute("PRAGMA synchronous=OFF")
         writer = self.writer = Writer(self, database, path)
-        host.on_death.append(writer.die)
-        return Ledger(writer)
+        page = Latch.open(latch_path(path), sync=_unplugged)
+        host.on_death += [writer.die, page.close]
+        return Ledger(writer, page)
 
     def open_data(self, host: Host, path: Path) -> DataDir:
         directory = DataDir.open(path)

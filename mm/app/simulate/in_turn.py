@@ -26,7 +26,7 @@ class InTurn:
         self._last: dict[str, float] = {}
         """When each coin last had a turn."""
         self._latched: set[str] = set()
-        """Coins whose halt is on the disk: no restart may forget it."""
+        """Coins that are halted: no restart may forget it, full as the disk may have been."""
 
     def turn(self, coin: str, engine: Engine, event: Event, step: Step) -> None:
         self.turns += 1
@@ -39,20 +39,17 @@ class InTurn:
         if len(engine.state.orders) > MAX_ORDERS:
             raise BrokenPromiseError(f"{len(engine.state.orders)} orders are tracked")
 
-    def written(self) -> None:
-        """All that was to be written is: what is halted now stays so."""
-        engines = self.world.maker.engines.items()
-        self._latched |= {coin for coin, engine in engines if engine.state.kill.halted}
-
     def unlatch(self) -> None:
-        """What was written is gone, as if it had never been; or the operator lifts the halts."""
+        """The operator lifts the halts."""
         self._latched.clear()
 
     def _halt_holds(self, coin: str, engine: Engine, event: Event) -> None:
         """Only an operator lifts a halt, whatever else happens, a restart included."""
         if isinstance(event, Command) and event.verb == "resume":
             self._latched.discard(coin)
-        if coin in self._latched and not engine.state.kill.halted:
+        if engine.state.kill.halted:
+            self._latched.add(coin)
+        elif coin in self._latched:
             raise BrokenPromiseError(f"{coin}: the halt was forgotten at {type(event).__name__}")
 
     @staticmethod

@@ -84,7 +84,6 @@ class Story:
         """Raises BrokenPromiseError."""
         self._failed = asyncio.get_running_loop().create_future()
         self.world.maker.on_turn = self._on_turn
-        self.world.maker.on_damage = self.in_turn.unlatch
         self.world.maker.on_resume = self.in_turn.unlatch
         watching = asyncio.create_task(self._watch())
         telling = asyncio.create_task(self._acts())
@@ -174,9 +173,6 @@ class Story:
             await asyncio.sleep(LOOK_S)
             self._excuse()
             self.checks.look()
-            writer = self.world.disk.writer
-            if writer is not None and writer.is_written:
-                self.in_turn.written()
 
     def _excuse(self) -> None:
         """The wire or the venue is out of order: until a little later nobody can be reached."""

@@ -49,9 +49,8 @@ class MakerSide:
         self.wall_error_ns: Ns = 0
         """How wrong the machine's clock is; a process reads it once, at its start."""
         self.on_turn: Callable[[str, Engine, Event, Step], None] = lambda *_: None
-        self.on_damage: Callable[[], None] = lambda: None
         self.on_resume: Callable[[], None] = lambda: None
-        """Told when what was written is taken back."""
+        """Told before a halt is lifted."""
         self._loop = loop
         self.clock = WallClock(self._wall_ns, loop.elapsed_ns)
         """That of the present process."""
