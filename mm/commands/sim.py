@@ -72,13 +72,19 @@ def _told(outcome: Outcome, again: str, lines: int | None, as_json: bool) -> Out
 
 def _summary(outcomes: list[Outcome]) -> dict[str, object]:
     faults: Counter[str] = Counter()
+    touched: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for outcome in outcomes:
         faults.update(outcome.faults)
+        touched.update(outcome.touched)
+        found.update(outcome.found)
     return {
         "seeds": len(outcomes),
         "violations": {str(o.seed): o.violation for o in outcomes if o.violation},
         "virtual_hours": round(sum(o.virtual_s for o in outcomes) / 3600.0, 3),
         "faults": dict(faults.most_common()),
+        "felt": {name: touched[name] for name, _ in faults.most_common()},
+        "found": dict(found.most_common()),
         "faults_per_run": round(sum(faults.values()) / max(1, len(outcomes)), 2),
         "turns": sum(o.turns for o in outcomes),
         "fills": sum(o.fills for o in outcomes),
@@ -105,13 +111,18 @@ def _print(summary: dict[str, object], fresh: list[int]) -> None:
 
 def _lines(summary: dict[str, object], fresh: list[int]) -> Iterator[str]:
     faults, violations = summary["faults"], summary["violations"]
+    felt, found = summary["felt"], summary["found"]
     if isinstance(faults, dict) and isinstance(violations, dict):
         yield f"seeds {summary['seeds']}, violations {len(violations)}"
         yield f"virtual time {summary['virtual_hours']} h, turns {summary['turns']}, "
         yield f"fills {summary['fills']}, starts of the daemon {summary['boots']}"
-        yield f"faults {sum(faults.values())}, {summary['faults_per_run']} a run: " + ", ".join(
-            f"{name} {count}" for name, count in faults.items()
+        yield f"faults {sum(faults.values())}, {summary['faults_per_run']} a run"
+    if isinstance(faults, dict) and isinstance(felt, dict):
+        yield f"of them felt {sum(felt.values())}: " + ", ".join(
+            f"{name} {felt[name]} of {count}" for name, count in faults.items()
         )
+    if isinstance(found, dict):
+        yield "struck in: " + ", ".join(f"{name} {count}" for name, count in found.items())
     restored = summary["links_restored"]
     if isinstance(restored, dict) and restored["count"]:
         yield "links restored " + ", ".join(f"{name} {value}" for name, value in restored.items())

@@ -39,7 +39,7 @@ def digest(hash_seed: str) -> object:
 
 
 def test_without_faults_all_is_well() -> None:
-    outcome = simulate(1, structs.replace(draw(1, tuple(FAULTS)), faults=()))
+    outcome = simulate(1, structs.replace(draw(1, tuple(FAULTS)), opening=(), faults=()))
     assert not outcome.violation
     assert outcome.fills > 0
     assert outcome.boots == 1
@@ -62,3 +62,14 @@ def test_a_halt_on_a_full_disk_outlives_crashes() -> None:
 def test_a_fault_of_no_known_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="drop_clean"):
         sim((1, 1, 0), ["drop_cleanly"], None, as_json=False)
+
+
+def test_faults_are_felt_and_counted() -> None:
+    """A fault that touches nobody proves nothing: a drop without links, a kill of the dead."""
+    plan = structs.replace(draw(2, tuple(FAULTS)), opening=())
+    twice = structs.replace(plan, faults=((1.0, "kill"), (1.01, "kill"), (20.0, "drop_abrupt")))
+    outcome = simulate(2, twice)
+    assert not outcome.violation
+    assert outcome.faults == {"kill": 2, "drop_abrupt": 1}
+    assert outcome.touched == {"kill": 1, "drop_abrupt": 1}
+    assert outcome.found["down"] == 1

@@ -59,7 +59,7 @@ async def frozen_in_every_moment(world: World) -> None:
     "script", [halted_but_never_written, failing_unheard, frozen_in_every_moment]
 )
 def test_a_sound_daemon_is_not_called_wrong(script: Script, tmp_path: Path) -> None:
-    world = World(structs.replace(draw(4, tuple(FAULTS)), faults=()), tmp_path)
+    world = World(structs.replace(draw(4, tuple(FAULTS)), opening=(), faults=()), tmp_path)
     with alone(), world.trace.heard():
         run(world.loop, Told(world, script).tell())
     assert world.maker.exits[-1][0] == 0

@@ -13,22 +13,23 @@ PAGE: Final = 4096
 RESTORED_S: Final = (5.0, 20.0)
 
 
-async def torn_tail(world: World, random: Random) -> None:
+async def torn_tail(world: World, random: Random) -> bool:
     """The power fails in the middle of a write: the end of the ledger's log is cut, or noise."""
-    files = _killed(world)
+    files, torn = _killed(world), False
     for path in [path for path in files if path.name.endswith("-wal") and files[path]]:
         content = bytearray(files[path])
         start = max(0, len(content) - random.randrange(1, TAIL))
         noise = random.randbytes(len(content) - start) if random.random() < 0.5 else b""
-        files[path] = bytes(content[:start]) + noise
+        files[path], torn = bytes(content[:start]) + noise, True
     _put(world, files)
+    return torn
 
 
-async def bad_sector(world: World, random: Random) -> None:
+async def bad_sector(world: World, random: Random) -> bool:
     """A piece of the ledger is noise or gone: it must be refused, or be right. The operator then
     brings back the file as it was; the venue knows what happened since."""
     if world.disk.damaged:
-        return  # it waits for the operator already
+        return False  # it waits for the operator already
     sound = _killed(world)
     world.disk.damaged = True
     _put(world, {path: _damaged(content, random) for path, content in sound.items()})
@@ -40,6 +41,7 @@ async def bad_sector(world: World, random: Random) -> None:
     _killed(world)
     world.disk.damaged = False
     _put(world, sound)
+    return bool(sound)
 
 
 def _damaged(content: bytes, random: Random) -> bytes:

@@ -92,7 +92,9 @@ class Writer:
         try:
             self._write(batch)
         except sqlite3.OperationalError as error:
-            if "locked" in str(error) and self._waited_s < LOCK_TIMEOUT_S:
+            locked = "locked" in str(error)
+            self._disk.loop.felt["locked" if locked else "full"] += 1
+            if locked and self._waited_s < LOCK_TIMEOUT_S:
                 self._waited_s += RETRY_S
                 self._schedule(RETRY_S)
                 return
@@ -146,10 +148,13 @@ class Disk:
         self._thief: sqlite3.Connection | None = None
 
     def delay_s(self) -> float:
+        self.loop.felt["slow"] += self.slow_s > 0.0
         return self._random.expovariate(1.0 / (0.003 + self.slow_s))
 
     def open_ledger(self, host: Host, path: Path) -> Ledger:
-        if self._thief is not None:  # SQLite would wait in real time, and then say this
+        if self._thief is not None:
+            self.loop.felt["locked"] += 1
+            # SQLite would wait in real time, and then say this
             raise broken(path, sqlite3.OperationalError("database is locked"))
         database = open_database(path)
         database.execute("PRAGMA busy_timeout=0")  # we wait in virtual time

@@ -67,17 +67,19 @@ class Host:
         """SIGSTOP: time goes on without it."""
         self.frozen = True
 
-    def thaw(self) -> None:
-        """SIGCONT: all timers that fell due ring, all that was received is there."""
+    def thaw(self) -> int:
+        """SIGCONT: all timers that fell due ring, all that was received is there. How much."""
         self.frozen = False
         missed, self._missed = self._missed, []
         self.loop.resume(missed)
+        return len(missed)
 
-    def terminate(self) -> None:
-        """SIGTERM, where somebody listens for it."""
+    def terminate(self) -> bool:
+        """SIGTERM. Does somebody listen for it?"""
         handler = self.signals.get(signal.SIGTERM)
         if handler is not None:
             handler()
+        return handler is not None
 
 
 def current_host() -> Host | None:

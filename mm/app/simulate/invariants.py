@@ -22,6 +22,8 @@ FEED_S: Final = 6.0
 """The feed's threshold and a second on top."""
 CHANGE_S: Final = 9.0
 """A request's expiry, the question what became of it, and the next turn of the quote timer."""
+TURN_S: Final = 2.0
+"""A turn of the quote timer, and the way there."""
 DEAD_MAN_S: Final = 62.0
 HALT_S: Final = 10.0
 GONE_S: Final = 45.0
@@ -50,6 +52,8 @@ class Invariants:
         self._untracked: dict[int, float] = {}
         self._gone: dict[str, float] = {}
         self._stuck: dict[str, float] = {}
+        self._busy: dict[str, float] = {}
+        """When a request of each order was last under way."""
         self._halted_since: float | None = None
         self._dark_since: float | None = None
         self._unserved_since: float | None = None
@@ -191,7 +195,8 @@ class Invariants:
         state, now = engine.state, self.world.now
         position, fair = state.pnl.position, state.book.fair
         verdict = judge(state, self.world.maker.clock.now())
-        able = reachable and not self.world.venue.throttled
+        venue = self.world.venue
+        able = reachable and not (venue.throttled or venue.spent)
         if not (position and fair and able) or verdict.halt or verdict.no_price:
             self._stuck.pop(coin, None)
             return
@@ -217,12 +222,16 @@ class Invariants:
             raise BrokenPromiseError(f"{text} though the link is up")
 
     def _was_changing(self, engine: Engine, row: OrderRow) -> bool:
-        """A request of ours was under way when the wire went: its outcome takes a timeout."""
+        """A request of ours was under way when the wire went: its outcome takes a timeout, and
+        what that asks for the next turn of the quote timer."""
         order = engine.state.orders.get(row.cloid)
         if order is None:
             return True
+        if order.busy:
+            self._busy[row.cloid or ""] = self.world.now
+        settled_s = self.world.now - self._busy.get(row.cloid or "", 0.0)
         since_s = (self.world.maker.clock.now() - order.sent_ts) / NS_PER_S
-        return order.busy or since_s < CHANGE_S
+        return order.busy or since_s < CHANGE_S or settled_s < TURN_S
 
     def _bounded(self) -> None:
         world, maker = self.world, self.world.maker

@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import socket
 from asyncio import events
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from random import Random
@@ -103,6 +104,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self.random = Random(f"{seed} loop")
         self.network = Network(self, Random(f"{seed} network"))
         self.unhandled: list[dict[str, Any]] = []
+        self.felt: Counter[str] = Counter()
+        """How often each thing that goes wrong has touched somebody."""
         self._tasks = 0
         self._rounds = 0
         self._dialled: dict[socket.socket, Address] = {}

@@ -123,6 +123,7 @@ class Network:
         listener = self._listeners.get(at)
         up = listener is not None and (listener.host is None or listener.host.alive)
         if listener is None or not up or self.weather.refusing:
+            self.loop.felt["refused"] += 1
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {at}")
         return listener
 
@@ -131,8 +132,10 @@ class Network:
     def arrival(self, way: int, after: float) -> float:
         """When a word said now arrives: after all words before it."""
         weather, now = self.weather, self.loop.now
+        self.loop.felt["words"] += 1
         due = now + weather.base_s[way] + self.random.expovariate(1.0 / weather.jitter_s)
         if now < weather.parted_until:
+            self.loop.felt["parted"] += 1
             due = max(due, weather.parted_until + self.random.random() * RETRY_S)
         return max(due, after + 1e-6)
 

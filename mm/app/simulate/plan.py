@@ -13,9 +13,15 @@ GROSS: Final = ("portfolio.max_gross_usd=3000", "portfolio.max_gross_usd=3500")
 MIDNIGHT_S: Final = 1_800_057_600
 """A midnight in UTC; runs begin a little before it, a full hour, or neither."""
 
+COMPANY: Final = 0.35
+"""Share of the faults on which another follows, `SOON_S` later in the mean: while the first is
+being dealt with, in a halt or a pause, in an orderly end, in a start."""
+SOON_S: Final = 1.0
+OPENING_S: Final = 3.0
+
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """One run. `faults`: (seconds after the first quote, name)."""
+    """One run."""
 
     seed: int
     scenario: str
@@ -26,7 +32,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     start_ns: Ns
     dead_man: bool
     """Does the venue let this account arm a dead-man switch?"""
+    opening: tuple[tuple[float, str], ...]
+    """(seconds after the daemon's first start, name): what befalls it before it quotes."""
     faults: tuple[tuple[float, str], ...]
+    """(Seconds after the first quote, name)."""
     busy_s: float
     """How long faults may come."""
     settings: tuple[str, ...]
@@ -36,7 +45,14 @@ def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3
     """The plan of this seed: at least so many of these faults, and seldom many more."""
     random = Random(f"{seed} plan")
     count = least + min(9, int(random.expovariate(0.5)))
-    chosen = sorted((random.uniform(0.0, busy_s), random.choice(names)) for _ in range(count))
+    chosen = [(random.uniform(0.0, busy_s), random.choice(names)) for _ in range(count)]
+    alone = list(chosen)
+    chosen += [
+        (min(busy_s, at_s + random.expovariate(1.0 / SOON_S)), random.choice(names))
+        for at_s, _ in alone
+        if random.random() < COMPANY
+    ]
+    early = random.choice((0, 0, 0, 1, 2))
     base_s = math.exp(random.uniform(math.log(0.001), math.log(0.15)))
     coins = random.choice((COINS[:1], COINS[:1], COINS[:2], COINS))
     start_s = MIDNIGHT_S + random.choice((0, 3600, 5400)) - random.uniform(1030.0, 1090.0)
@@ -49,7 +65,10 @@ def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3
         jitter_s=base_s * random.choice((0.05, 0.3, 1.0)),
         start_ns=round(start_s * NS_PER_S),
         dead_man=random.random() < 0.5,
-        faults=tuple(chosen),
+        opening=tuple(
+            sorted((random.uniform(0.0, OPENING_S), random.choice(names)) for _ in range(early))
+        ),
+        faults=tuple(sorted(chosen)),
         busy_s=busy_s,
         settings=(
             "stochastic.volatility.max_warmup_s=3",

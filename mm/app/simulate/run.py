@@ -15,6 +15,7 @@ import aiohttp.connector
 from msgspec import Struct
 
 from mm.app.simulate.at_rest import AtRest, BrokenPromiseError
+from mm.app.simulate.circumstances import circumstances
 from mm.app.simulate.faults import FAULTS, befall, calm
 from mm.app.simulate.in_turn import InTurn
 from mm.app.simulate.invariants import CHANGE_S, Invariants
@@ -39,6 +40,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     violation: str
     virtual_s: float
     faults: dict[str, int]
+    touched: dict[str, int]
+    """Of the faults, those that something or somebody felt."""
+    found: dict[str, int]
+    """How many faults struck in which circumstances."""
     digest: str
     turns: int
     fills: int
@@ -78,6 +83,10 @@ class Story:
         self.checks = Invariants(world)
         self.at_rest = AtRest(world)
         self.faults: Counter[str] = Counter()
+        self.touched: Counter[str] = Counter()
+        """Of them, those that something or somebody felt."""
+        self.found: Counter[str] = Counter()
+        """In how many circumstances they struck."""
         self._failed: asyncio.Future[None]
 
     async def tell(self) -> None:
@@ -106,16 +115,13 @@ class Story:
         self._supervising = asyncio.create_task(world.maker.supervise())
         self._supervising.add_done_callback(self._noticed)
         why, differs = self.at_rest.quoting, self.at_rest.disagreement
+        if world.plan.opening:
+            await self._befall(world.plan.opening)
+            await self._recover()
         await self._until(lambda: not why(), FIRST_QUOTE_S, why)
         world.trace.say("story", "the first quote: now the faults")
         await self._misfortune()
-        calm(world)
-        world.maker.wall_error_ns = 0
-        world.trace.say("story", "calm")
-        crashing = world.venue.throttled or not world.maker.running  # it spends request weight
-        patience_s = AGREE_S + (WEIGHT_S if crashing else 0.0)
-        await self._until(self._connected, patience_s, lambda: "no daemon with a link")
-        world.maker.lift()
+        await self._recover()
         await self._until(lambda: not why(), QUOTE_AGAIN_S, why)
         world.venue.hush()
         await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
@@ -123,6 +129,16 @@ class Story:
         await self._until(lambda: not differs(), AGREE_S, differs)
         self._supervising.cancel()
         await self._end()
+
+    async def _recover(self) -> None:
+        """Nothing is wrong any more, and what the operator set he lifts."""
+        world = self.world
+        calm(world)
+        world.trace.say("story", "calm")
+        crashing = world.venue.throttled or not world.maker.running  # it spends request weight
+        patience_s = AGREE_S + (WEIGHT_S if crashing else 0.0)
+        await self._until(self._connected, patience_s, lambda: "no daemon with a link")
+        world.maker.lift()
 
     def _noticed(self, ended: "asyncio.Task[None]") -> None:
         """Not even the simulation's own parts fail unseen."""
@@ -137,14 +153,23 @@ class Story:
         return self.world.maker.running and linked and not doomed
 
     async def _misfortune(self) -> None:
+        until = self.world.now + self.world.plan.busy_s
+        await self._befall(self.world.plan.faults)
+        await asyncio.sleep(max(0.0, until - self.world.now))
+
+    async def _befall(self, faults: tuple[tuple[float, str], ...]) -> None:
+        """All of them, each at its time, until the last is over."""
         began, lasting = self.world.now, []
-        for at_s, name in self.world.plan.faults:
+        for at_s, name in faults:
             await asyncio.sleep(max(0.0, began + at_s - self.world.now))
-            self.faults[name] += 1
-            lasting.append(asyncio.create_task(befall(self.world, name)))
+            lasting.append(asyncio.create_task(self._strike(name)))
             lasting[-1].add_done_callback(self._noticed)
-        await asyncio.sleep(max(0.0, began + self.world.plan.busy_s - self.world.now))
         await asyncio.wait(lasting) if lasting else None
+
+    async def _strike(self, name: str) -> None:
+        self.faults[name] += 1
+        self.found.update(circumstances(self.world))
+        self.touched[name] += await befall(self.world, name)
 
     async def _end(self) -> None:
         world = self.world
@@ -185,6 +210,7 @@ class Story:
             or not world.venue.host.alive
             or world.venue.host.frozen
             or any((faults.too_many, faults.server_error, faults.lost_reply, faults.bad_nonce))
+            or faults.rules.weight_factor > 1
             or bool(faults.frames.garbled_answer or faults.frames.late or faults.frames.garbled)
         )
         if trouble:
@@ -200,6 +226,8 @@ class Story:
             violation=violation,
             virtual_s=world.now - 1000.0,
             faults=dict(self.faults),
+            touched=dict(self.touched),
+            found=dict(self.found),
             digest=world.trace.digest(),
             turns=self.in_turn.turns,
             fills=len(fills),

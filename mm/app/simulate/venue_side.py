@@ -10,12 +10,14 @@ from mm.adapters.hyperliquid.server import Cadence, Faults, HyperliquidServer, O
 from mm.adapters.hyperliquid.sign import Signer
 from mm.app.clock import WallClock
 from mm.app.exchange import LOOKS
+from mm.app.simulate.bites import count_bites
 from mm.app.simulate.host import Host
 from mm.app.simulate.loop import SimLoop
 from mm.app.simulate.plan import Plan
 from mm.app.simulate.quiet import QuietMarket
 from mm.model.exchange import OrderRow
 from mm.model.units import NS_PER_MS, NS_PER_S
+from mm.sim.admission import request_cap
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset
 
@@ -44,6 +46,8 @@ class VenueSide:
         self.server: HyperliquidServer
         self.host: Host
         self.boots = 0
+        self.starved = False
+        """Has the address few actions left, or none?"""
 
     def start(self) -> None:
         self.boots += 1
@@ -55,6 +59,7 @@ class VenueSide:
         )
         self.host = Host(self._loop, "exchange", AT[0])
         self.server = HyperliquidServer(self.exchange, self.clock, options)
+        count_bites(self.server.mischief, self._loop.felt)
         self.host.start(self._serve(), "exchange")
 
     async def _serve(self) -> None:
@@ -63,6 +68,18 @@ class VenueSide:
 
     def misbehave(self, faults: Faults) -> None:
         self.server.mischief.faults = faults
+
+    def leave_actions(self, count: int | None) -> None:
+        """Of the address's budget are so many left; None: as many as of a new address."""
+        account = self.exchange._accounts.known(USER)
+        if account is not None and (count is not None or self.starved):
+            account.requests = 0 if count is None else max(0, request_cap(account) - count)
+            self.starved = count is not None
+
+    @property
+    def spent(self) -> bool:
+        """May its address hardly act, or not at all?"""
+        return self.starved or self.server.mischief.faults.spent_budget
 
     def hush(self) -> None:
         """Nothing happens in its markets any more."""

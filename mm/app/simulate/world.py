@@ -1,7 +1,7 @@
 """What a run consists of: a venue, a daemon under a supervisor, wire and disk."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -25,6 +25,7 @@ from mm.app.simulate.trace import Trace
 from mm.app.simulate.venue_side import AT, FAUCET_USD, KEY, VenueSide
 from mm.app.wiring import Wired
 from mm.core.engine import Engine
+from mm.core.kill_switch import LOSSES
 from mm.model.actions import Step
 from mm.model.events import Command, Event, Link, Start
 from mm.model.instrument import Instrument
@@ -46,6 +47,8 @@ class MakerSide:
         self.boots = 0
         self.exits: list[tuple[int, str]] = []
         """(exit code, what it said) of each end that was not a kill."""
+        self.withdrawn = False
+        """Did the operator take out money?"""
         self.wall_error_ns: Ns = 0
         """How wrong the machine's clock is; a process reads it once, at its start."""
         self.on_turn: Callable[[str, Engine, Event, Step], None] = lambda *_: None
@@ -142,6 +145,7 @@ class MakerSide:
         nonce.forget_all()
         host = self.host = Host(self._loop, f"maker{self.boots}", "10.0.0.2")
         self.clock = WallClock(self._wall_ns, self._loop.elapsed_ns)
+        self._loop.felt["stepped"] += self.wall_error_ns != 0
         machine = Machine(
             clock=self.clock,
             token=self._token,
@@ -198,19 +202,28 @@ class MakerSide:
         return self.host is not None and self.host.alive and not self._over.is_set()
 
     def lift(self) -> None:
-        """The operator lifts what he set, where nobody heard him before; and nothing else."""
+        """The operator lifts what he set, where nobody heard him before; and, where he took out
+        money, a halt that takes this for a loss; and nothing else."""
+        his = ("operator", *(LOSSES if self.withdrawn else ()))
         kills = [engine.state.kill for engine in self.engines.values()]
-        if any(kill.paused or kill.halted.startswith("operator") for kill in kills):
+        if any(kill.paused or _because(kill.halted, his) for kill in kills):
             self.command("resume")
 
-    def command(self, verb: str) -> None:
-        """The operator's word, where somebody is there to hear it."""
+    def command(self, verb: str) -> bool:
+        """The operator's word. Is somebody there to hear it?"""
         host, wired = self.host, self.wired
-        if host is not None and wired is not None and self.running and not host.frozen:
-            if verb == "resume":  # a failing ledger may end its turn before that is told
-                self.on_resume()
-            said = Command(self.clock.now(), verb, "operator", "simulated")
-            host.start(_say(wired, said), "operator")
+        if host is None or wired is None or not self.running or host.frozen:
+            return False
+        if verb == "resume":  # a failing ledger may end its turn before that is told
+            self.on_resume()
+        said = Command(self.clock.now(), verb, "operator", "simulated")
+        host.start(_say(wired, said), "operator")
+        return True
+
+
+def _because(halted: str, causes: tuple[str, ...]) -> bool:
+    """Of several instruments one halts, and the others name it: "BTC: drawdown: ..."."""
+    return halted.startswith(causes) or halted.partition(": ")[2].startswith(causes)
 
 
 async def _say(wired: Wired, said: Command) -> None:
@@ -239,9 +252,15 @@ class World:
         self.maker = MakerSide(self.loop, plan, self.trace, self.disk)
         self.random = Random(f"{plan.seed} faults")
         self.deposited = FAUCET_USD
+        self.striking = 0
+        """Faults that have begun and not ended."""
         self.loop.network.weather.base_s = plan.latency_s
         self.loop.network.weather.jitter_s = plan.jitter_s
 
     @property
     def now(self) -> float:
         return self.loop.now
+
+    @property
+    def felt(self) -> Counter[str]:
+        return self.loop.felt
