@@ -12,7 +12,7 @@ from mm.core.settings import EngineSettings
 from mm.core.strategy import glft, ladder
 from mm.core.strategy.stationary import Stationary, intensity, stationary, sweep
 from mm.model.market_params import MarketParams
-from mm.model.quote import Ladder, Level, Quote, SideQuote, Term
+from mm.model.quote import Ladder, Quote, SideQuote, Term
 from mm.model.units import BPS, Side, depth_bps, exact, price_at
 
 PER_H = 3600.0
@@ -189,7 +189,7 @@ def _frame(given: Inputs) -> ladder.Frame:
 def _side(given: Inputs, quote: Quote, rests: Ladder, side: Side) -> SideView:
     bid = side is Side.BID
     wanted, blocked = (quote.bid, rests.blocked_bid) if bid else (quote.ask, rests.blocked_ask)
-    levels = rests.bids if bid else rests.asks
+    levels = rests.levels(side)
     market = given.market
     lots = [float(level.size / given.lot_size) for level in levels]
     placed = [depth_bps(side, float(level.price), market.fair) for level in levels]
@@ -198,7 +198,7 @@ def _side(given: Inputs, quote: Quote, rests: Ladder, side: Side) -> SideView:
         side=side.label,
         depth_bps=_depth(wanted),
         terms=wanted.terms if wanted is not None else (),
-        binding=_binding(given, wanted, levels),
+        binding="" if wanted is None else bound_by(wanted, rests),
         blocked=blocked,
         levels=tuple(
             Rung(level.level, f"{level.price:f}", f"{level.size:f}", depth)
@@ -209,12 +209,6 @@ def _side(given: Inputs, quote: Quote, rests: Ladder, side: Side) -> SideView:
         lots_per_arrival=expected.share_per_arrival,
         edge_bps=expected.edge_bps,
     )
-
-
-def _binding(given: Inputs, wanted: SideQuote | None, levels: tuple[Level, ...]) -> str:
-    if wanted is None or not levels:
-        return ""
-    return bound_by(wanted, levels[0], given.market.fair, given.instrument).value
 
 
 def _outcome(case: Case) -> Outcome:

@@ -18,10 +18,9 @@ from mm.core.strategy import glft, ladder
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
 from mm.model.actions import Action, Data, Note, Place, Severity
 from mm.model.events import Event, Fill, Tick
-from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams, NotReady, Premium
-from mm.model.quote import Binding, Ladder, Level, Quote, SideQuote
-from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, nanoseconds, price_at, seconds
+from mm.model.quote import Binding, Ladder, Quote, SideQuote
+from mm.model.units import BPS, NS_PER_MS, SIDES, Ns, Side, nanoseconds, seconds
 
 STALE_AFTER_S = 1.0
 
@@ -40,7 +39,6 @@ class Quoting:
         self._filled = False
         """Something of ours was filled since the last decision: the next is owed soon."""
         self._bindings: dict[Side, str] = {}
-        self._instrument: Instrument | None = None
         self._ration = Ration(settings.strategy)
         self.pace = Pace(math.inf, 0.0, settings.strategy.levels)
         """What the action budget allows."""
@@ -108,7 +106,6 @@ class Quoting:
         self.quote = with_room(quote, self.params, self.pace, free, inventory)
         built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.ladder = _with_numbers(built, limits)
-        self._instrument = state.instrument
         least = self._settings.hysteresis_min_bps
         self.tolerance = tolerance(self.quote, self.params, self.pace, free, least, inventory)
 
@@ -166,24 +163,21 @@ class Quoting:
 
     def binding(self, side: Side) -> str:
         """The rule that set the price of a side's first level; "" while it has none."""
-        quote, levels, instrument = self.side(side), self.levels(side), self._instrument
-        if instrument is None or quote is None or not levels or isinstance(self.params, NotReady):
-            return ""
-        return bound_by(quote, levels[0], self.params.fair, instrument).value
+        quote = self.side(side)
+        return "" if quote is None else bound_by(quote, self.ladder)
 
     def side(self, side: Side) -> SideQuote | None:
         if self.quote is None:
             return None
         return self.quote.bid if side is Side.BID else self.quote.ask
 
-    def levels(self, side: Side) -> tuple[Level, ...]:
-        return self.ladder.bids if side is Side.BID else self.ladder.asks
 
-
-def bound_by(quote: SideQuote, first: Level, fair: float, instrument: Instrument) -> Binding:
-    """What set the price of the first level: the quote's own rule, or the post-only clamp."""
-    wanted = instrument.round_price(price_at(quote.side, quote.depth_bps, fair), quote.side)
-    return quote.binding if first.price == wanted else Binding.CLAMP
+def bound_by(quote: SideQuote, rests: Ladder) -> str:
+    """What set the price of the first level: the quote's own rule, or the clamp; "" without one."""
+    if not rests.levels(quote.side):
+        return ""
+    clamped = rests.clamped_bid if quote.side is Side.BID else rests.clamped_ask
+    return Binding.CLAMP.value if clamped else quote.binding.value
 
 
 def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:

@@ -18,6 +18,8 @@ def only_reducing(wanted: Ladder, position: Decimal, instrument: Instrument, rea
         entropy_ask=_entropy(asks) if position > 0 else 0.0,
         blocked_bid=wanted.blocked_bid if position < 0 else reason,
         blocked_ask=wanted.blocked_ask if position > 0 else reason,
+        clamped_bid=wanted.clamped_bid,
+        clamped_ask=wanted.clamped_ask,
     )
 
 

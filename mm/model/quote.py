@@ -65,3 +65,9 @@ class Ladder(Struct, frozen=True, gc=False):
     entropy_ask: float = 0.0
     blocked_bid: str = ""
     blocked_ask: str = ""
+    clamped_bid: bool = False
+    clamped_ask: bool = False
+    """Whether S or the opposite touch keeps the first level from its quote's depth."""
+
+    def levels(self, side: Side) -> tuple[Level, ...]:
+        return self.bids if side is Side.BID else self.asks

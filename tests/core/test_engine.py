@@ -71,7 +71,7 @@ def test_the_sizes_of_a_side_total_one_lot(stage: Stage) -> None:
     lot = stage.engine.state.lot_size(100.0)
 
     for side in Side:
-        assert sum(level.size for level in stage.engine.quoting.levels(side)) == lot
+        assert sum(level.size for level in stage.engine.quoting.ladder.levels(side)) == lot
 
 
 def test_looking_before_the_first_quote_does_not_fix_the_lot(fresh: Stage) -> None:
@@ -82,7 +82,7 @@ def test_looking_before_the_first_quote_does_not_fix_the_lot(fresh: Stage) -> No
     fresh.mid = 103.0
     fresh.warm()
 
-    sizes = [level.size for level in fresh.engine.quoting.levels(Side.BID)]
+    sizes = [level.size for level in fresh.engine.quoting.ladder.levels(Side.BID)]
     assert sum(sizes) == pytest.approx(Decimal(1000) / 103, rel=Decimal("0.001"))
 
 

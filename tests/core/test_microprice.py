@@ -75,7 +75,8 @@ def staged(bid_size: float) -> Stage:
 def test_quotes_follow_the_imbalance_and_stay_behind_the_touch() -> None:
     light, even, heavy, spoofed = (staged(size) for size in (20.0, 50.0, 120.0, 1e9))
     wanted = [
-        stage.engine.quoting.levels(Side.BID)[0].price for stage in (light, even, heavy, spoofed)
+        stage.engine.quoting.ladder.levels(Side.BID)[0].price
+        for stage in (light, even, heavy, spoofed)
     ]
     assert wanted == sorted(wanted)
     assert wanted[0] < wanted[1] < wanted[2]

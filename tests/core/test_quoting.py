@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mm.core.quoting import bound_by
-from mm.core.strategy.ladder import Frame, rung_prices
+from mm.core.strategy.ladder import Frame, build
 from mm.model.instrument import Instrument
 from mm.model.market_params import MarketParams
-from mm.model.quote import Binding, Level, SideQuote
+from mm.model.quote import Binding, Ladder, Quote, SideQuote
 from mm.model.units import Side, price_at
 
 BTC = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
@@ -18,8 +18,8 @@ BTC = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
 
 def first_level(
     side: Side, fair: float, depth: float, best_bid: float | None, best_ask: float | None
-) -> tuple[SideQuote, Level]:
-    """The quote and the first price that the ladder makes of it."""
+) -> tuple[SideQuote, Ladder]:
+    """The quote of one side and the ladder that is made of it."""
     params = MarketParams(
         ts=0,
         fair=fair,
@@ -45,8 +45,8 @@ def first_level(
         spacing_per_kappa=0.25,
     )
     quote = SideQuote(side, depth, (), Binding.GLFT)
-    price = Decimal(str(rung_prices(quote, params, frame)[0][0]))
-    return quote, Level(side, 1, price, Decimal("0.01"))
+    sides = (quote, None) if side is Side.BID else (None, quote)
+    return quote, build(Quote(*sides, 0.0, 0.0), params, frame)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,7 @@ def test_a_coarser_tick_beyond_a_power_of_ten_is_no_clamp(
     side: Side, fair: float, depth: float
 ) -> None:
     """99,990 has ticks of 1, 100,010 of 10: rounding up moves the ask by up to a whole bp."""
-    quote, level = first_level(side, fair, depth, 90_000.0, 110_000.0)
-    assert bound_by(quote, level, fair, BTC) is Binding.GLFT
+    assert bound_by(*first_level(side, fair, depth, 90_000.0, 110_000.0)) == Binding.GLFT
 
 
 @given(
@@ -71,7 +70,11 @@ def test_clamp_is_named_exactly_where_the_opposite_touch_was_in_the_way(
 ) -> None:
     touch = float(BTC.round_price(price_at(side.opposite, opposite, fair), side.opposite))
     bid, ask = (None, touch) if side is Side.BID else (touch, None)
-    quote, level = first_level(side, fair, depth, bid, ask)
     free = BTC.round_price(price_at(side, depth, fair), side)
     expected = Binding.CLAMP if side * (free - BTC.behind(touch, side)) > 0 else Binding.GLFT
-    assert bound_by(quote, level, fair, BTC) is expected
+    assert bound_by(*first_level(side, fair, depth, bid, ask)) == expected
+
+
+@pytest.mark.parametrize("side", Side)
+def test_s_itself_is_the_clamp_of_a_quote_beyond_it(side: Side) -> None:
+    assert bound_by(*first_level(side, 100_000.0, -3.0, 90_000.0, 110_000.0)) == Binding.CLAMP

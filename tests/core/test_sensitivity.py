@@ -49,7 +49,7 @@ def depths(stage: Stage) -> dict[Side, float]:
     quoting = stage.engine.quoting
     assert isinstance(quoting.params, MarketParams)
     return {
-        side: depth_bps(side, float(quoting.levels(side)[0].price), quoting.params.fair)
+        side: depth_bps(side, float(quoting.ladder.levels(side)[0].price), quoting.params.fair)
         for side in Side
     }
 

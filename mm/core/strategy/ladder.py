@@ -13,6 +13,8 @@ from mm.model.market_params import MarketParams
 from mm.model.quote import Ladder, Level, Quote, SideQuote
 from mm.model.units import Side, depth_bps, price_at
 
+ZERO = Decimal(0)
+
 
 class Frame(Struct, frozen=True, kw_only=True):
     """What bounds the orders of this cycle, besides the quote itself."""
@@ -35,6 +37,7 @@ class Rungs(Struct, frozen=True, gc=False):
     levels: tuple[Level, ...] = ()
     entropy: float = 0.0
     blocked: str = ""
+    clamped: bool = False
 
 
 def build(quote: Quote, params: MarketParams, frame: Frame) -> Ladder:
@@ -45,7 +48,16 @@ def build(quote: Quote, params: MarketParams, frame: Frame) -> Ladder:
         crossed = Rungs(blocked="own bid and ask would cross")
         bids = crossed if quote.skew_bps >= 0.0 else bids
         asks = crossed if quote.skew_bps <= 0.0 else asks
-    return Ladder(bids.levels, asks.levels, bids.entropy, asks.entropy, bids.blocked, asks.blocked)
+    return Ladder(
+        bids.levels,
+        asks.levels,
+        bids.entropy,
+        asks.entropy,
+        bids.blocked,
+        asks.blocked,
+        bids.clamped,
+        asks.clamped,
+    )
 
 
 def _side(
@@ -53,23 +65,24 @@ def _side(
 ) -> Rungs:
     if side_quote is None:
         return Rungs(blocked=blocked or "no quote")
-    if not math.isfinite(side_quote.depth_bps):
+    wanted = side_quote.depth_bps
+    if not math.isfinite(wanted):
         return Rungs(blocked="depth not finite")
     room = frame.room_bid if side is Side.BID else frame.room_ask
-    total = frame.instrument.round_size(max(min(frame.lot_size, room), Decimal(0)))
+    total = frame.instrument.round_size(max(min(frame.lot_size, room), ZERO))
     if total <= 0:
         return Rungs(blocked="risk limit" if room < frame.lot_size else "lot below one size step")
     try:
-        rungs = rung_prices(side_quote, params, frame)
+        prices, depths = rung_prices(side_quote, params, frame)
     except ValueError as error:
         return Rungs(blocked=str(error))
-    utilities = _utilities(params.kappa, side_quote.depth_bps, [depth for _, depth in rungs])
-    return _fill(rungs, utilities, total, frame, side)
+    utilities = _utilities(params.kappa, wanted, depths)
+    return _fill(prices, utilities, total, frame, side, depths[0] != wanted)
 
 
 def rung_prices(
     side_quote: SideQuote, params: MarketParams, frame: Frame
-) -> list[tuple[Decimal, float]]:
+) -> tuple[list[Decimal], list[float]]:
     """Valid, post-only, strictly outward prices; ValueError where there is none.
 
     None is beyond S: λ is A there and further on, so that a reducing quote through S would give
@@ -78,46 +91,45 @@ def rung_prices(
     With each the depth that it stands for: before rounding to the tick, so that the sizes that
     follow from it do not dance with every move of S.
     """
-    side, instrument = side_quote.side, frame.instrument
+    side, instrument, fair = side_quote.side, frame.instrument, params.fair
     opposite = frame.best_ask if side is Side.BID else frame.best_bid
     clamp = None if opposite is None else instrument.behind(opposite, side)
-    spacing = max(instrument.tick_bps(params.fair), frame.spacing_per_kappa / params.kappa)
+    spacing = max(instrument.tick_bps(fair), frame.spacing_per_kappa / params.kappa)
     outward = operator.lt if side is Side.BID else operator.gt
     nearest = max(side_quote.depth_bps, 0.0)
     depths = [nearest + index * spacing for index in range(frame.levels)]
-    targets = [price_at(side, depth, params.fair) for depth in depths]
+    targets = [price_at(side, depth, fair) for depth in depths]
     while len(targets) > 1 and not targets[-1] > 0.0:
         targets.pop()
-    rungs: list[tuple[Decimal, float]] = []
-    for depth, wanted in zip(depths, instrument.round_prices(targets, side), strict=False):
-        price = wanted
-        if clamp is not None and outward(clamp, price):
-            price = clamp
-        if rungs and not outward(price, rungs[-1][0]):
-            last = rungs[-1][0]
-            price = last - side * instrument.tick(float(last))
-        meant = depth if price is wanted else depth_bps(side, float(price), params.fair)
-        rungs.append((price, meant))
-    return rungs
+    prices = instrument.round_prices(targets, side)
+    for index, price in enumerate(prices):
+        allowed = clamp if clamp is not None and outward(clamp, price) else price
+        if index and not outward(allowed, prices[index - 1]):
+            last = prices[index - 1]
+            allowed = last - side * instrument.tick(float(last))
+        if allowed is not price:
+            prices[index], depths[index] = allowed, depth_bps(side, float(allowed), fair)
+    return prices, depths[: len(prices)]
 
 
 def _fill(
-    rungs: list[tuple[Decimal, float]],
+    prices: list[Decimal],
     utilities: tuple[int, ...],
     total: Decimal,
     frame: Frame,
     side: Side,
+    clamped: bool,
 ) -> Rungs:
     step = frame.instrument.size_step
-    minimum = frame.instrument.each_min_steps([price for price, _ in rungs])
+    minimum = frame.instrument.each_min_steps(prices)
     sizes, spread = allocation(utilities, int(total / step), minimum, frame.entropy_ratio)
     if not sizes:
         return Rungs(blocked="below the venue's minimum notional")
     levels = [
         Level(side, index, price, size * step)
-        for index, ((price, _), size) in enumerate(zip(rungs, sizes, strict=False), start=1)
+        for index, (price, size) in enumerate(zip(prices, sizes, strict=False), start=1)
     ]
-    return Rungs(tuple(levels), spread)
+    return Rungs(tuple(levels), spread, "", clamped)
 
 
 @lru_cache(maxsize=4096)
