@@ -42,14 +42,16 @@ def even(bps: float) -> Tolerance:
 
 def within(order: Order, level: Level, tolerance: Tolerance) -> bool:
     """True where the resting order is close enough to the wanted level to be left alone."""
-    price = float(level.price)
-    inward = level.side * (order.shown[1] - price) / price * BPS
-    band = tolerance.near if level.level == 1 else tolerance.deep
-    limit = band.inward_bid_bps if level.side is Side.BID else band.inward_ask_bps
-    if not -band.outward_bps <= inward <= limit or order.reduce_only != level.reduce_only:
+    price, band = float(level.price), tolerance.near if level.level == 1 else tolerance.deep
+    above = (order.shown[1] - price) / price * BPS
+    if level.side is Side.BID:
+        close = -band.outward_bps <= above <= band.inward_bid_bps
+    else:
+        close = -band.outward_bps <= -above <= band.inward_ask_bps
+    if not close or order.reduce_only != level.reduce_only:
         return False
-    remaining = order.remaining
-    return remaining * GROW >= level.size and remaining <= level.size * SHRINK
+    remaining, size = order.remaining, level.size
+    return remaining == size or (size <= remaining * GROW and remaining <= size * SHRINK)
 
 
 def diff(

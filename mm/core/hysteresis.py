@@ -30,6 +30,8 @@ def with_room(quote: Quote, params: MarketParams, pace: Pace, free: float, lots:
     """Depths from which an order may drift inward by the band of the action budget and still pay
     for itself. Where that is closer to the floor than the band is wide, the term "action_budget"
     makes up the difference, by at most 1/κ; a reducing side has no floor, so it needs none."""
+    if pace.band_bps <= free:
+        return quote
     bid, ask = (
         side if side is None or side.side * lots < 0.0 else _deeper(side, params, pace, free)
         for side in (quote.bid, quote.ask)
@@ -53,15 +55,20 @@ def tolerance(
 ) -> Tolerance:
     """The wider of the free band and the action budget's, inward no further than the floor."""
     near, deep = max(free, pace.band_bps), max(free, DEEP * pace.band_bps)
-    inward = []
-    for side in (quote.bid, quote.ask):
-        room = least if side is None else max(least, above_floor_bps(side, params))
-        reducing = side is not None and side.side * lots < 0.0
-        inward.append(max(room, pace.band_bps) if reducing else room)
+    bid = _inward_bps(quote.bid, params, pace, least, lots)
+    ask = _inward_bps(quote.ask, params, pace, least, lots)
     return Tolerance(
-        Band(near, *(min(near, bps) for bps in inward)),
-        Band(deep, *(min(deep, bps) for bps in inward)),
+        Band(near, min(near, bid), min(near, ask)), Band(deep, min(deep, bid), min(deep, ask))
     )
+
+
+def _inward_bps(
+    side: SideQuote | None, params: MarketParams, pace: Pace, least: float, lots: float
+) -> float:
+    if side is None:
+        return least
+    room = max(least, above_floor_bps(side, params))
+    return max(room, pace.band_bps) if side.side * lots < 0.0 else room
 
 
 def above_floor_bps(quote: SideQuote, params: MarketParams) -> float:

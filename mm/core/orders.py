@@ -263,9 +263,9 @@ class Orders:
     def side(self, side: Side) -> list[Order]:
         return [order for order in self._orders.values() if order.side is side]
 
-    def stand(self, side: Side) -> bool:
-        """Whether any order of a side rests or may yet."""
-        return any(o.side is side and not o.ended for o in self._orders.values())
+    def standing(self) -> set[Side]:
+        """The sides of which any order rests or may yet."""
+        return {order.side for order in self._orders.values() if not order.ended}
 
     def worst_case(self, side: Side) -> Decimal:
         worst = sum((o.worst_case for o in self._orders.values() if o.side is side), ZERO)

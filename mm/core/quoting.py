@@ -144,9 +144,11 @@ class Quoting:
             data: Data = {"side": refusal.side.label, "level": refusal.level}
             data = {**data, "reason": refusal.reason}
             notes.append(Note(ts, Severity.DEBUG, "risk", "Order refused by a limit", data))
+        standing, waits = state.orders.standing(), state.recourse.waiting(ts)
         for side in SIDES:
-            waits = state.recourse.waiting(ts)
-            blocked = self._blocked(side) or _nothing_rests(state, side, actions, refused, waits)
+            blocked = self._blocked(side)
+            if not blocked and side not in standing:
+                blocked = _nothing_rests(state, side, actions, refused, waits)
             if state.presence.judge(ts, side, blocked):
                 text = f"Not quoting {side.label}" if blocked else f"Quoting {side.label}"
                 data = {"reason": blocked} if blocked else {}
@@ -194,8 +196,8 @@ def _with_numbers(ladder: Ladder, limits: risk.Limits) -> Ladder:
 def _nothing_rests(
     state: State, side: Side, actions: list[Action], refused: list[risk.Refusal], waits: str
 ) -> str:
-    """Why a side that is wanted has no order at the venue and none on its way, or ""."""
-    if not state.link_up or state.orders.stand(side):
+    """Why a wanted side, of which nothing stands, has no order on its way either, or ""."""
+    if not state.link_up:
         return ""
     if any(isinstance(action, Place) and action.side is side for action in actions):
         return ""

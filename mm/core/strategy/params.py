@@ -59,9 +59,9 @@ class ParameterAggregator:
             "adverse_bid_bps": components.adverse.adverse_bps(Side.BID, sigma.value),
             "adverse_ask_bps": components.adverse.adverse_bps(Side.ASK, sigma.value),
         }
-        bad = next((name for name, value in numbers.items() if not math.isfinite(value)), None)
-        if bad is not None or sources.fair <= 0:
-            return NotReady(f"{bad or 'fair'} is no usable number")
+        if sources.fair <= 0 or not all(map(math.isfinite, numbers.values())):
+            bad = [name for name, value in numbers.items() if not math.isfinite(value)]
+            return NotReady(f"{(bad or ['fair'])[0]} is no usable number")
         return calibrated(sources, uncalibrated(sources, numbers))
 
     @staticmethod
@@ -92,6 +92,7 @@ def full_half_spread(sources: ParameterSources, params: MarketParams) -> float:
 
 def uncalibrated(sources: ParameterSources, numbers: dict[str, float]) -> MarketParams:
     """The parameters with m = 1."""
+    calibration = sources.components.calibration
     return MarketParams(
         ts=sources.ts,
         fair=numbers["fair"],
@@ -105,12 +106,16 @@ def uncalibrated(sources: ParameterSources, numbers: dict[str, float]) -> Market
         min_edge_bps=sources.strategy.min_edge_bps,
         max_inventory_lots=max(sources.max_inventory_lots, 1),
         premia=sources.premia,
+        calibration_progress=calibration.calibration_progress(),
+        calibration_complete=calibration.is_calibrated(),
     )
 
 
 def calibrated(sources: ParameterSources, params: MarketParams) -> MarketParams:
     """With the calibration's multiplier (`model.md` 5)."""
     calibration = sources.components.calibration
+    if not (calibration.hungry or params.premia):
+        return params
     multiplier = calibration.gamma_multiplier()
     min_edge = params.min_edge_bps
     gamma = params.gamma
@@ -128,8 +133,6 @@ def calibrated(sources: ParameterSources, params: MarketParams) -> MarketParams:
         min_edge_bps=min_edge,
         premia=bounded_premia(premia, sources.strategy.max_premia_bps),
         calibration_gamma_mult=width,
-        calibration_progress=calibration.calibration_progress(),
-        calibration_complete=calibration.is_calibrated(),
     )
 
 
