@@ -45,8 +45,8 @@ def first_level(
         spacing_per_kappa=0.25,
     )
     quote = SideQuote(side, depth, (), Binding.GLFT)
-    sides = (quote, None) if side is Side.BID else (None, quote)
-    return quote, build(Quote(*sides, 0.0, 0.0), params, frame)
+    bid, ask = (quote, None) if side is Side.BID else (None, quote)
+    return quote, build(Quote(bid, ask, 0.0, 0.0), params, frame)
 
 
 @pytest.mark.parametrize(

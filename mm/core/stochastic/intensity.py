@@ -1,6 +1,7 @@
 """The posterior of (κ, A) on a log grid: exact, conjugate in A (`model.md` 3)."""
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ Z = np.linspace(-SPAN_SD, SPAN_SD, POINTS)
 STEP = 2.0 * SPAN_SD / (POINTS - 1)
 LOG_PRIOR = -0.5 * np.square(Z)
 INSIDE: Vector = np.arange(2.0 * ZOOM_CELLS * ZOOM)
-POWERS = np.arange(max(POINTS, INSIDE.size)) ** np.array([[0.0], [1.0], [2.0]])
+POWERS: Vector = np.arange(max(POINTS, INSIDE.size)) ** np.array([[0.0], [1.0], [2.0]])
 S = np.arange(ZOOM) / ZOOM
 CUBIC = np.array(
     (
@@ -67,14 +68,17 @@ class Evidence:
 
     __slots__ = ("arrivals", "exposure", "reach", "rows")
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Vector) -> None:
+        """`rows`: where its reach and its exposure are kept."""
         self.arrivals = 0.0
-        self.rows: Vector = np.zeros((2, POINTS))
-        self.reach, self.exposure = self.rows
+        self.rows = rows
+        self.reach, self.exposure = rows
 
-    def fade(self, factor: float) -> None:
-        self.arrivals *= factor
-        self.rows *= factor
+    def arrive(self, kappa: Vector, reaches: Sequence[tuple[float, float]]) -> None:
+        if reaches:
+            near, far = [r[0] for r in reaches], [r[1] for r in reaches]
+            self.reach += reach_log_likelihood(kappa, near, far)
+            self.arrivals += len(reaches)
 
     def regrid(self, old: Vector, new: Vector) -> None:
         """Carry the smooth functions of ln κ to another grid."""

@@ -18,7 +18,6 @@ from mm.core.stochastic.intensity import (
     exposure_integrals,
     grid,
     posterior,
-    reach_log_likelihood,
 )
 from mm.core.stochastic.timeline import Timeline
 from mm.model.estimate import Estimate, Source
@@ -74,6 +73,7 @@ class KappaEstimator:
         "_public",
         "_public_seen",
         "_settings",
+        "_sums",
         "_touches",
         "arrivals",
         "exposure",
@@ -88,7 +88,9 @@ class KappaEstimator:
         self.prints = PublicArrivals()
         self.total = 0
         """Own arrivals ever: changes when the posterior learned from a fill."""
-        self._own, self._public = Evidence(), Evidence()
+        self._sums: Vector = np.zeros((2, 2, POINTS))
+        """The rows of both sources, which fade and are exposed together."""
+        self._own, self._public = Evidence(self._sums[0]), Evidence(self._sums[1])
         self._public_seen = False
         """The public clock starts at the first print: a missing feed is not silence."""
         self._touches: list[float] = []
@@ -124,10 +126,13 @@ class KappaEstimator:
         if self._kappa is None:
             return
         self._fade(ts)
-        own, public = exposure_integrals(self._kappa, depths, own_s, public_s)
-        fold(self._kappa, self._own, own, taken)
+        exposed = exposure_integrals(self._kappa, depths, own_s, public_s)
+        self._own.arrive(self._kappa, taken)
         if self._public_seen:
-            fold(self._kappa, self._public, public, swept)
+            self._sums[:, 1] += exposed
+            self._public.arrive(self._kappa, swept)
+        else:
+            self._own.exposure += exposed[0]
         if swept:
             self._public_seen = True
             self._last_public = ts
@@ -143,8 +148,9 @@ class KappaEstimator:
 
     def _fade_by(self, hours: float) -> None:
         factor = 0.5 ** (hours / self._settings.half_life_h)
-        self._own.fade(factor)
-        self._public.fade(factor)
+        self._sums *= factor
+        self._own.arrivals *= factor
+        self._public.arrivals *= factor
 
     def _settle_prior(self, touch_bps: float | None) -> None:
         """κ0 = 1/(2·median touch half-spread); an uncrossed touch is at least a tick wide."""
@@ -233,12 +239,15 @@ class KappaEstimator:
 
     def load(self, state: KappaState, age_s: float) -> None:
         """Continue from a checkpoint, faded by its age; ValueError if it cannot be."""
-        own, public = _unpacked(state.own), _unpacked(state.public)
+        _check(state.own)
+        _check(state.public)
         if state.centre is None:
             return
         if not self._bounded(state.centre) == state.centre:
             raise ValueError(f"checkpoint: prior kappa {state.centre} out of bounds")
-        self._own, self._public = own, public
+        for evidence, saved in ((self._own, state.own), (self._public, state.public)):
+            evidence.arrivals = saved.arrivals
+            evidence.rows[:] = saved.reach, saved.exposure
         self._grid = None
         self._recentre(state.centre)
         if self._settings.kappa_prior is not None:
@@ -246,18 +255,9 @@ class KappaEstimator:
         elif state.settled:
             self._touches = [0.5 / state.centre] * SETTLING
         self.total = state.total
-        self._public_seen = public.arrivals > 0
+        self._public_seen = state.public.arrivals > 0
         self._last_own, self._last_public = state.last_own, state.last_public
         self._fade_by(max(age_s, 0.0) / 3600.0)
-
-
-def fold(kappa: Vector, into: Evidence, exposure: Vector, reaches: list[Reach]) -> None:
-    """Add exposure and arrivals to one source's statistics."""
-    into.exposure += exposure
-    if reaches:
-        near, far = [r[0] for r in reaches], [r[1] for r in reaches]
-        into.reach += reach_log_likelihood(kappa, near, far)
-        into.arrivals += len(reaches)
 
 
 def own_reach(side: Side, venue_ts: Ns, price: float, fairs: Fairs, prices: Prices) -> Reach | None:
@@ -286,7 +286,8 @@ def _packed(evidence: Evidence) -> EvidenceState:
     return EvidenceState(evidence.arrivals, tuple(reach_), tuple(exposure))
 
 
-def _unpacked(state: EvidenceState) -> Evidence:
+def _check(state: EvidenceState) -> None:
+    """ValueError for what no run can have learned."""
     values = (state.arrivals, *state.reach, *state.exposure)
     if len(state.reach) != POINTS or len(state.exposure) != POINTS:
         raise ValueError("checkpoint: intensity grid of another size")
@@ -294,7 +295,3 @@ def _unpacked(state: EvidenceState) -> Evidence:
         raise ValueError("checkpoint: intensity evidence out of bounds")
     if state.arrivals < 0 or max(state.reach) > 0 or min(state.exposure) < -SLACK_S:
         raise ValueError("checkpoint: intensity evidence of impossible sign")
-    evidence = Evidence()
-    evidence.arrivals = state.arrivals
-    evidence.rows[:] = state.reach, state.exposure
-    return evidence
