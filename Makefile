@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test audit bench sim fuzz crash soak up down lock clean
+.PHONY: help install run check test audit bench sim lifecycles crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,11 +13,11 @@ COVERAGE := 95
 ARGS ?=
 SEED ?= 1
 SEEDS ?= 20
-RUNS ?= 10000
+N ?= 100000
 FRESH ?= 5
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed ## create .venv with the pinned packages and `mm` in it
 
@@ -66,8 +66,8 @@ soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7
 	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py \
 		tests/app/test_action_budget.py
 
-fuzz: install ## order life cycles in every interleaving: RUNS seeds from SEED on
-	$(BIN)/python -m tests.core.order_fuzz $(RUNS) $(SEED)
+lifecycles: install ## N orders (100000) from place to gone, in every interleaving, by seeds from SEED on
+	$(BIN)/python -m tests.core.order_fuzz $(N) $(SEED)
 
 sim: install ## SEEDS seeds of the whole system in virtual time, with faults, then FRESH new ones
 	$(BIN)/mm sim --seed $(SEED) --seeds $(SEEDS) --fresh $(FRESH)

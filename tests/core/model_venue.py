@@ -14,7 +14,7 @@ import msgspec
 from mm.adapters.hyperliquid import answers
 from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.rest import Rest, RestError
-from mm.adapters.hyperliquid.wire import OrderCore, OrderUpdate, WireFill
+from mm.adapters.hyperliquid.wire import OrderCore, OrderUpdate, WireFill, WireFunding, WireTrade
 from mm.model.actions import Cancel, Modify, Place
 from mm.model.units import NS_PER_MS, Ns, Side
 
@@ -23,6 +23,9 @@ ZERO = Decimal(0)
 NOT_OPEN = "Order was never placed, already canceled, or filled. asset=0"
 NOT_MODIFIABLE = "Cannot modify canceled or filled order asset=0"
 POST_ONLY = "Post only order would have immediately matched, bbo was 1@2. asset=0"
+REDUCE_ONLY = "Reduce only order would increase position. asset=0"
+NO_MATCH = "Order could not immediately match against any resting orders. asset=0"
+US = "0x" + "ab" * 20
 
 Request = Place | Modify | Cancel
 Status = str | dict[str, Any]
@@ -43,6 +46,10 @@ class Clock:
 class VenueOrder:
     """One venue id."""
 
+    __slots__ = (
+        "cloid", "level", "oid", "price", "remaining", "side", "size", "status", "status_ms",
+    )  # fmt: skip
+
     def __init__(self, oid: int, ask: Place | Modify, ms: int) -> None:
         self.oid, self.cloid, self.side = oid, ask.cloid, ask.side
         self.price, self.size, self.level = ask.price, ask.size, ask.level
@@ -55,21 +62,32 @@ class VenueOrder:
 
 
 class ModelVenue:
-    """`updates` and `fill_words` are the streams: what was said, oldest first, with its time."""
+    """`updates`, `fill_words` and `prints` are the streams: what was said, oldest first, with its
+    time. `mute`: the stream of fills says nothing, though the connection stands."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.orders: dict[int, VenueOrder] = {}
+        self.open: dict[int, VenueOrder] = {}
         self.newest: dict[str, int] = {}
+        self.forgotten: set[str] = set()
+        """Client ids that a question for their status finds no more."""
         self.position = ZERO
         self.fills: list[WireFill] = []
         self.updates: deque[tuple[Ns, list[OrderUpdate]]] = deque()
         self.fill_words: deque[tuple[Ns, WireFill]] = deque()
+        self.prints: deque[tuple[Ns, WireTrade]] = deque()
         self.listening = True
+        self.mute = False
 
     @property
     def resting(self) -> list[VenueOrder]:
-        return [one for one in self.orders.values() if one.status == "open"]
+        return list(self.open.values())
+
+    @property
+    def says(self) -> bool:
+        """Is there a word that nobody has heard yet?"""
+        return bool(self.updates or self.fill_words or self.prints)
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -93,34 +111,69 @@ class ModelVenue:
             self.end(old, "canceled")
             return "success"
         if isinstance(request, Place):
-            return {"error": POST_ONLY} if fate == "refused" else self._open(request)
+            return self._place(request, fate)
         assert old is not None
         if fate == "early":
             return {"error": "Price must be divisible by tick size. asset=0"}
-        if fate == "refused":
+        if fate in ("refused", "refused aloud"):
             self.end(old, "canceled")
-            return {"error": f"Error placing new order during modify: {POST_ONLY}"}
+            return {
+                "error": f"Error placing new order during modify: {self._refuse(request, fate)}"
+            }
         return self._replace(request, old, closes_first=fate == "closes first")
+
+    def _place(self, request: Place, fate: str) -> Status:
+        if fate in ("refused", "refused aloud"):
+            return {"error": NO_MATCH if request.flatten else self._refuse(request, fate)}
+        return self._exit(request, fate) if request.flatten else self._open(request)
+
+    def _refuse(self, request: Place | Modify, fate: str) -> str:
+        """`aloud`: under an id of its own, of which the stream tells as well."""
+        if fate == "refused aloud":
+            self.end(self._new(request), "badAloPxRejected")
+        return POST_ONLY
+
+    def _exit(self, request: Place, fate: str) -> Status:
+        """Immediate or cancel, and reduce only: all of it trades, or a part."""
+        most = min(request.size, -request.side * self.position)
+        if most <= 0:
+            return {"error": REDUCE_ONLY}
+        order = self._new(request)
+        size = min(most, Decimal(1)) if fate == "closes first" else most
+        self.take(order, size)
+        if order.status == "open":
+            self.end(order, "filled")
+        filled = {"oid": order.oid, "cloid": order.cloid, "totalSz": str(size), "avgPx": "100"}
+        return {"filled": filled}
 
     def _replace(self, request: Modify, old: VenueOrder, *, closes_first: bool) -> Status:
         if closes_first:
             self.end(old, "canceled")
             return self._open(request)
-        old.status, old.status_ms = "canceled", self.clock.ms
+        self._close(old, "canceled")
         answer = self._open(request)
         self._say(old)
         return answer
 
     def _open(self, ask: Place | Modify) -> Status:
-        order = VenueOrder(100 + len(self.orders), ask, self.clock.ms)
-        self.orders[order.oid] = order
-        self.newest[order.cloid] = order.oid
+        order = self._new(ask)
+        self.open[order.oid] = order
         self._say(order)
         return {"resting": {"oid": order.oid, "cloid": order.cloid}}
 
+    def _new(self, ask: Place | Modify) -> VenueOrder:
+        order = VenueOrder(100 + len(self.orders), ask, self.clock.ms)
+        self.orders[order.oid] = order
+        self.newest[order.cloid] = order.oid
+        return order
+
     def end(self, order: VenueOrder, status: str) -> None:
-        order.status, order.status_ms = status, self.clock.ms
+        self._close(order, status)
         self._say(order)
+
+    def _close(self, order: VenueOrder, status: str) -> None:
+        order.status, order.status_ms = status, self.clock.ms
+        self.open.pop(order.oid, None)
 
     def take(self, order: VenueOrder, size: Decimal) -> None:
         """A taker trades with this order of ours."""
@@ -133,7 +186,12 @@ class ModelVenue:
         self.position += order.side * size
         self.fills.append(fill)
         if self.listening:
-            self.fill_words.append((self.clock.ts, fill))
+            if not self.mute:
+                self.fill_words.append((self.clock.ts, fill))
+            users = (US, "0x") if order.side is Side.BID else ("0x", US)
+            price, amount = float(order.price), float(size)
+            word = WireTrade(COIN, letter, price, amount, fill.time, fill.tid, users)
+            self.prints.append((self.clock.ts, word))
         if not order.remaining:
             self.end(order, "filled")
 
@@ -143,9 +201,10 @@ class ModelVenue:
             self.updates.append((self.clock.ts, [word]))
 
     def disconnect(self) -> None:
-        self.listening = False
+        self.listening = self.mute = False
         self.updates.clear()
         self.fill_words.clear()
+        self.prints.clear()
 
     def subscribe(self) -> None:
         """Fills come with a snapshot, order updates without."""
@@ -183,9 +242,15 @@ class ModelRest(Rest):
         await pause()
         return fills
 
+    async def fundings_since(self, user: str, start_ms: int) -> list[WireFunding]:
+        await pause()
+        return []
+
     async def order_status(self, user: str, target: str | int) -> answers.OrderStatus:
         await pause()
         order = self._venue.orders.get(self._venue.newest.get(str(target), 0))
+        if target in self._venue.forgotten and order is not None and order.status != "open":
+            order = None
         found = None
         if order is not None:
             found = answers.FoundOrder(order.row(), order.status, order.status_ms)

@@ -8,8 +8,10 @@ within the request's timeout (else it is lost), an order update within two secon
 request of an order is given up, no answer to an earlier one of it comes.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.desks import Desk, Desks
@@ -30,10 +32,10 @@ from mm.core.risk import Limits, review
 from mm.core.settings import EngineSettings
 from mm.core.state import State
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
-from mm.model.events import Account, Event, Fill, Link
+from mm.model.events import Account, Event, Fill, Link, Trades
 from mm.model.quote import Ladder
 from mm.model.units import NS_PER_MS, NS_PER_S, Ns, Side
-from tests.core.model_venue import COIN, Clock, ModelRest, ModelVenue, Task
+from tests.core.model_venue import COIN, US, Clock, ModelRest, ModelVenue, Task
 from tests.core.stage import INSTRUMENT
 
 ZERO = Decimal(0)
@@ -42,6 +44,7 @@ FILL_LAG = LINGER_NS - 50 * NS_PER_MS
 UPDATE_LAG = 2 * NS_PER_S
 TIMEOUT = 3 * NS_PER_S
 VENUE_EXPIRY = 5 * NS_PER_S
+Word = TypeVar("Word")
 
 
 class Told(Outlet):
@@ -56,7 +59,7 @@ class Told(Outlet):
 
 
 class Signature:
-    address = "0x" + "ab" * 20
+    address = US
 
     def sign(self, *_: object) -> dict[str, str | int]:
         return {}
@@ -82,6 +85,8 @@ class World:
         self.venue = ModelVenue(self.clock)
         self.state = State(EngineSettings(), INSTRUMENT)
         self.delivered: dict[int, Decimal] = {}
+        self.trace: Callable[[object], None] = lambda _: None
+        """Told of every event and action."""
         self.flights: list[Flight] = []
         self.tasks: list[Task] = []
         self.held: list[Callable[[], None]] | None = None
@@ -100,12 +105,18 @@ class World:
         self.reconciler = Reconciler(self.seat, rest, self.own, desks, health)
         self.sweeper = Sweeper(self.seat, rest, self.own, AddressBudget(), desks)
         self.outlet = outlet
+        self.streams: tuple[tuple[deque[Any], Ns, Callable[[], None]], ...] = (
+            (self.venue.fill_words, FILL_LAG, self.next_fill),
+            (self.venue.prints, FILL_LAG, self.next_print),
+            (self.venue.updates, UPDATE_LAG, self.next_update),
+        )
         self.emit(Link(self.clock.ts, True, "connected"))
         self.emit(Account(self.clock.ts, 0, self.clock.ts, ZERO, Decimal(10_000), ()))
 
     # -- core -----------------------------------------------------------------------------------
 
     def emit(self, event: Event) -> None:
+        self.trace(event)
         match event:
             case Account():
                 actions, _ = audit(self.state, event)
@@ -113,32 +124,61 @@ class World:
             case Link():
                 self.state.link_up = event.up
             case Fill():
+                assert event.trade_id not in self.delivered, "a fill is told twice"
                 self.delivered[event.trade_id] = event.side * event.size
                 self.state.fill(event)
+            case Trades():
+                self.state.printed(event.own, event.ts)
             case _:
                 self.state.order(event)  # type: ignore[arg-type]  # nothing else is told here
 
-    def quote(self, wanted: Ladder) -> None:
-        """One cycle, as the engine does it at a tick."""
+    def quote(self, wanted: Ladder, *, sent: bool = True) -> list[Action]:
+        """One cycle, as the engine does it at a tick; its actions. `sent`: the wire takes them."""
         self.state.expire(self.clock.ts)
         mismatch = self.state.mismatch
         if not self.state.link_up or (mismatch is not None and mismatch.audits >= 2):
-            return
+            return []
         actions = diff(wanted, self.state.orders, even(0.0), self.state.cloids)
-        reviewed = review(actions, self.state.orders, self.state.pnl.position, LIMITS)
-        self.act(reviewed.approved)
+        approved = review(actions, self.state.orders, self.state.pnl.position, LIMITS).approved
+        self._nothing_twice(approved)
+        self.act(approved, sent=sent)
+        return approved
 
-    def act(self, actions: list[Action]) -> None:
+    def _nothing_twice(self, actions: list[Action]) -> None:
+        """A change is not asked for again before its answer, nor anything after a cancel."""
+        requests = [r for one in self.flights if one.awaited for r in one.ticket.requests]
+        cancelled = {one.cloid for one in requests if isinstance(one, Cancel)}
+        replaced = {one.oid for one in requests if isinstance(one, Modify)}
+        for action in actions:
+            again = isinstance(action, Modify) and action.oid in replaced
+            again |= isinstance(action, Modify | Cancel) and action.cloid in cancelled
+            assert not again, "asked again before it was answered"
+
+    def flatten(self) -> None:
+        """The way out of a position, as a halted engine takes it."""
+        position, state = self.state.pnl.position, self.state
+        side = Side.ASK if position > 0 else Side.BID
+        if position and not state.orders.worst_case(side):
+            price, size = Decimal(100) - side * 50, abs(position)
+            self.act([Place(next(state.cloids), side, 0, price, size, True, flatten=True)])
+
+    def act(self, actions: list[Action], *, sent: bool = True) -> None:
         self.state.record(actions, self.clock.ts)
         queue = Queue()
         for action in actions:
+            self.trace(action)
             if isinstance(action, Place):
+                assert action.cloid not in self.levels, "a client id is used twice"
                 self.levels[action.cloid] = action.level
             if isinstance(action, Place | Modify | Cancel):
+                self.own.belongs(action.cloid, COIN)
                 queue.add(action)
         for requests in queue.requests():
             now = self.clock.ts
             ticket = Ticket(KINDS[type(requests[0])], requests, now, self.seat.expiry())
+            if not sent:
+                self.verdicts.unsent(ticket, "not connected: nothing was sent")
+                continue
             self.verdicts.sent(ticket)
             self.flights.append(Flight(ticket))
 
@@ -154,15 +194,19 @@ class World:
         else:
             self.held.append(word)
 
-    def next_update(self) -> None:
-        _, words = self.venue.updates.popleft()
+    def next_update(self, at: int = 0, *, again: bool = False) -> None:
+        """`at`: others were said before. `again`: it will be said once more."""
+        words = _next(self.venue.updates, at, again)
         self.hear(lambda: self.outlet.put_all(self.inbox.orders(words, self.clock.ts)))
 
-    def next_fill(self, *, again: bool = False) -> None:
-        _, fill = self.venue.fill_words[0]
-        if not again:
-            self.venue.fill_words.popleft()
+    def next_fill(self, at: int = 0, *, again: bool = False) -> None:
+        fill = _next(self.venue.fill_words, at, again)
         self.hear(lambda: self.outlet.put_all(self.inbox.fills([fill], self.clock.ts)))
+
+    def next_print(self, at: int = 0, *, again: bool = False) -> None:
+        """Of the market: not held back while a gap is closed."""
+        word = _next(self.venue.prints, at, again)
+        self.outlet.put_all(self.inbox.trades([word], self.clock.ts))
 
     def execute(self, flight: Flight, fate: str) -> None:
         expired = b'{"status":"err","response":"Action already expired"}'
@@ -183,8 +227,12 @@ class World:
     def start(self, name: str) -> None:
         if any(task.name == name for task in self.tasks):
             return
-        works = {"audit": self.reconciler.audit, "resolve": self.reconciler.resolve}
+        works = {"audit": self.reconciler.audit, "resolve": self.resolve}
         self.tasks.append(Task(name, works[name](), self.clock.ts))
+
+    async def resolve(self) -> None:
+        await self.reconciler.resolve()
+        await self.reconciler._recover()
 
     def step(self, task: Task, *, fail: bool = False) -> None:
         if task.step(self.clock.ts, fail=fail):
@@ -194,15 +242,14 @@ class World:
         """Time passes, and no word is later than is assumed."""
         until = self.clock.ts + elapsed
         while self.clock.ts < until:
-            if not (self.venue.fill_words or self.venue.updates or self.flights or self.tasks):
+            if not (self.venue.says or self.flights or self.tasks):
                 self.clock.ts = until
                 return
             self.clock.ts = min(until, self.clock.ts + 50 * NS_PER_MS)
             now = self.clock.ts
-            while self.venue.fill_words and now - self.venue.fill_words[0][0] >= FILL_LAG:
-                self.next_fill()
-            while self.venue.updates and now - self.venue.updates[0][0] >= UPDATE_LAG:
-                self.next_update()
+            for stream, lag, hear in self.streams:
+                while stream and now - stream[0][0] >= lag:
+                    hear()
             for flight in self.flights:
                 if now - flight.ticket.sent >= TIMEOUT:
                     self.lose(flight)
@@ -223,6 +270,7 @@ class World:
         """As the port does it: user words held back, an audit, then what was held back."""
         self.held = []
         self.venue.subscribe()
+        self.inbox.drop_trades_before(self.clock.ms)
         await self.reconciler.audit()
         held, self.held = self.held or [], None
         for word in held:
@@ -250,6 +298,8 @@ class World:
             return ZERO
         if isinstance(request, Modify) and self.venue.orders[request.oid].status != "open":
             return ZERO
+        if isinstance(request, Place) and request.flatten:
+            return min(request.size, max(ZERO, -side * self.venue.position))
         return request.size
 
     def live_orders(self) -> set[tuple[str, int | None, Decimal, Decimal]]:
@@ -275,6 +325,11 @@ class World:
         self.wait(NS_PER_S)
         self.state.expire(self.clock.ts)
 
+    def close(self) -> None:
+        """What has not ended never will."""
+        for task in self.tasks:
+            task.work.close()
+
     def drain(self) -> None:
         """Every word and every task, until there is nothing left to do now."""
         for flight in list(self.flights):
@@ -282,12 +337,19 @@ class World:
                 self.execute(flight, "done")
             self.answer(flight)
         self.flights.clear()
-        if self.own.doubts or self.own.queries:
+        if self.own.doubts or self.own.queries or self.reconciler._awaits_fills:
             self.start("resolve")
-        while self.tasks or self.venue.updates or self.venue.fill_words:
+        while self.tasks or self.venue.says:
             for task in list(self.tasks):
                 self.step(task)
-            if self.venue.updates:
-                self.next_update()
-            if self.venue.fill_words:
-                self.next_fill()
+            for stream, _, hear in self.streams:
+                if stream:
+                    hear()
+
+
+def _next(stream: deque[tuple[Ns, Word]], at: int, again: bool) -> Word:
+    at %= len(stream)
+    _, word = stream[at]
+    if not again:
+        del stream[at]
+    return word
