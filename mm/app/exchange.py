@@ -21,6 +21,7 @@ from mm.app.config_sections import ExchangeConfig
 from mm.app.ports import Clock
 from mm.model.units import NS_PER_MS
 from mm.sim.exchange import Exchange, ExchangeOptions
+from mm.sim.fees import TIERS
 from mm.sim.market import Market
 from mm.sim.recorded import RecordedMarket
 from mm.sim.scenarios import PRESETS, Scenario, ScenarioError, build_market, preset, scenario_from
@@ -144,6 +145,7 @@ async def local_exchange(
         faucet_usdc=Decimal(str(config.faucet_usd)),
         seed=config.seed,
         schedule_cancel_volume=required or None,
+        fee_tiers=TIERS,
     )
     exchange = Exchange(markets, now_ms, options)
     served = Options(

@@ -252,6 +252,13 @@ class FeeRates(Struct, frozen=True, gc=False):
     taker: Decimal
 
 
+class FeeTier(Struct, frozen=True, gc=False):
+    """Rates from so much volume in USD on."""
+
+    volume_usd: Decimal
+    rates: FeeRates
+
+
 class LocalExchange(Protocol):
     """What the server needs of an exchange. Time is handed in and never goes back.
 
@@ -284,5 +291,8 @@ class LocalExchange(Protocol):
     def fundings(self, user: str) -> Sequence[FundingReport]: ...
     def rate_limit(self, user: str) -> RateLimit: ...
     def fee_rates(self, user: str) -> FeeRates: ...
+    def fee_schedule(self) -> tuple[FeeRates, tuple[FeeTier, ...]]:
+        """Rates of those who trade little, and of others by their volume."""
+
     def leverage(self, user: str, coin: str) -> tuple[int, bool]:
         """What the account has set for this coin, and whether its margin is the common one."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mm.model.exchange import FillReport, FundingReport
 from mm.sim.authority import Authority
+from mm.sim.fees import Volumes
 from mm.sim.orders import Order
 
 HISTORY_ORDERS = 2000  # the venue forgets older ones
@@ -87,6 +88,7 @@ class Account:
     fills: deque[FillReport] = field(default_factory=lambda: deque(maxlen=HISTORY_FILLS))
     fundings: deque[FundingReport] = field(default_factory=lambda: deque(maxlen=HISTORY_FILLS))
     volume: int = 0
+    volumes: Volumes = field(default_factory=Volumes)
     requests: int = 0
     spare_ms: int = 0
     """When an action was last let through on an exhausted budget."""

@@ -24,6 +24,8 @@ from mm.sim.pit import Pit
 from mm.sim.refusals import Refusal
 from mm.sim.trading import Trading
 
+SPOT_ASSETS = range(10_000, 100_000)
+
 
 def phase(request: Request) -> int:
     """When a request executes inside its block: post-only and the rest, cancels, then takers."""
@@ -66,7 +68,7 @@ class Desk:
     def _try_place(self, account: Account, spec: OrderSpec) -> Resting | Filled | Refusal:
         pit = self._pits.get(spec.asset)
         if pit is None:
-            return refusals.UNKNOWN_ASSET
+            return refusals.SPOT if spec.asset in SPOT_ASSETS else refusals.UNKNOWN_ASSET
         form = checks.integers(spec, pit.grid)
         if isinstance(form, Refusal):
             return form

@@ -33,7 +33,7 @@ class Exchange(Register):
     ) -> None:
         options = options or ExchangeOptions()
         super().__init__(markets, start_ms, options)
-        self._floor = Floor(self._accounts, self._pits, options.fees, options.seed, start_ms)
+        self._floor = Floor(self._accounts, self._pits, self._fees, options.seed, start_ms)
         self._trading = Trading(self._floor)
         self._admission = Admission(self._accounts, options.enforce_budget)
         rules = ClerkRules(

@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
-from mm.model.exchange import FeeRates, FillReport, FundingReport, OrderReport, TradeReport
+from mm.model.exchange import FillReport, FundingReport, OrderReport, TradeReport
 from mm.model.units import Side
 from mm.sim.accounts import Account, Accounts, Position, fee
+from mm.sim.authority import DAY_MS
+from mm.sim.fees import Fees, rate_on
 from mm.sim.funding import RATE_DECIMALS
 from mm.sim.grid import usd
 from mm.sim.orders import Order, Status, order_row
@@ -22,14 +24,13 @@ class Floor:
     """Accounts and pits, with what their changes at `now_ms` have to tell in `outbox`."""
 
     def __init__(
-        self, accounts: Accounts, pits: dict[int, Pit], fees: FeeRates, seed: int, first_oid: int
+        self, accounts: Accounts, pits: dict[int, Pit], fees: Fees, seed: int, first_oid: int
     ) -> None:
         self.accounts = accounts
         self.pits = pits
         self.outbox = Outbox()
         self.now_ms = 0
-        self._maker_rate = int(fees.maker * FEE_UNIT)
-        self._taker_rate = int(fees.taker * FEE_UNIT)
+        self._fees = fees
         self._seed = seed
         self._oid = first_oid
 
@@ -141,10 +142,11 @@ class Floor:
         price, size = terms
         before, notional = position.size, pit.grid.notional(price, size)
         crossed = order.side is trade.aggressor
-        cost = fee(notional, self._taker_rate if crossed else self._maker_rate)
+        cost = fee(notional, self._rate(pit, account, crossed))
         profit = position.trade(order.side * size, price * pit.grid.micro)
         account.cash += profit - cost
         account.volume += notional
+        account.volumes.add(self.now_ms // DAY_MS, notional)
         self.accounts.fees += cost
         fill = FillReport(
             user=order.user,
@@ -166,6 +168,11 @@ class Floor:
             if not order.remaining:
                 del account.orders[order.oid]
                 self.report(order, Status.FILLED)
+
+    def _rate(self, pit: Pit, account: Account, crossed: bool) -> int:
+        """In units of 10^-9."""
+        rates = account.volumes.rates(self.now_ms // DAY_MS, self._fees)
+        return int(rate_on(pit.coin, rates.taker if crossed else rates.maker) * FEE_UNIT)
 
     def _trim_reduce_only(self, account: Account, asset: int) -> None:
         """Resting reduce-only orders together never exceed the position: the newest keep it."""

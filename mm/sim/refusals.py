@@ -20,6 +20,7 @@ ZERO_SIZE = Refusal("Order has zero size.")
 INVALID_SIZE = Refusal("Order has invalid size.")
 INVALID_PRICE = Refusal("Order has invalid price.")
 UNKNOWN_ASSET = Refusal("Order has invalid asset.")  # wording unverified
+SPOT = Refusal("Spot is not supported by this exchange.")
 DUPLICATE_CLOID = Refusal("Order with this cloid is already open.")  # wording unverified
 TICK = Refusal("Price must be divisible by tick size.", Status.TICK_REJECTED)
 MIN_NOTIONAL = Refusal("Order must have minimum value of $10.", Status.MIN_NOTIONAL_REJECTED)

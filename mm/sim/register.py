@@ -11,6 +11,7 @@ from mm.model.exchange import (
     AccountState,
     AssetContext,
     FeeRates,
+    FeeTier,
     FillReport,
     FundingReport,
     OrderRow,
@@ -21,6 +22,8 @@ from mm.model.instrument import Instrument
 from mm.model.units import Side
 from mm.sim.accounts import Account, Accounts
 from mm.sim.admission import request_cap
+from mm.sim.authority import DAY_MS
+from mm.sim.fees import Fees
 from mm.sim.funding import Funding
 from mm.sim.grid import micro_usd, usd
 from mm.sim.listing import account_state, chosen_leverage
@@ -37,6 +40,7 @@ class ExchangeOptions(Struct, frozen=True, kw_only=True):
     faucet: bool = True
     faucet_usdc: Decimal = Decimal(100_000)
     fees: FeeRates = FeeRates(maker=Decimal("0.00015"), taker=Decimal("0.00045"))
+    fee_tiers: tuple[FeeTier, ...] = ()
     enforce_budget: bool = True
     schedule_cancel_volume: Decimal | None = Decimal(1_000_000)
     funding_rate: Decimal | None = None
@@ -57,6 +61,7 @@ class Register:
         if not pits or len(self._pits) < len(pits) or len(self._coins) < len(pits):
             raise ValueError("an exchange needs markets, each with its own coin and asset id")
         self._options = options
+        self._fees = Fees(options.fees, options.fee_tiers)
         self._accounts = Accounts(micro_usd(options.faucet_usdc) if options.faucet else 0)
         self._now_ms = start_ms
 
@@ -140,7 +145,10 @@ class Register:
         return RateLimit(usd(account.volume), max(0, used), cap, surplus=max(0, -used))
 
     def fee_rates(self, user: str) -> FeeRates:
-        return self._options.fees
+        return self._account(user).volumes.rates(self._now_ms // DAY_MS, self._fees)
+
+    def fee_schedule(self) -> tuple[FeeRates, tuple[FeeTier, ...]]:
+        return self._fees.base, self._fees.tiers
 
     def leverage(self, user: str, coin: str) -> tuple[int, bool]:
         default = self._options.default_leverage

@@ -131,6 +131,12 @@ def test_unknown_asset(session: Session) -> None:
     assert message(session.place(A, spec)) == "Order has invalid asset. asset=7"
 
 
+def test_spot_is_refused_in_so_many_words(session: Session) -> None:
+    spec = OrderSpec(10_000, BID, Decimal(1), Decimal(100), Tif.ALO)
+    said = message(session.place(A, spec))
+    assert said == "Spot is not supported by this exchange. asset=10000"
+
+
 def test_a_cloid_of_an_open_order_is_refused_and_free_again_afterwards(session: Session) -> None:
     spec = order(BID, "99000", "0.01", cloid=CLOID.upper().replace("X", "x"))
     rest(session, A, spec)

@@ -242,6 +242,39 @@ async def test_funding_is_paid_and_told_hourly() -> None:
         assert (rate["fundingRate"], rate["time"]) == ("0.0000125", paid["time"])
 
 
+async def test_what_the_exchange_itself_cancels_is_an_event() -> None:
+    """By the dead-man switch, here; the client's own cancel is none."""
+    async with rig() as venue, venue.connect() as client:
+        await client.subscribe(type="userEvents", user=USER)
+        answer = await venue.act(ALICE, place(order(True, "79000", "0.5", "Alo")))
+        cancelled = statuses(answer)[0]["resting"]["oid"]
+        await venue.act(ALICE, {"type": "cancel", "cancels": [{"a": 0, "o": cancelled}]})
+        answer = await venue.act(ALICE, place(order(True, "79000", "0.5", "Alo")))
+        left = statuses(answer)[0]["resting"]["oid"]
+        await venue.act(ALICE, {"type": "scheduleCancel", "time": venue.now_ms + 6_000})
+        venue.advance(7_000)
+        told = [frame["data"] for frame in await client.settle()]
+        assert told == [{"nonUserCancel": [{"coin": "BTC", "oid": left}]}]
+
+
+async def test_a_liquidation_is_an_event_of_whom_it_befell() -> None:
+    crash = Background(START_MS + 5_000, ((75_000.0, 100.0),), ((75_010.0, 100.0),))
+    oracle = Oracle(START_MS + 5_000, 75_005.0)
+    markets: list[Market] = [ScriptedMarket(BTC, [background(80_000.0, 10.0), crash, oracle])]
+    async with rig(markets=lambda: markets) as venue, venue.connect() as client:
+        await venue.act(ALICE, place(order(True, "80030", "20", "Ioc")))
+        await client.subscribe(type="userEvents", user=USER)
+        venue.advance(10_000)
+        told = [frame["data"] for frame in await client.settle()]
+        (one,) = [data["liquidation"] for data in told if "liquidation" in data]
+        (fills,) = [data["fills"] for data in told if "fills" in data]
+        sold = sum(Decimal(fill["sz"]) * Decimal(fill["px"]) for fill in fills)
+        assert (one["liquidated_user"], one["lid"]) == (USER, fills[0]["oid"])
+        assert Decimal(one["liquidated_ntl_pos"]) == sold
+        state = await venue.info(type="clearinghouseState", user=USER)
+        assert one["liquidated_account_value"] == state["marginSummary"]["accountValue"]
+
+
 async def first_channels(seed: int) -> list[str]:
     """Which of fills and order updates was told first, in twenty trades."""
     options = Options(cadence=Cadence(pump_s=3600.0), seed=seed)

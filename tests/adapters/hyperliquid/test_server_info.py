@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mm.sim.exchange import ExchangeOptions
+from mm.sim.fees import TIERS
 from mm.sim.market import Background, Market
 from tests.adapters.hyperliquid.rig import (
     ALICE,
@@ -158,6 +159,7 @@ async def test_fees_and_rate_limit() -> None:
     async with rig() as venue:
         fees = await venue.info(type="userFees", user=USER)
         assert (fees["userCrossRate"], fees["userAddRate"]) == ("0.00045", "0.00015")
+        assert fees["feeSchedule"]["tiers"]["vip"] == []
         await venue.act(ALICE, place(order(True, "80010", "0.1", "Ioc")))
         assert await venue.info(type="userRateLimit", user=USER) == {
             "cumVlm": "8001.0",
@@ -165,6 +167,14 @@ async def test_fees_and_rate_limit() -> None:
             "nRequestsCap": 18_001,
             "nRequestsSurplus": 0,
         }
+
+
+async def test_the_fee_schedule_names_its_tiers() -> None:
+    async with rig(rules=ExchangeOptions(fee_tiers=TIERS)) as venue:
+        fees = await venue.info(type="userFees", user=USER)
+        first, *_, last = fees["feeSchedule"]["tiers"]["vip"]
+        assert first == {"ntlCutoff": "5000000.0", "cross": "0.0004", "add": "0.00012"}
+        assert last == {"ntlCutoff": "7000000000.0", "cross": "0.00024", "add": "0.0"}
 
 
 async def test_without_a_faucet_an_address_has_nothing() -> None:

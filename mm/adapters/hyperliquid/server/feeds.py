@@ -1,6 +1,7 @@
 """Who listens to what: first values, changes and periodic pushes of every websocket channel."""
 
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import Any, Protocol
@@ -22,7 +23,11 @@ from mm.model.exchange import (
     Report,
     TradeReport,
 )
-from mm.model.units import Ns, nanoseconds
+from mm.model.units import Ns, Side, nanoseconds
+
+NOT_BY_USER = {"marginCanceled", "selfTradeCanceled", "liquidatedCanceled", "scheduledCancel"}
+"""What userEvents calls nonUserCancel. That reduceOnlyCanceled is none was seen on the testnet; of
+these it is unverified."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -154,8 +159,7 @@ class Feeds:
             case "fills":
                 self._tell_fills(key, group)
             case "events":
-                fills = map(shapes.fill, group)
-                self._send(subs.UserEvents(key), lambda: frame("user", {"fills": list(fills)}))
+                self._tell_events(key, group)
             case "fundings":
                 self._tell_fundings(key, group)
 
@@ -164,6 +168,10 @@ class Feeds:
         if not self._mischief.loses_update():
             self._send(subs.OrderUpdates(user), lambda: frame("orderUpdates", list(rows)))
         self._refresh([subs.OpenOrders(user, "")])
+        gone = [report.order for report in group if report.status in NOT_BY_USER]
+        if gone:
+            cancelled = [{"coin": order.coin, "oid": order.oid} for order in gone]
+            self._tell_event(user, {"nonUserCancel": cancelled})
 
     def _tell_trades(self, coin: str, group: list[TradeReport]) -> None:
         for report in group:
@@ -187,7 +195,19 @@ class Feeds:
         data = {"user": user, "fundings": rows}
         self._send(subs.UserFundings(user), lambda: frame("userFundings", data))
         for row in rows:
-            self._send(subs.UserEvents(user), partial(frame, "user", {"funding": row}))
+            self._tell_event(user, {"funding": row})
+
+    def _tell_events(self, user: str, group: list[FillReport]) -> None:
+        fills = map(shapes.fill, group)
+        self._send(subs.UserEvents(user), lambda: frame("user", {"fills": list(fills)}))
+        closed = [one for one in group if one.liquidated_user == user]
+        if closed:
+            told = _liquidation(user, closed, self._views.equity(user))
+            self._tell_event(user, {"liquidation": told})
+
+    def _tell_event(self, user: str, data: dict[str, Any]) -> None:
+        """Each has exactly one key."""
+        self._send(subs.UserEvents(user), partial(frame, "user", data))
 
     def push_due(self, now: Ns) -> None:
         """One clock per cadence for all coins, re-sent even if unchanged."""
@@ -208,6 +228,19 @@ class Feeds:
             built = build()
             for listener in listeners:
                 listener.send(built)
+
+
+def _liquidation(user: str, fills: list[FillReport], equity: Decimal) -> dict[str, Any]:
+    """What the exchange sold and bought of a client's that it had to close."""
+    first = fills[0]
+    notional = sum((one.trade.size * one.trade.price for one in fills), Decimal(0))
+    return {
+        "lid": first.oid,
+        "liquidator": first.trade.seller if first.side is Side.BID else first.trade.buyer,
+        "liquidated_user": user,
+        "liquidated_ntl_pos": shapes.number(notional),
+        "liquidated_account_value": shapes.number(equity),
+    }
 
 
 def _channel(subscription: Subscription) -> str:

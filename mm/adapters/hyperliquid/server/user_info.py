@@ -14,6 +14,7 @@ from mm.adapters.hyperliquid.server.questions import (
 from mm.adapters.hyperliquid.server.requests import UNDESERIALIZABLE, MalformedError
 from mm.adapters.hyperliquid.server.shapes import number
 from mm.adapters.hyperliquid.server.views import MAX_ROWS, Views
+from mm.model.exchange import FeeTier
 
 REACHABLE_FILLS = 10_000
 MAX_FUNDINGS = 500
@@ -60,20 +61,20 @@ def _rate_limit(views: Views, request: InfoRequest) -> object:
 
 def _fees(views: Views, request: InfoRequest) -> object:
     rates = views.exchange.fee_rates(user_of(request))
-    cross, add = number(rates.taker), number(rates.maker)
+    base, tiers = views.exchange.fee_schedule()
     return {
         "dailyUserVlm": [],
         "feeSchedule": {
-            "cross": cross,
-            "add": add,
+            "cross": number(base.taker),
+            "add": number(base.maker),
             "spotCross": "0.0007",
             "spotAdd": "0.0004",
-            "tiers": {"vip": [], "mm": []},
+            "tiers": {"vip": [_fee_tier(tier) for tier in tiers], "mm": []},
             "referralDiscount": "0.0",
             "stakingDiscountTiers": [],
         },
-        "userCrossRate": cross,
-        "userAddRate": add,
+        "userCrossRate": number(rates.taker),
+        "userAddRate": number(rates.maker),
         "userSpotCrossRate": "0.0007",
         "userSpotAddRate": "0.0004",
         "activeReferralDiscount": "0.0",
@@ -83,6 +84,12 @@ def _fees(views: Views, request: InfoRequest) -> object:
         "stakingLink": None,
         "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": "0.0"},
     }
+
+
+def _fee_tier(tier: FeeTier) -> object:
+    rates = tier.rates
+    cutoff = number(tier.volume_usd)
+    return {"ntlCutoff": cutoff, "cross": number(rates.taker), "add": number(rates.maker)}
 
 
 def _user_funding(views: Views, request: InfoRequest) -> object:

@@ -116,6 +116,9 @@ class Views:
         held = tuple(row for row in state.positions if dex_of(row.coin) == (dex or ""))
         return shapes.clearinghouse(structs.replace(state, positions=held), now_ms)
 
+    def equity(self, user: str) -> Decimal:
+        return self.exchange.account(user, self.now_ms()).equity
+
     def active_asset(self, user: str, coin: str) -> Json:
         """The leverage chosen for a coin, and what could be bought and sold with what is free."""
         leverage, is_cross = self.exchange.leverage(user, coin)
