@@ -36,7 +36,7 @@ async def bad_sector(world: World, random: Random) -> bool:
     ends = len(world.maker.exits)
     await asyncio.sleep(random.uniform(*RESTORED_S))
     for code, said in world.maker.exits[ends:]:
-        if code != 0 and said and not said.startswith("LedgerError: "):
+        if code != 0 and said and not said.startswith(("LedgerError: ", "VenueError: ")):
             raise BrokenPromiseError(f"a damaged ledger ends the daemon with {said}")
     _killed(world)
     world.disk.damaged = False

@@ -16,7 +16,7 @@ from mm.app.simulate.loop import SimLoop
 from mm.app.simulate.plan import Plan
 from mm.app.simulate.quiet import QuietMarket
 from mm.model.exchange import OrderRow
-from mm.model.units import NS_PER_MS, NS_PER_S
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns
 from mm.sim.admission import request_cap
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset
@@ -27,6 +27,7 @@ AT: Final = ("10.0.0.9", 9000)
 BUSY_WEIGHT: Final = 1_100
 FAUCET_USD: Final = Decimal(100_000)
 HOUR_S: Final = 3600.0
+MINUTE_NS: Final = 60 * NS_PER_S
 
 
 class VenueSide:
@@ -46,6 +47,8 @@ class VenueSide:
         self.server: HyperliquidServer
         self.host: Host
         self.boots = 0
+        self._weighed: Ns = 0
+        """When requests last weighed too much."""
         self.starved = False
         """Has the address few actions left, or none?"""
 
@@ -95,8 +98,13 @@ class VenueSide:
 
     @property
     def overdrawn(self) -> bool:
-        """Has an address used up the request weight that it is granted in a minute?"""
+        """Has an address used up the request weight that it is granted in a minute, with requests
+        that weighed what they should?"""
         now = self.clock.now()
+        if self.server.mischief.faults.rules.weight_factor > 1:
+            self._weighed = now
+        if now - self._weighed < 2 * MINUTE_NS:
+            return False
         return any(one.weight.is_spent(now) for one in self.server._callers.values())
 
     @property
