@@ -71,7 +71,7 @@ def test_fills_cost_what_the_day_and_the_exchange_say() -> None:
     session.place(ME, order(Side.BID, "100000", "0.1"))
     session.place(YOU, order(Side.ASK, "100000", "0.1", Tif.IOC))
 
-    assert exchange.fills(ME)[-1].fee == Decimal(9999) * Decimal("0.00012")
-    assert exchange.fills(YOU)[-1].fee == Decimal(9999) * Decimal("0.0004")
+    assert exchange.fills(ME)[-1].fee == Decimal(10_000) * Decimal("0.00012")
+    assert exchange.fills(YOU)[-1].fee == Decimal(10_000) * Decimal("0.0004")
     assert exchange.fee_rates(YOU).taker == Decimal("0.0004")
     assert exchange.fee_rates("0x" + "c" * 40) == BASE
