@@ -11,6 +11,7 @@ from mm.adapters.hyperliquid.server import Faults, FrameFaults
 from mm.adapters.hyperliquid.server.options import RuleFaults
 from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
+from mm.model.units import nanoseconds
 
 STREAMS: Final = (
     ("l2Book",),
@@ -23,13 +24,14 @@ STREAMS: Final = (
     ("orderUpdates", "userFills", "userFundings"),
     ("l2Book", "bbo", "trades", "activeAssetCtx"),
 )
+LONGEST_S: Final = 20.0
 
 
 async def _misbehave(world: World, random: Random, *bites: str, **changes: object) -> bool:
     """These faults on top of what is wrong already, for a while. `bites`: how that is felt."""
     before, mischief = _felt(world, bites), world.venue.server.mischief
     mischief.faults = structs.replace(mischief.faults, **changes)
-    await asyncio.sleep(random.uniform(3.0, 20.0))
+    await asyncio.sleep(random.uniform(3.0, LONGEST_S))
     usual = structs.asdict(Faults())
     mischief = world.venue.server.mischief
     mischief.faults = structs.replace(mischief.faults, **{key: usual[key] for key in changes})
@@ -112,7 +114,8 @@ async def one_answer(world: World, random: Random) -> bool:
 
 async def heavy(world: World, random: Random) -> bool:
     """Requests weigh more than they should of the IP address's budget."""
-    rules = RuleFaults(weight_factor=random.choice((3, 10)))
+    rules, venue = RuleFaults(weight_factor=random.choice((3, 10))), world.venue
+    venue.heavy_until = venue.clock.now() + nanoseconds(LONGEST_S)
     return await _misbehave(world, random, "weight", rules=rules)
 
 
@@ -138,6 +141,8 @@ async def forgetful(world: World, random: Random) -> bool:
 async def venue_restart(world: World, random: Random) -> bool:
     """The venue's server dies and comes back; its matching went on."""
     host = world.venue.host
+    if not host.alive:
+        return False
     served = bool(world.loop.network.of(host))
     host.kill()
     await asyncio.sleep(random.uniform(0.2, 15.0))
@@ -168,5 +173,6 @@ async def withdraw(world: World, random: Random) -> bool:
 
 
 def _pay(world: World, amount: Decimal) -> None:
+    world.venue.exchange.account(USER, 0)  # a new one is given money first
     world.deposited += amount
     world.venue.exchange.deposit(USER, amount)

@@ -28,8 +28,9 @@ DEAD_MAN_S: Final = 62.0
 HALT_S: Final = 10.0
 GONE_S: Final = 45.0
 """By then two audits have missed an order that we believe in."""
-LEAVE_S: Final = 15.0
-"""An order that reduces the position stands by then, wherever one may."""
+LEAVE_S: Final = 20.0
+"""An order that reduces the position stands by then, wherever one may: a venue that has just said
+"later" is asked again after 16 s at most."""
 MINUTE_S: Final = 60.0
 """What a process before it has spent no process can know."""
 SUBSCRIBED_S: Final = 10.0

@@ -47,7 +47,7 @@ class VenueSide:
         self.server: HyperliquidServer
         self.host: Host
         self.boots = 0
-        self._weighed: Ns = 0
+        self.heavy_until: Ns = 0
         """When requests last weighed too much."""
         self.starved = False
         """Has the address few actions left, or none?"""
@@ -101,9 +101,7 @@ class VenueSide:
         """Has an address used up the request weight that it is granted in a minute, with requests
         that weighed what they should?"""
         now = self.clock.now()
-        if self.server.mischief.faults.rules.weight_factor > 1:
-            self._weighed = now
-        if now - self._weighed < 2 * MINUTE_NS:
+        if now < self.heavy_until + MINUTE_NS:
             return False
         return any(one.weight.is_spent(now) for one in self.server._callers.values())
 
