@@ -3,13 +3,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test audit bench sim lifecycles crash soak up down lock clean
+.PHONY: help install run check test clients audit bench sim lifecycles crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := model core sim
 COVERAGE := 95
+CCXT := 4.5.90
 ARGS ?=
 SEED ?= 1
 SEEDS ?= 20
@@ -44,6 +45,13 @@ test: install ## every test, and the coverage of the pure packages
 	@for package in $(PURE); do \
 		$(BIN)/coverage report --skip-covered --include="mm/$$package/*" --fail-under=$(COVERAGE); \
 	done
+
+clients: build/ccxt/bin/python ## another public client, ccxt, for `make test` to try on the local exchange
+
+build/ccxt/bin/python:
+	@scripts/create-venv "$(PYTHON)" build/ccxt
+	build/ccxt/bin/python -m pip --disable-pip-version-check --quiet --retries 1 \
+		install ccxt==$(CCXT) || { rm -rf build/ccxt; exit 1; }
 
 audit: build/audit/bin/pip-audit ## known vulnerabilities of the pinned packages; asks a network
 	$< --disable-pip --require-hashes --requirement requirements.lock
