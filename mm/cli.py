@@ -79,7 +79,7 @@ def exchange(
     """Run the local exchange alone, for any Hyperliquid client."""
     if no_faucet:
         given["--no-faucet"] = ("exchange.faucet", False)
-    raise typer.Exit(import_module("mm.commands.run").exchange(files or [], sets or [], given))
+    raise typer.Exit(import_module("mm.commands.exchange").exchange(files or [], sets or [], given))
 
 
 @app.command()

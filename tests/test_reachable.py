@@ -1,6 +1,8 @@
 """No code that nobody runs: each module is reached from a command."""
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -45,3 +47,12 @@ def reached() -> set[str]:
 
 def test_each_module_is_reached_from_a_command() -> None:
     assert sorted(modules().keys() - reached()) == FOR_TESTS
+
+
+def test_a_daemon_on_a_real_venue_loads_no_exchange_of_its_own() -> None:
+    """It would start a tenth slower, and need more memory."""
+    code = "import sys, mm.cli, mm.commands.run; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    apart = ("mm.sim", "mm.adapters.hyperliquid.server", "mm.app.paper", "matplotlib", "scipy")
+    assert [name for name in loaded.split() if name.startswith(apart)] == []

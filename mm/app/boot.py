@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,12 +13,14 @@ from mm.adapters.ledger import LedgerError
 from mm.adapters.logs import log
 from mm.app.clock import WallClock
 from mm.app.config import Config
-from mm.app.exchange import Serving
 from mm.app.live import tick
 from mm.app.machine import Machine
 from mm.app.traders import Trader
 from mm.app.watchdog import Watchdog, charge_of
 from mm.app.wiring import Wired, assemble
+
+if TYPE_CHECKING:
+    from mm.app.exchange import Serving
 
 
 class Stop(Exception):  # noqa: N818 - an end, not an error
@@ -133,7 +135,7 @@ async def _wait(stop: asyncio.Event, duration_s: float | None) -> None:
     raise Stop("asked to by a signal")
 
 
-async def _exchange_ended(serving: Serving) -> None:
+async def _exchange_ended(serving: "Serving") -> None:
     await serving.wait()
     raise Stop("the recording has ended")
 

@@ -4,7 +4,7 @@ import os
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,25 +21,27 @@ from mm.app.clock import WallClock
 from mm.app.config import Config, ConfigError, private_key
 from mm.app.config_venue import venue_settings
 from mm.app.crew import Crew
-from mm.app.exchange import Serving, local_exchange
 from mm.app.live import LagWatch, Runner
 from mm.app.machine import Machine
-from mm.app.paper import PaperVenue
 from mm.app.record import tape_of
 from mm.app.traders import Trader, Traders
 from mm.model.events import Start
 from mm.model.units import NS_PER_MS, Ns, seconds
+
+if TYPE_CHECKING:  # what a daemon on a real venue never runs, it need not load
+    from mm.app.exchange import Serving
+    from mm.app.paper import PaperVenue
 
 
 class Wired(Struct):
     """All that runs, put together."""
 
     traders: Traders
-    venue: HyperliquidVenue | PaperVenue
+    venue: "HyperliquidVenue | PaperVenue"
     ledger: Ledger
     web: WebServer | None
     lag: LagWatch
-    serving: Serving | None
+    serving: "Serving | None"
 
     @property
     def first(self) -> Trader:
@@ -72,6 +74,8 @@ async def assemble(
     stack.callback(directory.close)
     serving = None
     if config.venue.network == "embedded":
+        from mm.app.exchange import local_exchange
+
         serving = await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
     signer = _signer(config, machine)
     url = "" if serving is None else serving.url
@@ -120,13 +124,15 @@ def _hooks(config: Config, data: Path, crew: Crew, stack: AsyncExitStack) -> Hoo
 
 def _venue(
     config: Config, settings: VenueSettings, signer: Signer | None, crew: Crew, hooks: Hooks
-) -> HyperliquidVenue | PaperVenue:
+) -> "HyperliquidVenue | PaperVenue":
     """The account, with a desk for each coin."""
     first, *others = settings.coins
     clock, emit, prefix = crew.clock, crew.emit(first), config.venue.cloid_prefix
     venue: HyperliquidVenue | PaperVenue
     if signer is None:
-        venue = PaperVenue(settings, config.paper, clock, emit, hooks)
+        from mm.app import paper
+
+        venue = paper.PaperVenue(settings, config.paper, clock, emit, hooks)
     else:
         venue = HyperliquidVenue(settings, signer, clock, emit, prefix, hooks)
     for coin in others:
@@ -166,10 +172,10 @@ def _ledger_path(
     return data / f"ledger-{config.venue.network}-{account[2:10]}.db"
 
 
-def _remember(venue: HyperliquidVenue | PaperVenue, states: dict[str, LedgerState]) -> None:
+def _remember(venue: "HyperliquidVenue | PaperVenue", states: dict[str, LedgerState]) -> None:
     """A ledger that was here before has a memory: what happened since is fetched and told."""
     for coin, state in states.items():
-        if isinstance(venue, PaperVenue):
+        if not isinstance(venue, HyperliquidVenue):
             venue.carry(state.position, state.cash, coin)  # it has nowhere else to live
         elif state.first_ts is not None:
             first_ms = state.first_ts // NS_PER_MS
