@@ -23,7 +23,8 @@ class Runner:
 
     `handle` is called from any callback on the loop and runs the turn there and then: no queue hop
     between a fill and the answer to it. An exception in a turn propagates to the caller's task,
-    which ends the daemon: better to stop flat than to quote on a broken state.
+    which ends the daemon: better to stop flat than to quote on a broken state. Where the caller is
+    none of the daemon's tasks, as a request to the page, the next event ends it.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Runner:
         self._venue: Outbox | None = None
         self._pending: deque[Event] = deque()
         self._busy = False
+        self._broken: Exception | None = None
         self._last: Ns = 0
         self.turns = 0
 
@@ -47,6 +49,8 @@ class Runner:
 
     def handle(self, event: Event) -> None:
         """Run the turn of this event, after those that are pending; time never steps back."""
+        if self._broken is not None:
+            raise self._broken
         self._pending.append(event)
         if self._busy:
             if len(self._pending) > MAX_PENDING:
@@ -56,6 +60,9 @@ class Runner:
         try:
             while self._pending:
                 self._turn(self._pending.popleft())
+        except Exception as error:
+            self._broken = error
+            raise
         finally:
             self._busy = False
 

@@ -8,7 +8,7 @@ import pytest
 
 from mm.core.engine import Engine
 from mm.model.actions import CancelAll, Halt, Modify, Place
-from mm.model.events import Fill, Funding, Link
+from mm.model.events import Command, Fill, Funding, Link, RejectCode, Rejected, RequestKind
 from mm.model.units import NS_PER_S, Side
 from tests.core.stage import INSTRUMENT, Stage, settings
 
@@ -73,6 +73,22 @@ def by_breach(stage: Stage) -> None:
     held(stage, Decimal(200) if position >= 0 else Decimal(-200))
 
 
+def by_refusal(stage: Stage) -> None:
+    """Of what no retry can help: the venue does not know the key any more."""
+    order = next(iter(stage.engine.state.orders))
+    kind = RequestKind.MODIFY if order.live else RequestKind.PLACE
+    text = "User or API Wallet 0x0 does not exist."
+    stage.happen(Rejected(stage.ts, order.cloid, kind, RejectCode.AUTH, text))
+
+
+def by_delisting(stage: Stage) -> None:
+    stage.happen(Command(stage.ts, "halt", "venue", "delisted"))
+
+
+def by_anothers_loss(stage: Stage) -> None:
+    stage.happen(Command(stage.ts, "halt", "portfolio", "ETH: drawdown"))
+
+
 REASONS: dict[str, Callable[[Stage], None]] = {
     "operator: look": by_operator,
     "drawdown": by_drawdown,
@@ -80,15 +96,18 @@ REASONS: dict[str, Callable[[Stage], None]] = {
     "reject rate": by_rejects,
     "position mismatch": by_mismatch,
     "position breach": by_breach,
+    "venue refuses us": by_refusal,
+    "venue: delisted": by_delisting,
+    "portfolio: ETH: drawdown": by_anothers_loss,
 }
 POSITIONS = {"flat": Decimal(0), "long": LOT, "short": -LOT}
 ORDERS = ("resting", "in flight")
 LINKS = ("connected", "disconnected", "during reconnect")
 
 
-def met(position: str, orders: str, link: str) -> Stage:
+def met(position: str, orders: str, link: str, stage: Stage | None = None) -> Stage:
     """A stage in this state, quoting until just before."""
-    stage = Stage(Engine(settings(), INSTRUMENT))
+    stage = stage or Stage(Engine(settings(), INSTRUMENT))
     stage.start()
     if POSITIONS[position]:
         held(stage, POSITIONS[position])
@@ -135,6 +154,25 @@ def test_halt(reason: str, position: str, orders: str, link: str) -> None:
     assert view.bid.blocked == view.ask.blocked == f"halted: {view.safety.halt_reason}"
     it_survives_a_restart(stage, view.safety.halt_reason)
     it_ends_when_the_operator_says_so(stage, reason)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("paid", ["-40", "40"])
+def test_a_funding_hour_at_midnight_halts_nobody(position: str, paid: str) -> None:
+    """The venue's equity tells of it before or after its own word, while the day begins anew."""
+    stage = met(position, "resting", "connected")
+    day = 86_400 * NS_PER_S
+    stage.ts += day - stage.ts % day - 2 * NS_PER_S
+    for equity in ("10000", str(10_000 + Decimal(paid))):
+        stage.audit(equity=equity)
+        stage.tick()
+    lose(stage, paid)
+    for _ in range(4):
+        stage.audit(equity=str(10_000 + Decimal(paid)))
+        stage.tick()
+
+    safety = stage.engine.view().safety
+    assert (safety.halt_reason, safety.state) == ("", "quoting")
 
 
 def it_survives_a_restart(before: Stage, halted: str) -> None:

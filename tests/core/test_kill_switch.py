@@ -53,6 +53,15 @@ def test_the_first_losing_fill_halts_nobody() -> None:
     assert kill.halt_reason(Decimal("-0.5")) == ""
 
 
+def test_a_loss_far_larger_than_all_that_was_earned_halts_nobody() -> None:
+    """The peak is that of equity, not of a profit of two cents."""
+    kill = watching("100")
+    kill.equity.update(Decimal("0.02"), NS_PER_S)
+    kill.equity.update(Decimal(-2), 2 * NS_PER_S)
+
+    assert kill.halt_reason(Decimal(-2)) == ""
+
+
 def test_without_equity_no_loss_is_judged() -> None:
     assert KillSwitch(SETTINGS).halt_reason(Decimal(-1_000_000)) == ""
 
