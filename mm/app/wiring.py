@@ -72,11 +72,7 @@ async def assemble(
     coins = [instrument.name for instrument in config.instruments]
     directory = machine.open_data(config.daemon.data_dir)
     stack.callback(directory.close)
-    serving = None
-    if config.venue.network == "embedded":
-        from mm.app.exchange import local_exchange
-
-        serving = await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
+    serving = await _embedded(config, clock, coins, stack)
     signer = _signer(config, machine)
     url = "" if serving is None else serving.url
     settings = venue_settings(config, coins[0], url, coins[1:])
@@ -112,6 +108,17 @@ async def assemble(
     wired = Wired(traders, venue, ledger, web, lag, serving)
     machine.watch(wired)
     return wired
+
+
+async def _embedded(
+    config: Config, clock: WallClock, coins: list[str], stack: AsyncExitStack
+) -> "Serving | None":
+    """An exchange of our own, where that is the network."""
+    if config.venue.network != "embedded":
+        return None
+    from mm.app.exchange import local_exchange
+
+    return await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
 
 
 def _hooks(config: Config, data: Path, crew: Crew, stack: AsyncExitStack) -> Hooks:
