@@ -33,6 +33,7 @@ ARGS = [
     "--disable-sync",
 ]
 DESK: ViewportSize = {"width": 1440, "height": 900}
+LAPTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -295,12 +296,12 @@ async def test_a_wrong_token_is_told_and_does_nothing(
     assert maker.commands == []
 
 
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("viewport", [DESK, LAPTOP, PHONE], ids=["desk", "laptop", "phone"])
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 async def test_it_fits_the_screen(
     page: Page, server: WebServer, viewport: ViewportSize, scheme: Literal["dark", "light"]
 ) -> None:
-    """Never wider than the screen; on a desk all of it at once; text readable in either light."""
+    """Never wider than the screen, no number cut; on a desk all of it at once; readable text."""
     await page.set_viewport_size(viewport)
     await page.emulate_media(color_scheme=scheme)
     await page.goto(server.url)
@@ -311,7 +312,19 @@ async def test_it_fits_the_screen(
     )
     assert size[0] == viewport["width"]
     assert size[1] <= 900 or viewport is PHONE
+    assert await cut_short(page) == []
     assert await contrast(page, "#reason, .note, td:first-child, dt, #footer") >= 4.5
+
+
+async def cut_short(page: Page) -> list[str]:
+    """Texts that do not show in full: what hides or dots what is too long for its place."""
+    found: list[str] = await page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+          .filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+          .filter((e) => getComputedStyle(e).overflowX !== "visible" && !e.closest("svg"))
+          .map((e) => e.textContent)"""
+    )
+    return found
 
 
 async def contrast(page: Page, selector: str) -> float:

@@ -85,7 +85,8 @@ function estimates(market) {
   const sigma = `σ ${interval(market.sigma)} bps/√s`;
   for (const name of ["kappa", "arrival", "sigma"]) byId(name).title = origin(market[name]);
   const jumps = market.jump_ratio === null ? "" : `jumps ${number(market.jump_ratio)}×`;
-  text("sigma", [sigma, jumps, `confidence ${whole(market.kappa_confidence)} %`].filter(Boolean).join(" · "));
+  text("sigma", [sigma, jumps].filter(Boolean).join(" · "));
+  if (market.kappa) byId("kappa").title += `, confidence ${whole(market.kappa_confidence)} %`;
   forest(market.adverse);
 }
 
