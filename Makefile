@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run check test clients audit bench sim lifecycles crash soak up down lock clean
+.PHONY: help install run check test clients audit bench fuzz sim lifecycles crash soak up down lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := model core sim
 COVERAGE := 95
 CCXT := 4.5.90
+FUZZ_S ?= 60
 ARGS ?=
 SEED ?= 1
 SEEDS ?= 20
@@ -73,6 +74,12 @@ crash: install ## kill -9 the daemon KILLS times (200) at random points, restart
 soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) in virtual time
 	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py \
 		tests/app/test_action_budget.py
+
+fuzz: install build/atheris ## arbitrary bytes to everything that reads them, for FUZZ_S seconds (60)
+	PYTHONPATH=build/atheris $(BIN)/python -m tests.adapters.hyperliquid.fuzz -max_total_time=$(FUZZ_S)
+
+build/atheris:
+	$(PIP) install --target $@ atheris==3.0.0
 
 lifecycles: install ## N orders (100000) from place to gone, in every interleaving, by seeds from SEED on
 	$(BIN)/python -m tests.core.order_fuzz $(N) $(SEED)
