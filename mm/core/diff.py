@@ -10,6 +10,7 @@ from mm.model.actions import Action, Cancel, Modify, Place
 from mm.model.quote import Ladder, Level
 from mm.model.units import BPS, Side
 
+OPEN = OrderState.OPEN
 GROW = Decimal("1.25")
 """A level is resized when it should hold this much more than rests (after a partial fill)..."""
 SHRINK = Decimal("1.10")
@@ -44,7 +45,7 @@ def within(order: Order, level: Level, tolerance: Tolerance) -> bool:
     """True where the resting order is close enough to the wanted level to be left alone."""
     price, band = float(level.price), tolerance.near if level.level == 1 else tolerance.deep
     above = (order.shown[1] - price) / price * BPS
-    if level.side is Side.BID:
+    if level.side > 0:
         close = -band.outward_bps <= above <= band.inward_bid_bps
     else:
         close = -band.outward_bps <= -above <= band.inward_ask_bps
@@ -68,10 +69,12 @@ def diff(
     for side, levels in ((Side.BID, wanted.bids), (Side.ASK, wanted.asks)):
         slots = _by_level([o for o in working if o.side is side], cancels)
         for level in levels:
-            change = _change(slots.pop(level.level, None), level, tolerance, new_cloid)
-            if change is not None:
-                changes.append(change)
-        cancels += [Cancel(o.cloid) for o in slots.values() if o.state is OrderState.OPEN]
+            order = slots.pop(level.level, None)
+            if order is None:
+                changes.append(_place(level, next(new_cloid)))
+            elif order.state is OPEN and not within(order, level, tolerance):
+                changes += _modify(level, order)
+        cancels += [Cancel(o.cloid) for o in slots.values() if o.state is OPEN]
     return cancels + sorted(changes, key=_urgency)
 
 
@@ -81,29 +84,21 @@ def _by_level(orders: Iterable[Order], cancels: list[Action]) -> dict[int, Order
     for order in orders:
         if order.level not in slots:
             slots[order.level] = order
-        elif order.state is OrderState.OPEN:
+        elif order.state is OPEN:
             cancels.append(Cancel(order.cloid))
     return slots
 
 
-def _change(
-    order: Order | None, level: Level, tolerance: Tolerance, new_cloid: Iterator[str]
-) -> Place | Modify | None:
-    if order is None:
-        return Place(
-            next(new_cloid), level.side, level.level, level.price, level.size, level.reduce_only
-        )
-    if order.busy or order.oid is None or within(order, level, tolerance):
-        return None
-    return Modify(
-        order.cloid,
-        order.oid,
-        level.side,
-        level.level,
-        level.price,
-        level.size,
-        level.reduce_only,
-    )
+def _place(level: Level, cloid: str) -> Place:
+    return Place(cloid, level.side, level.level, level.price, level.size, level.reduce_only)
+
+
+def _modify(level: Level, order: Order) -> list[Modify]:
+    """None of an order whose venue id is not known yet."""
+    if order.oid is None:
+        return []
+    wanted = level.side, level.level, level.price, level.size, level.reduce_only
+    return [Modify(order.cloid, order.oid, *wanted)]
 
 
 def _urgency(action: Action) -> int:

@@ -101,6 +101,11 @@ class Order:
         return self.state in ENDED
 
     @property
+    def ageing(self) -> bool:
+        """Whether time alone may change what it counts for."""
+        return bool(self._lates) or self.state in ENDED
+
+    @property
     def busy(self) -> bool:
         return self.state in BUSY
 
@@ -289,7 +294,7 @@ class Orders:
     def expire(self, ts: Ns) -> list[str]:
         """Let go of closed orders; their client ids are returned."""
         closed = []
-        for order in [o for o in self._orders.values() if o.late or o.ended]:
+        for order in [o for o in self._orders.values() if o.ageing]:
             order.expire(ts)
             if order.state is OrderState.CLOSED:
                 del self._orders[order.cloid]
