@@ -102,7 +102,7 @@ class Order:
 
     @property
     def ageing(self) -> bool:
-        """Whether time alone may change what it counts for."""
+        """Whether time alone may change it."""
         return bool(self._lates) or self.state in ENDED
 
     @property
@@ -246,8 +246,7 @@ class Orders:
         self._untold.pop((trade_id, venue_ts), None)
 
     def told_until(self, ts: Ns) -> None:
-        """The venue's list of fills was read at `ts`: what was heard before is in it, or not ours
-        to count."""
+        """All fills were listed at `ts`: what was heard before is among them, or not ours."""
         for key in [key for key, (heard, _) in self._untold.items() if heard < ts]:
             del self._untold[key]
 
@@ -287,9 +286,8 @@ class Orders:
     def sizes(self) -> list[tuple[Side, float, float]]:
         """(side, price, size) of all that a snapshot of the book may show of ours."""
         orders = self._orders.values()
-        new = [(o.side, o.replacement) for o in orders if o.replacement is not None]
-        rows = [(side, float(modify.price), float(modify.size)) for side, modify in new]
-        return [order.shown for order in orders] + rows
+        new = [order.replacement for order in orders if order.replacement is not None]
+        return [o.shown for o in orders] + [(m.side, float(m.price), float(m.size)) for m in new]
 
     def expire(self, ts: Ns) -> list[str]:
         """Let go of closed orders; their client ids are returned."""

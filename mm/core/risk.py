@@ -99,6 +99,7 @@ def review(
     """
     worst = {side: side * position + orders.worst_case(side) for side in SIDES}
     best = {side: _innermost(orders, side) for side in SIDES}
+    most = {side: limits.most(side) for side in SIDES}
     approved: list[Action] = []
     refused: list[Refusal] = []
     for action in actions:
@@ -106,14 +107,17 @@ def review(
             approved.append(action)
             continue
         side = action.side
-        reason = _refusal(action, worst[side], best[side.opposite], position, limits)
+        after = worst[side] + action.size
+        reason = _refusal_by_itself(action, best[side.opposite], limits)
+        if not reason and after > most[side] and (side * position >= 0 or after > 0):
+            reason = _over(after, limits)
         if reason:
             refused.append(Refusal(side, action.level, reason))
             if isinstance(action, Modify):
                 approved.append(Cancel(action.cloid))
             continue
         approved.append(action)
-        worst[side] += action.size
+        worst[side] = after
         best[side] = _inner(side, best[side], action.price)
     return Reviewed(approved, refused)
 
@@ -131,23 +135,19 @@ def _inner(side: Side, best: Decimal | None, price: Decimal) -> Decimal:
     return max(price, best) if side is Side.BID else min(price, best)
 
 
-def _refusal(
-    action: Place | Modify,
-    worst: Decimal,
-    opposite: Decimal | None,
-    position: Decimal,
-    limits: Limits,
-) -> str:
-    side = action.side
+def _refusal_by_itself(action: Place | Modify, opposite: Decimal | None, limits: Limits) -> str:
+    """Whatever the position; `opposite`: our own best price of the other side."""
     if action.size <= 0 or action.price <= 0:
         return "malformed order"
     if action.size * action.price > limits.max_order_usd:
         return "order above max_order_usd"
-    if opposite is not None and side * (opposite - action.price) <= 0:
+    if opposite is not None and action.side * (opposite - action.price) <= 0:
         return "would cross our own order"
-    reducing = side * position < 0 and worst + action.size <= 0
-    if reducing or worst + action.size <= limits.most(side):
-        return ""
-    if worst + action.size > limits.max_position:
+    return ""
+
+
+def _over(after: Decimal, limits: Limits) -> str:
+    """Which limit a worst case of `after` breaks."""
+    if after > limits.max_position:
         return "worst-case position above max_position_usd"
     return "worst-case position above what the portfolio or the venue's margin leaves"

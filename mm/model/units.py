@@ -18,15 +18,12 @@ class Side(IntEnum):
     BID = 1
     ASK = -1
 
-    @property
-    def label(self) -> str:
-        return "bid" if self is Side.BID else "ask"
-
-    @property
-    def opposite(self) -> "Side":
-        return Side.ASK if self is Side.BID else Side.BID
+    label: str
+    opposite: "Side"
 
 
+Side.BID.label, Side.ASK.label = "bid", "ask"
+Side.BID.opposite, Side.ASK.opposite = Side.ASK, Side.BID
 SIDES = (Side.BID, Side.ASK)
 """As `Side` is iterated, for the hot path: an enumeration's own iterator is ten times slower."""
 
