@@ -46,9 +46,9 @@ class AddressBudget:
 class WeightMeter:
     """Request weight spent in the last 60 s, whatever minute the venue counts by.
 
-    It only counts. What is left last is kept for what matters most: polls are left out below a
-    quarter of the limit, other questions wait below a twelfth, orders that add risk are not sent
-    below a twenty-fourth; cancels and the way out always go.
+    It only counts. What is left last is kept for what matters most: deep books are left out below
+    half of the limit, audits and other polls below a quarter, other questions wait below a twelfth,
+    orders that add risk are not sent below a twenty-fourth; cancels and the way out always go.
     """
 
     __slots__ = ("_now", "_refused", "_spent", "_total", "limit")
@@ -74,6 +74,10 @@ class WeightMeter:
         """What is left of the limit."""
         self._forget()
         return max(0, self.limit - self._total)
+
+    @property
+    def may_look(self) -> bool:
+        return self.spare * 2 >= self.limit
 
     @property
     def may_poll(self) -> bool:

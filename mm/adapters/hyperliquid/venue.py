@@ -264,8 +264,10 @@ class HyperliquidVenue:
                 self.health.note(Severity.WARNING, "link", f"{name} failed", reason=str(error))
 
     async def _look(self) -> None:
-        if self.meter.may_poll:
-            await self._try(self._lookout.deepen if self._up else self._lookout.glance)
+        if not self._up:
+            await self._try(self._lookout.glance)
+        elif self.meter.may_look:
+            await self._try(self._lookout.deepen)
 
     async def _audit(self) -> None:
         await self._reconciler.audit()

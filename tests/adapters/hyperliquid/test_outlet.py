@@ -118,7 +118,10 @@ def test_request_weight_is_counted_over_the_last_minute() -> None:
 
 def test_what_is_left_of_the_weight_is_for_what_matters_most() -> None:
     meter = WeightMeter(lambda: 0, limit=1200)
-    meter.spend(900)
+    meter.spend(600)
+    assert meter.may_look
+    meter.spend(300)
+    assert not meter.may_look
     assert (meter.may_poll, meter.wait_s(200), meter.may_add_risk) == (True, 0.0, True)
     meter.spend(1)
     assert (meter.may_poll, meter.wait_s(199), meter.wait_s(200)) == (False, 0.0, 60.0)
