@@ -17,11 +17,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mm.model.units import NS_PER_S
-from tests.core.order_rules import RULES, Life, Step
+from tests.core.order_rules import RULES, SCALES, Life, Step, climate
 
 STEPS = 200
-SCALES = (0.2, 1.0, 1.0, 3.0)
-"""How much more often than usual a rule is drawn: each seed has its own climate."""
 
 
 class Outcome(Struct, frozen=True):
@@ -36,10 +34,10 @@ class Outcome(Struct, frozen=True):
 def live(seed: int, steps: int = STEPS) -> Outcome:
     """One seed: each step does one thing that may happen now, then checks all that must hold."""
     random, life, done = Random(seed), Life(), []
-    weights = {name: rule.weight * random.choice(SCALES) for name, rule in RULES.items()}
+    own = climate(random.choice(SCALES) for _ in RULES)
     try:
         for _ in range(steps):
-            done.append(life.draw(random, weights))
+            done.append(life.draw(random, own))
             life.do(*done[-1])
         life.finish()
     except Exception as error:  # noqa: BLE001 - whatever it is, this seed has found it

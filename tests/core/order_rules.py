@@ -5,8 +5,10 @@ A step is a rule's name and its arguments. Which one of several flights, orders 
 is a number that wraps round, so that a step still makes sense when those before it are left out.
 """
 
-from collections.abc import Callable
+from bisect import bisect
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
@@ -178,6 +180,17 @@ RULES: dict[str, Rule] = {
 }
 
 
+NAMES = tuple(RULES)
+SCALES = (0.2, 1.0, 1.0, 3.0)
+Climate = tuple[float, ...]
+"""How often each rule is drawn, summed up to it."""
+
+
+def climate(scales: Iterable[float]) -> Climate:
+    weights = [rule.weight * scale for rule, scale in zip(RULES.values(), scales, strict=True)]
+    return tuple(accumulate(weights))
+
+
 class Life:
     """One world; what happens in it, and what must hold after each step and at the end."""
 
@@ -186,11 +199,12 @@ class Life:
         self.swept = False
         """Everything was to be cancelled: what of it failed the next audit repairs, not before."""
 
-    def draw(self, random: Random, weights: dict[str, float]) -> Step:
+    def draw(self, random: Random, climate: Climate) -> Step:
         """Something that can happen now."""
-        able = [name for name, rule in RULES.items() if rule.able(self.world)]
-        (name,) = random.choices(able, [weights[name] for name in able])
-        return name, RULES[name].draw(random)
+        while True:
+            name = NAMES[bisect(climate, random.random() * climate[-1])]
+            if RULES[name].able(self.world):
+                return name, RULES[name].draw(random)
 
     def do(self, name: str, arguments: Arguments) -> None:
         """Nothing where it cannot happen now. AssertionError: what must hold does not."""

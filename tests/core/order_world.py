@@ -44,6 +44,7 @@ FILL_LAG = LINGER_NS - 50 * NS_PER_MS
 UPDATE_LAG = 2 * NS_PER_S
 TIMEOUT = 3 * NS_PER_S
 VENUE_EXPIRY = 5 * NS_PER_S
+NEVER = 2**63
 Word = TypeVar("Word")
 
 
@@ -241,21 +242,25 @@ class World:
     def wait(self, elapsed: Ns) -> None:
         """Time passes, and no word is later than is assumed."""
         until = self.clock.ts + elapsed
-        while self.clock.ts < until:
-            if not (self.venue.says or self.flights or self.tasks):
-                self.clock.ts = until
-                return
-            self.clock.ts = min(until, self.clock.ts + 50 * NS_PER_MS)
-            now = self.clock.ts
+        while (due := self._due()) <= until:
+            now = self.clock.ts = max(self.clock.ts, due)
             for stream, lag, hear in self.streams:
                 while stream and now - stream[0][0] >= lag:
                     hear()
             for flight in self.flights:
                 if now - flight.ticket.sent >= TIMEOUT:
                     self.lose(flight)
-            self.flights = [f for f in self.flights if f.awaited or f.may_execute(now)]
             for task in [one for one in self.tasks if now - one.ts >= TIMEOUT]:
                 self.step(task, fail=True)
+        self.clock.ts = until
+        self.flights = [f for f in self.flights if f.awaited or f.may_execute(until)]
+
+    def _due(self) -> Ns:
+        """When the next word, answer or task would be too late."""
+        found = [stream[0][0] + lag for stream, lag, _ in self.streams if stream]
+        found += [one.ticket.sent + TIMEOUT for one in self.flights if one.awaited]
+        found += [task.ts + TIMEOUT for task in self.tasks]
+        return min(found, default=NEVER)
 
     # -- the link -------------------------------------------------------------------------------
 

@@ -11,30 +11,27 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.core.order_rules import RULES, Life
-
-SCALES = st.sampled_from((0.2, 1.0, 1.0, 3.0))
+from tests.core.order_rules import RULES, SCALES, Life, climate
 
 
 class OrderLife(RuleBasedStateMachine):
     """Each step is one of all that may happen; what must hold is checked after each."""
 
-    @initialize(scales=st.tuples(*(SCALES for _ in RULES)))
+    @initialize(scales=st.tuples(*(st.sampled_from(SCALES) for _ in RULES)))
     def begin(self, scales: tuple[float, ...]) -> None:
         self.life = Life()
-        pairs = zip(RULES.items(), scales, strict=True)
-        self.weights = {name: rule.weight * scale for (name, rule), scale in pairs}
+        self.climate = climate(scales)
 
     @rule(random=st.randoms(use_true_random=False))
     def one(self, random: Random) -> None:
-        self.life.do(*self.life.draw(random, self.weights))
+        self.life.do(*self.life.draw(random, self.climate))
 
     @rule(seed=st.integers(0, 2**32))
     def storm(self, seed: int) -> None:
         """Many things at once: dense where single steps are sparse."""
         random = Random(seed)
         for _ in range(30):
-            self.life.do(*self.life.draw(random, self.weights))
+            self.life.do(*self.life.draw(random, self.climate))
 
     def teardown(self) -> None:
         self.life.finish()
