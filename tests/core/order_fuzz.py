@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from random import Random
 
@@ -114,9 +115,10 @@ def _shown(what: object) -> str:
 def main(arguments: list[str]) -> int:
     wanted, first = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 1
     began, lives, last, broken = time.process_time(), 0, first, list[Outcome]()
-    for outcome in _shown_of(wanted, lived(wanted, first)):
-        lives, last = lives + outcome.lives, outcome.seed
-        broken += [outcome] if outcome.broken else []
+    with suppress(KeyboardInterrupt):  # says how far it came
+        for outcome in _shown_of(wanted, lived(wanted, first)):
+            lives, last = lives + outcome.lives, outcome.seed
+            broken += [outcome] if outcome.broken else []
     each_ms = 1e3 * (time.process_time() - began) / max(1, lives)
     told = f"seeds {first} to {last}, life cycles {lives}, {each_ms:.2f} ms each"
     _say(f"{told}, broken {len(broken)}")

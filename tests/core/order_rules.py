@@ -292,6 +292,11 @@ class Life:
     def _agreed(self) -> None:
         venue = {(one.cloid, one.oid, one.price, one.remaining) for one in self.world.venue.resting}
         assert self.world.live_orders() == venue, "tracked is not what rests"
+        for side in SIDES:
+            resting = sum(
+                (one.remaining for one in self.world.venue.resting if one.side is side), ZERO
+            )
+            assert self.world.state.orders.worst_case(side) == resting, "a doubt without end"
 
     def _at_rest(self) -> None:
         """All three agree, and nobody waits for a word."""
@@ -302,8 +307,5 @@ class Life:
         assert {c: r.oid for c, r in own.open.items()} == world.venue_ids(), "the adapter's"
         assert not own.doubts, "still in doubt"
         assert not own.any_in_flight, "still under way"
-        for side in SIDES:
-            resting = sum((one.remaining for one in world.venue.resting if one.side is side), ZERO)
-            assert world.state.orders.worst_case(side) == resting, "a doubt without end"
         assert world.state.pnl.position == world.venue.position, "position is not the venue's"
         assert world.state.mismatch is None, "position differs from the venue's"

@@ -46,6 +46,10 @@ class Reconciler:
         """Fills before are known, of whatever coin and order; None: as far as each desk knows."""
         self._repairs: Counter[str] = Counter()
         """By coin, since the last audit: what no stream had told in time."""
+        self.audited: Ns = 0
+        """When the last whole audit began."""
+        self.relinking_until: Ns = 0
+        """Until then a new connection's audit is awaited, which settles most doubts at once."""
         self._hour: int | None = None
         """Fundings of the hours up to here are known; None: as far as the stream's snapshot."""
 
@@ -60,10 +64,12 @@ class Reconciler:
 
         `after_gap`: something is bound to have been missed, and is nobody's fault.
         """
+        asked = self._seat.now()
         await self.back_fill()
         await self._back_fill_fundings()
         for dex in self._desks.dexes:
             await self._audit(dex, after_gap)
+        self.audited, self.relinking_until = asked, 0
 
     async def _back_fill_fundings(self) -> None:
         """Once after each full hour: a stream may be silent though its connection stands."""
@@ -149,7 +155,8 @@ class Reconciler:
             delay_s = RESOLVE_FIRST_S
             while self._own.doubts or self._own.queries or self._awaits_fills:
                 try:
-                    await self.resolve()
+                    if self._seat.now() >= self.relinking_until:
+                        await self.resolve()
                     await self._recover()
                 except RestError:
                     self._health.failed_polls += 1

@@ -1,6 +1,7 @@
 """One websocket connection, for ever: subscribe, ping, notice silence, reconnect with patience."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Any, Final, Protocol
@@ -17,7 +18,10 @@ from mm.model.units import NS_PER_S, Ns, seconds
 
 FIRST_BACKOFF_S: Final = 0.25
 STEADY_S: Final = 10.0
-"""A link that stood this long starts its backoff anew: at most 30 connections a minute."""
+"""A connection that served us, or stood this long, starts the backoff anew..."""
+FREE: Final = 14
+"""...while there were no more than so many within a minute: the venue allows 30 to an address."""
+MINUTE: Final[Ns] = 60 * NS_PER_S
 CLOSE_S: Final = 0.5
 
 USER_CHANNELS: Final = ("userFills", "orderUpdates", "userFundings")
@@ -74,6 +78,10 @@ class Stream:
         self._acks: set[str] = set()
         self._acked = asyncio.Event()
         self._last_frame: Ns = 0
+        self._served = False
+        """Has the listener all that it wants of the present connection?"""
+        self._tries: deque[Ns] = deque()
+        """When we connected, within the last minute."""
         self._suspected = False
         self._asked: Ns | None = None
         """When the ping went out that no pong has answered yet."""
@@ -96,14 +104,22 @@ class Stream:
         self._suspected, self._asked = False, None
 
     async def run(self) -> None:
-        attempt = 0
+        failures = 0
         while True:
-            opened = self._clock.now()
+            opened, self._served = self._clock.now(), False
+            self._tries.append(opened)
             await self._once()
             self._health.reconnects += 1
             stood = seconds(self._clock.now() - opened)
-            attempt = 0 if stood > STEADY_S else attempt + 1
-            await asyncio.sleep(self.backoff(attempt))
+            failures = 0 if self._served or stood > STEADY_S else failures + 1
+            await asyncio.sleep(self.backoff(failures + self._crowd()))
+
+    def _crowd(self) -> int:
+        """Tries above `FREE` within the last minute, two counted as one failure."""
+        since = self._clock.now() - MINUTE
+        while self._tries and self._tries[0] <= since:
+            self._tries.popleft()
+        return max(0, len(self._tries) - FREE) // 2
 
     def backoff(self, attempt: int) -> float:
         """Seconds before the next try: doubling, jittered, bounded."""
@@ -170,7 +186,7 @@ class Stream:
         self._acks.clear()
         self._last_frame = self._clock.now()
         self.on_pong()
-        jobs = (self._read(socket), self._watch(), self._listener.on_connected())
+        jobs = (self._read(socket), self._watch(), self._serve())
         tasks = [asyncio.create_task(job) for job in jobs]
         try:  # no task group: it forgets a cancellation in the moment in which a task of it fails
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -180,6 +196,10 @@ class Stream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return _ended_by(tasks)
+
+    async def _serve(self) -> None:
+        await self._listener.on_connected()
+        self._served = True
 
     async def _read(self, socket: ClientConnection) -> None:
         now, on_frame = self._clock.now, self._listener.on_frame

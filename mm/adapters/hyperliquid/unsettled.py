@@ -16,10 +16,12 @@ class Unsettled(Struct, frozen=True):
 
     @property
     def may_rest(self) -> bool:
-        """Unknown to the status, or under another id than the one that has ended."""
+        """Unknown to the status, or under another id than the one that has ended: a modify cancels
+        its target, so one that filled was never replaced."""
         if self.found is None:
             return True
-        return self.doubt.kind is RequestKind.MODIFY and self.found.order.oid == self.doubt.oid
+        target = self.found.order.oid == self.doubt.oid and self.found.status != "filled"
+        return self.doubt.kind is RequestKind.MODIFY and target
 
     @property
     def may_have_filled(self) -> bool:

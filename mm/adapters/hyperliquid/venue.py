@@ -41,11 +41,13 @@ from mm.adapters.hyperliquid.terms import RULES_PAUSE_S, Terms
 from mm.adapters.hyperliquid.verdicts import Verdicts
 from mm.model.actions import Severity
 from mm.model.events import Event, Link
-from mm.model.units import NS_PER_MS, NS_PER_S, Ns
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns, seconds
 
 TERMS_PERIOD_S = 3600.0
 RULES_AGE_NS = 300 * NS_PER_S
 CLEAR_S = 0.5
+RELINK = 3 * NS_PER_S
+"""A lost link is mostly up again by then, and what became of orders is asked of it all at once."""
 
 
 class HyperliquidVenue:
@@ -228,6 +230,8 @@ class HyperliquidVenue:
         self.router.on_frame(text, ts)
 
     def on_lost(self, reason: str) -> None:
+        if self._up:
+            self._reconciler.relinking_until = self._seat.now() + RELINK
         self._up = False
         self.router.drop_held()
         self._sender.posts.lose_all(reason)
@@ -270,7 +274,10 @@ class HyperliquidVenue:
             await self._try(self._lookout.deepen)
 
     async def _audit(self) -> None:
-        await self._reconciler.audit()
+        """Unless a new connection's audit was no longer ago than half the time between two."""
+        age_s = seconds(self._seat.now() - self._reconciler.audited)
+        if age_s * 2.0 >= self.settings.asking.audit_s:
+            await self._reconciler.audit()
         self._terms.tell_budget()
 
     async def _arm(self) -> None:

@@ -34,8 +34,6 @@ LEAVE_S: Final = 20.0
 MINUTE_S: Final = 60.0
 """What a process before it has spent no process can know."""
 SUBSCRIBED_S: Final = 10.0
-CHANNELS: Final = (3, 4)
-"""Of the account, and of each coin."""
 MAX_TASKS: Final = 60
 MAX_BUFFER: Final = 5_000
 ZERO: Final = Decimal(0)
@@ -211,9 +209,8 @@ class Invariants:
 
     def _subscribed(self, reachable: bool) -> None:
         """While the link is up the venue serves all that we need, resubscriptions apart."""
-        world, (account, each) = self.world, CHANNELS
-        wanted = account + each * len(world.plan.coins)
-        served = world.venue.subscriptions()
+        world = self.world
+        wanted, served = world.venue.wanted, world.venue.subscriptions()
         if not reachable or world.maker.linked_at is None or served >= wanted:
             self._unserved_since = None
             return

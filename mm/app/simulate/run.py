@@ -49,7 +49,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     fills: int
     boots: int
     reconnects_s: tuple[float, ...]
-    """Seconds from each loss of the link to the next link, where the daemon lived on."""
+    """Seconds from each loss of the link until we could quote again, where the daemon lived on."""
     trace: tuple[str, ...] = ()
 
 

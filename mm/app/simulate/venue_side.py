@@ -27,6 +27,8 @@ AT: Final = ("10.0.0.9", 9000)
 BUSY_WEIGHT: Final = 1_100
 FAUCET_USD: Final = Decimal(100_000)
 HOUR_S: Final = 3600.0
+CHANNELS: Final = (3, 4)
+"""Of the account, and of each coin."""
 MINUTE_NS: Final = 60 * NS_PER_S
 
 
@@ -125,6 +127,12 @@ class VenueSide:
     def subscriptions(self) -> int:
         """Of the connection that has most."""
         return max((len(one.subscriptions) for one in self.server.connections), default=0)
+
+    @property
+    def wanted(self) -> int:
+        """As many subscriptions as we need."""
+        account, each = CHANNELS
+        return account + each * len(self.plan.coins)
 
     def cash_flow(self, deposited: Decimal) -> Decimal:
         """USD received less paid since the start: trades, fees and funding."""

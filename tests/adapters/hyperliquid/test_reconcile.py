@@ -215,6 +215,7 @@ async def test_a_modify_of_what_was_filled_meanwhile_ends_whatever_its_id() -> N
         (told,) = await b.resolve()
         assert isinstance(told, OrderClosed)
         assert (told.oid, told.reason) == (None, "filled")
+        assert "frontendOpenOrders" not in b.venue.asked, "what filled was not replaced"
 
 
 async def test_a_modify_whose_new_order_was_refused_ends_whatever_its_id() -> None:

@@ -11,6 +11,8 @@ from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
 from mm.adapters.hyperliquid.stream import LinkLostError, Stream
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.model.events import Bbo, Book, Event, OrderOpened
+from mm.model.units import NS_PER_S
+from tests.adapters.hyperliquid.rig import HandClock
 from tests.adapters.hyperliquid.stand import ME, PREFIX, WallClock, bid, live, stand
 
 MUTE = Cadence(pump_s=0.005, fast_book_s=3600.0, context_s=3600.0)
@@ -61,6 +63,36 @@ async def test_backoff_doubles_jitters_and_is_bounded() -> None:
         assert len(set(waits)) > 1
     lowest = [min(30.0, 0.25 * 2.0**attempt) / 2 for attempt in range(1, 31)]
     assert sum(lowest) > 60.0, "thirty failing connections take more than a minute"
+
+
+async def test_a_connection_that_served_is_soon_replaced_whatever_came_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[int] = []
+
+    def soon(count: int) -> float:
+        failures.append(count)
+        return 0.0
+
+    async with stand() as at, live(at) as (venue, probe):
+        monkeypatch.setattr(venue.stream, "backoff", soon)
+        for lost in range(1, 4):
+            at.server.drop_all()
+            await probe.until(lambda lost=lost: probe.links == [True, *[False, True] * lost])
+        assert failures == [0, 0, 0]
+
+
+async def test_not_even_connections_that_served_are_more_than_thirty_a_minute() -> None:
+    clock = HandClock()
+    settings = VenueSettings(network="testnet", coins=("BTC",))
+    stream = Stream(settings, ME.address, clock, Health(clock, NO_HOOKS), Mute())
+    waits_s = []
+    for _ in range(60):
+        stream._tries.append(clock.now())
+        waits_s.append(stream.backoff(stream._crowd()))
+        clock.now_ns += round((0.2 + waits_s[-1]) * NS_PER_S)
+    assert max(waits_s[:14]) <= 0.25
+    assert all(sum(waits_s[at : at + 30]) > 54.0 for at in range(30)), "with 0.2 s each: a minute"
 
 
 class Mute:

@@ -260,6 +260,24 @@ async def test_a_first_start_does_not_tell_of_old_fills() -> None:
             assert not again.of(Fill)
 
 
+async def test_a_new_connections_audit_settles_doubts_and_stands_for_the_next() -> None:
+    """Each reconnection takes its part of the minute's request weight, once."""
+    async with stand() as at, live(at) as (venue, probe):
+        at.server.drop_all()
+        await probe.until(lambda: not venue.stream.is_open)
+        assert venue._reconciler.relinking_until > venue.health._clock.now()
+        await probe.until(lambda: probe.links == [True, False, True])
+        assert venue._reconciler.relinking_until == 0
+        audits = len(probe.of(Account))
+        await venue._audit()
+        venue.desks.flush()
+        assert len(probe.of(Account)) == audits
+        venue._reconciler.audited = 0
+        await venue._audit()
+        venue.desks.flush()
+        assert len(probe.of(Account)) == audits + 1
+
+
 async def test_the_market_comes_in_without_the_replay_of_old_trades() -> None:
     async with stand() as at:
         await trade_at(at, "99996")
