@@ -12,7 +12,6 @@ from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
-from mm.core.orders import OrderState
 from mm.model.quote import Ladder, Level
 from mm.model.units import NS_PER_MS, NS_PER_S, Side
 from tests.core.order_world import LIMITS, ZERO, Flight, World
@@ -262,8 +261,7 @@ class Life:
 
     def finish(self) -> None:
         """All is told; then all is at rest; then a quote leads to what was wanted, and no more."""
-        if not self.swept:
-            self._all_told()
+        self._all_told()
         self.world.settle()
         self._at_rest()
         wanted = Ladder(ladder(Side.BID, [(1, 0), (2, 1)]), ladder(Side.ASK, [(2, 2), (1, 3)]))
@@ -281,11 +279,11 @@ class Life:
         if not world.state.link_up:
             world.begin_reconnect()
         for _ in range(8):
+            if self.swept and any(not order.ended for order in world.state.orders):
+                world.cancel_all()  # as a halted engine does until nothing rests
             world.drain()
             world.wait(NS_PER_S)
         world.state.expire(world.clock.ts)
-        if any(order.state is OrderState.UNKNOWN for order in world.state.orders):
-            return  # rare: the adapter knows, the core waits for an audit
         assert not [order.cloid for order in world.state.orders if order.busy], "busy without cause"
         self._agreed()
 

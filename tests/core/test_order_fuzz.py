@@ -13,7 +13,7 @@ def test_orders_survive_the_plain_driver() -> None:
     assert not [(one.seed, one.broken) for one in lived(3_000, 1) if one.broken]
 
 
-@pytest.mark.parametrize("forgotten", ["cancel_sent", "unresolved", "_adopt"])
+@pytest.mark.parametrize("forgotten", ["cancel_sent", "opened", "_adopt"])
 def test_a_broken_order_is_found_and_told_by_its_fewest_steps(
     forgotten: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

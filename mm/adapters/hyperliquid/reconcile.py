@@ -27,6 +27,8 @@ FUNDED_MS: Final = 10_000
 LATE_MS: Final = 5_000
 """Streams that are well have told of it by then: what an audit alone brings to light is a fault."""
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
+UNLISTED: Final = "unlisted"
+"""Neither known nor listed: its fills have all been told, which may be a part of it."""
 NEVER_PLACED: Final = "never placed: unknown to the venue after it expired"
 
 
@@ -204,7 +206,7 @@ class Reconciler:
             ended_ms = 0 if found is None else found.status_timestamp
             self._repairs[self._own.coin_of(cloid) or ""] += self._is_late(ended_ms * NS_PER_MS)
             if found is None:
-                self._close(cloid, "filled" if cloid in self._own.filled else "unlisted")
+                self._close(cloid, UNLISTED)
             else:
                 self._tell(cloid, found)
 
@@ -253,7 +255,7 @@ class Reconciler:
         listed = [row for dex in sorted(dexes) for row in await self.listing(dex)]
         resting = {row.cloid: row.oid for row in listed if row.cloid in wanted}
         gone = [one for one in unsettled if one.cloid not in resting]
-        if any(one.may_have_filled and one.cloid not in self._own.filled for one in gone):
+        if any(one.found is None or self._lacks_fills(one) for one in gone):
             await self.back_fill()
         for one in unsettled:
             if self._own.doubts.get(one.cloid) is not one.doubt:
@@ -264,6 +266,9 @@ class Reconciler:
                 self._forgotten(one.cloid, one.doubt)
             else:
                 self._ended(one.cloid, one.doubt, one.found)
+
+    def _lacks_fills(self, one: Unsettled) -> bool:
+        return one.may_have_filled and one.cloid not in self._own.filled
 
     def _ended(self, cloid: str, doubt: Doubt, found: FoundOrder) -> None:
         replaced = executed(doubt, found.order.oid) and not never_rested(found.status)
@@ -286,7 +291,7 @@ class Reconciler:
                 )
             )
         else:
-            self._close(cloid, "filled" if cloid in self._own.filled else "unlisted")
+            self._close(cloid, UNLISTED)
 
     def _opened(self, cloid: str, oid: int) -> None:
         now = self._seat.now()

@@ -131,14 +131,15 @@ async def bench() -> AsyncIterator[Bench]:
         await runner.cleanup()
 
 
-async def test_a_forgotten_order_with_a_fill_was_filled() -> None:
+async def test_a_forgotten_order_with_a_fill_is_not_taken_for_filled() -> None:
+    """It may have been cancelled when a part had filled: no more fills are to be waited for."""
     async with bench() as b:
         b.doubt(RequestKind.PLACE)
         b.venue.fills = [fill(5, 2000, ONE)]
         told = await b.resolve()
         assert [type(event) for event in told] == [Fill, OrderClosed]
         assert isinstance(told[1], OrderClosed)
-        assert told[1].reason == "filled"
+        assert told[1].reason == "unlisted"
 
 
 async def test_a_place_unknown_after_its_expiry_was_never_placed() -> None:
@@ -276,13 +277,12 @@ async def test_an_audit_ends_what_is_not_listed_and_opens_what_is() -> None:
     async with bench() as b:
         for number, oid in ((1, 11), (2, 12), (3, 13)):
             b.own.opened(cloid(number), oid, 0, 0)
-        b.own.filled[cloid(2)] = None
         b.venue.knows(cloid(1), 11, "scheduledCancel")
         b.venue.orders = [order(cloid(4), 14), order("0x" + "f" * 32, 15), order(cloid(3), 23)]
         await b.reconciler.audit()
         told = b.told()
         ended = {event.cloid: event.reason for event in told if isinstance(event, OrderClosed)}
-        assert ended == {cloid(1): "scheduledCancel", cloid(2): "filled"}
+        assert ended == {cloid(1): "scheduledCancel", cloid(2): "unlisted"}
         opened = {event.cloid: event.oid for event in told if isinstance(event, OrderOpened)}
         assert opened == {cloid(4): 14, cloid(3): 23}
         account = told[-1]
