@@ -47,7 +47,7 @@ class WeightMeter:
     """Request weight spent in the last 60 s, whatever minute the venue counts by.
 
     It only counts. What is left last is kept for what matters most: deep books are left out below
-    half of the limit, audits and other polls below a quarter, other questions wait below a twelfth,
+    half of the limit, audits and other polls below a quarter, other questions wait below a sixth,
     orders that add risk are not sent below a twenty-fourth; cancels and the way out always go.
     """
 
@@ -89,7 +89,7 @@ class WeightMeter:
 
     def wait_s(self, weight: int) -> float:
         """How long a question of this weight has to wait; 0.0: it may be asked now."""
-        now, kept = self._now(), self.limit // 12
+        now, kept = self._now(), self.limit // 6
         self._forget()
         over = weight + kept + self._total - self.limit
         due = now if self._refused is None else self._refused + REFUSED
