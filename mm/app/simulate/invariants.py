@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Final
 
 from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.standing import Standing
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.core.guard import judge
 from mm.core.orders import OrderState
 from mm.model.exchange import OrderRow
-from mm.model.units import NS_PER_S, Side
+from mm.model.units import Side
 
 DRIFT: Final = 1.02
 """Price drift since an order was approved may carry its worst case over the limit by this much."""
@@ -18,12 +19,6 @@ NEAR: Final = 1.1
 """No order of ours lies further from the market's mid than this factor."""
 UNTRACKED_S: Final = 45.0
 """By then two audits have found an order that we did not know of."""
-FEED_S: Final = 6.0
-"""The feed's threshold and a second on top."""
-CHANGE_S: Final = 9.0
-"""A request's expiry, the question what became of it, and the next turn of the quote timer."""
-TURN_S: Final = 2.0
-"""A turn of the quote timer, and the way there."""
 DEAD_MAN_S: Final = 62.0
 HALT_S: Final = 10.0
 GONE_S: Final = 45.0
@@ -50,9 +45,8 @@ class Invariants:
         self.world = world
         self._untracked: dict[int, float] = {}
         self._gone: dict[str, float] = {}
+        self._standing = Standing(world)
         self._stuck: dict[str, float] = {}
-        self._busy: dict[str, float] = {}
-        """When a request of each order was last under way."""
         self._halted_since: float | None = None
         self._dark_since: float | None = None
         self._unserved_since: float | None = None
@@ -79,7 +73,8 @@ class Invariants:
         self._believed(rows, engines, reachable)
         self._halted(rows, engines, reachable)
         for coin, engine in engines.items():
-            self._fresh(coin, engine, rows, reachable)
+            own = [row for row in rows if row.coin == coin]
+            self._standing.look(coin, engine, own, reachable)
             self._may_leave(coin, engine, reachable)
         self._subscribed(reachable)
         self._bounded()
@@ -174,20 +169,6 @@ class Invariants:
         if left and now - self._halted_since > HALT_S:
             raise BrokenPromiseError(f"{len(left)} orders rest {HALT_S:g} s after a halt")
 
-    def _fresh(self, coin: str, engine: Engine, rows: list[OrderRow], reachable: bool) -> None:
-        """No quote on a feed that has been silent for longer than its threshold and a second."""
-        venue = self.world.maker.venue
-        if venue is None:
-            return
-        last = max(venue.health.last("book", coin), venue.health.last("bbo", coin))
-        age_s = (self.world.maker.clock.now() - last) / NS_PER_S
-        grace_s = FEED_S + 4 * sum(self.world.plan.latency_s) + 8 * self.world.plan.jitter_s + 0.5
-        own = [row for row in rows if row.coin == coin]
-        settled = [row for row in own if not self._was_changing(engine, row)]
-        if settled and reachable and last and age_s > grace_s:
-            text = f"{len(own)} orders rest on a feed that is {age_s:.1f} s old"
-            raise BrokenPromiseError(text)
-
     def _may_leave(self, coin: str, engine: Engine, reachable: bool) -> None:
         """In every state but a halt, wherever there is a price and the venue takes requests, the
         position can be reduced."""
@@ -218,18 +199,6 @@ class Invariants:
         if world.now - self._unserved_since > SUBSCRIBED_S:
             text = f"{served} of {wanted} subscriptions for {SUBSCRIBED_S:g} s"
             raise BrokenPromiseError(f"{text} though the link is up")
-
-    def _was_changing(self, engine: Engine, row: OrderRow) -> bool:
-        """A request of ours was under way when the wire went: its outcome takes a timeout, and
-        what that asks for the next turn of the quote timer."""
-        order = engine.state.orders.get(row.cloid)
-        if order is None:
-            return True
-        if order.busy:
-            self._busy[row.cloid or ""] = self.world.now
-        settled_s = self.world.now - self._busy.get(row.cloid or "", 0.0)
-        since_s = (self.world.maker.clock.now() - order.sent_ts) / NS_PER_S
-        return order.busy or since_s < CHANGE_S or settled_s < TURN_S
 
     def _bounded(self) -> None:
         world, maker = self.world, self.world.maker

@@ -18,9 +18,10 @@ from mm.app.simulate.at_rest import AtRest, BrokenPromiseError
 from mm.app.simulate.circumstances import circumstances
 from mm.app.simulate.faults import FAULTS, befall, calm
 from mm.app.simulate.in_turn import InTurn
-from mm.app.simulate.invariants import CHANGE_S, Invariants
+from mm.app.simulate.invariants import Invariants
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import Plan, draw
+from mm.app.simulate.standing import CHANGE_S
 from mm.app.simulate.trace import silent
 from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World

@@ -1,0 +1,95 @@
+"""Quotes that stand too long: on a silent feed, or where the present quote would not be."""
+
+from typing import Final
+
+from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.world import World
+from mm.core.engine import Engine
+from mm.model.exchange import OrderRow
+from mm.model.quote import Level
+from mm.model.units import BPS, NS_PER_S, Side
+
+FEED_S: Final = 6.0
+"""The feed's threshold and a second on top."""
+ASTRAY_S: Final = 8.0
+SLACK_BPS: Final = 2.0
+"""Beyond the hysteresis that the quotes have."""
+TURN_S: Final = 2.0
+"""A turn of the quote timer, and the way there."""
+CHANGE_S: Final = 9.0
+"""A request's expiry, the question what became of it, and the next turn of the quote timer."""
+
+
+class Standing:
+    """Looks at what rests of one coin after another; knows what was being changed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._busy: dict[str, float] = {}
+        """When a request of each order was last under way."""
+        self._astray: dict[tuple[str, Side], float] = {}
+
+    def look(self, coin: str, engine: Engine, rows: list[OrderRow], reachable: bool) -> None:
+        """`rows`: those of this coin. `reachable`: may the venue be asked for anything?"""
+        settled = [row for row in rows if not self._was_changing(engine, row)]
+        self._fresh(coin, settled, reachable)
+        venue = self.world.venue
+        state = engine.state
+        waits = state.kill.halted or state.recourse.waiting(self.world.maker.clock.now())
+        able = reachable and not (venue.throttled or venue.spent or waits)
+        still = [row for row in rows if self._is_still(engine, row)]
+        for side in Side:
+            where = _astray(engine, side, [row for row in still if row.side is side])
+            if not (able and where):
+                self._astray.pop((coin, side), None)
+            elif self.world.now - self._astray.setdefault((coin, side), self.world.now) > ASTRAY_S:
+                raise BrokenPromiseError(f"{coin} {side.label} for {ASTRAY_S:g} s {where}")
+
+    def _fresh(self, coin: str, settled: list[OrderRow], reachable: bool) -> None:
+        """No quote on a feed that has been silent for longer than its threshold and a second."""
+        venue = self.world.maker.venue
+        if venue is None:
+            return
+        last = max(venue.health.last("book", coin), venue.health.last("bbo", coin))
+        age_s = (self.world.maker.clock.now() - last) / NS_PER_S
+        grace_s = FEED_S + 4 * sum(self.world.plan.latency_s) + 8 * self.world.plan.jitter_s + 0.5
+        if settled and reachable and last and age_s > grace_s:
+            text = f"{len(settled)} orders rest on a feed that is {age_s:.1f} s old"
+            raise BrokenPromiseError(text)
+
+    def _was_changing(self, engine: Engine, row: OrderRow) -> bool:
+        """A request of ours was under way when the wire went: its outcome takes a timeout, and
+        what that asks for the next turn of the quote timer."""
+        order = engine.state.orders.get(row.cloid)
+        if order is None or not self._is_still(engine, row):
+            return True
+        return (self.world.maker.clock.now() - order.sent_ts) / NS_PER_S < CHANGE_S
+
+    def _is_still(self, engine: Engine, row: OrderRow) -> bool:
+        """Has no request about it been under way for a turn of the quote timer?"""
+        order, cloid = engine.state.orders.get(row.cloid), row.cloid or ""
+        if order is None or order.busy:
+            self._busy[cloid] = self.world.now
+        return self.world.now - self._busy.get(cloid, 0.0) >= TURN_S
+
+
+def _astray(engine: Engine, side: Side, settled: list[OrderRow]) -> str:
+    """Where an order stands that no quote wants, or ""."""
+    levels = engine.quoting.ladder.levels(side)
+    for row in settled:
+        order = engine.state.orders.get(row.cloid)
+        if not levels:
+            return f"at {row.price} on a side that is blocked"
+        if order is not None and order.level == 1 and _is_off(engine, side, row, levels[0]):
+            return f"at {row.price} where {levels[0].price} is wanted"
+    return ""
+
+
+def _is_off(engine: Engine, side: Side, row: OrderRow, wanted: Level) -> bool:
+    """Beyond the hysteresis: closer to the market, or, where actions may be spent, further away."""
+    band = engine.quoting.tolerance.near
+    inward_bps = band.inward_bid_bps if side is Side.BID else band.inward_ask_bps
+    closer_bps = float(side * (row.price - wanted.price) / wanted.price) * BPS
+    may_follow = engine.quoting._ration._credit >= 1.0
+    too_far = may_follow and -closer_bps > band.outward_bps + SLACK_BPS
+    return too_far or closer_bps > inward_bps + SLACK_BPS
