@@ -40,6 +40,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(research.bench, name="bench")
 app.command("replay")(research.replay)
+app.command("report")(research.report)
 
 
 @app.callback(invoke_without_command=True)

@@ -49,6 +49,24 @@ def replay(journal: Journal, as_json: Json = False) -> None:
     raise typer.Exit(0 if done.mismatch is None else 1)
 
 
+def report(
+    journal: Journal,
+    queue: Annotated[
+        str | None, typer.Option(help="paper.queue: pro_rata or conservative.")
+    ] = None,
+    round_trip_ms: Annotated[float | None, typer.Option(help="paper.round_trip_ms.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a run earned, beside what paper would have earned on the market that it saw.
+
+    Fills, volume, and what they are worth 1, 5 and 30 s later: how far paper flatters here. A twin
+    starts from the same state; its orders are not the run's, so they part more the longer it lasts.
+    """
+    measure = import_module("mm.commands.report")
+    found = measure.measure(journal, queue=queue, round_trip_ms=round_trip_ms)
+    _show(found, measure.table, as_json)
+
+
 @bench.command("cold-start")
 @shorthands(COLD_START)
 def cold_start(
