@@ -104,6 +104,7 @@ TABLE: Final = (
             "Signed action over weight limit",
             "Orders are empty",
             "Order has invalid asset",
+            "Spot is not supported by this exchange",
             "Order with this cloid is already open",
         ),
     ),
