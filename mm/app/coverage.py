@@ -1,10 +1,11 @@
 """Known truth, found again: the real engine on the real exchange until so many own arrivals.
 
 Each cell is a market of known κ and A. All else is scaled so that a run costs about a second:
-distances by 1/κ, times by 1/A.
+distances by 1/κ, the fee and the prior of the adverse move among them, times by 1/A.
 """
 
 import math
+from decimal import Decimal
 
 from msgspec import Struct, structs
 
@@ -13,6 +14,7 @@ from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.core.stochastic.intensity import Posterior
 from mm.model.estimate import Estimate
+from mm.model.exchange import FeeRates
 from mm.model.units import BPS, NS_PER_MS, Side
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenario import Depth, Mid, Scenario, Takers
@@ -32,7 +34,10 @@ INFORMED = 0.2
 PATIENCE = 40.0
 """A run is given up after this many times the arrivals' waiting time at depth 1/κ."""
 
-FEE_BPS = BPS * float(ExchangeOptions().fees.maker)
+FEE = 0.375
+"""Of a maker's fill, in units of 1/κ: the 1.5 bps of the base tier where κ is 0.25/bps."""
+ADVERSE_PRIOR = 0.5
+"""Standard deviation of the prior of the adverse move, in units of 1/κ: 2 bps, likewise."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -119,17 +124,24 @@ def settings_of(job: Job) -> EngineSettings:
         base.stochastic.adverse,
         horizons_s=(job.quote_interval_s,),
         primary_s=job.quote_interval_s,
+        prior_sd_bps=ADVERSE_PRIOR / job.kappa,
     )
     stochastic = structs.replace(base.stochastic, intensity=intensity, adverse=adverse)
     risk = structs.replace(base.risk, max_book_age_s=10.0 * job.quote_interval_s)
     return structs.replace(base, strategy=strategy, stochastic=stochastic, risk=risk)
 
 
+def fees_of(job: Job) -> FeeRates:
+    maker = round(Decimal(FEE / job.kappa / BPS), 9)
+    return FeeRates(maker=maker, taker=3 * maker)
+
+
 def run(job: Job) -> Outcome:
     """Same job, same outcome, bit for bit."""
     scenario = scenario_of(job)
     market = build_market(scenario, job.seed, START_MS)
-    exchange = Exchange([market], START_MS, ExchangeOptions(seed=job.seed))
+    options = ExchangeOptions(seed=job.seed, fees=fees_of(job))
+    exchange = Exchange([market], START_MS, options)
     engine = Engine(settings_of(job), market.instrument)
     interval_s = job.quote_interval_s
     pace = Pace(quote_interval_s=interval_s, book_s=interval_s / REFRESHES)
@@ -155,14 +167,14 @@ def _outcome(job: Job, engine: Engine, now_ms: int) -> Outcome:
         finished=components.intensity.total >= job.arrivals,
         kappa=_found(told.kappa, estimates[0], kappa_mean),
         arrival=_found(told.arrival, estimates[1], known.expected_rate(0.0)),
-        effective=_effective(known, told),
+        effective=_effective(known, told, BPS * float(fees_of(job).maker)),
         sigma=_found(told.sigma_total, sigma),
         adverse=(_found(told.adverse_bps, bid), _found(told.adverse_bps, ask)),
     )
 
 
-def _effective(known: Posterior, told: Truth) -> Found:
-    cost = FEE_BPS + told.adverse_bps
+def _effective(known: Posterior, told: Truth, fee_bps: float) -> Found:
+    cost = fee_bps + told.adverse_bps
     true = told.arrival * math.exp(-told.kappa * cost)
     value = known.arrival_value * math.exp(-known.kappa_value * cost)
     low, high = known.rate_quantiles(cost, 0.05, 0.95)
