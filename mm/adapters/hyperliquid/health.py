@@ -55,5 +55,10 @@ class Health:
             Note(ts=self._clock.now(), severity=severity, topic=topic, text=text, data=data)
         )
 
+    def waits(self, wait_s: float) -> None:
+        """A start or a reconnection may stand still meanwhile: say why."""
+        text = "the minute's request weight is spent: questions to the venue wait"
+        self.note(Severity.WARNING, "link", text, wait_s=round(wait_s, 1))
+
     def round_trip(self, kind: RequestKind, elapsed_s: float) -> None:
         self._hooks.round_trip(kind.value, elapsed_s)

@@ -1,6 +1,7 @@
 """REST: typed /info questions, and /exchange for when the websocket is down."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -17,6 +18,8 @@ KEEP_ALIVE_S: Final = 2.0
 """Shorter than it takes to notice a half-open websocket: an idle connection of that age may be as
 dead, and what goes out by REST then is urgent."""
 LEAST_WAIT_S: Final = 0.05
+LONG_WAIT_S: Final = 2.0
+"""Somebody may wonder what is going on."""
 ROWS: Final = 20
 """So many rows of an answer weigh 1 (protocol 6.3)."""
 
@@ -50,6 +53,8 @@ class Rest:
     def __init__(self, url: str, timeout_s: float, meter: WeightMeter) -> None:
         self.url = url
         self.meter = meter
+        self.on_wait: Callable[[float], None] = lambda _: None
+        """Told the seconds before a question waits for long."""
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
@@ -152,7 +157,9 @@ class Rest:
 
     async def room(self, weight: int) -> None:
         """Until questions of so much weight in all may be asked without waiting."""
-        while wait_s := self.meter.wait_s(weight):  # noqa: ASYNC110 - time alone makes room
+        while wait_s := self.meter.wait_s(weight):
+            if wait_s > LONG_WAIT_S:
+                self.on_wait(wait_s)
             await asyncio.sleep(max(wait_s, LEAST_WAIT_S))
 
     async def _info(

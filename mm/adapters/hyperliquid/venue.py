@@ -76,6 +76,7 @@ class HyperliquidVenue:
         self.desks = desks = Desks(own)
         self._seat = seat = Seat(settings, signer, clock)
         self._rest = rest = Rest(settings.url, settings.request_timeout_s, self.meter)
+        rest.on_wait = health.waits
         self.stream = Stream(settings, seat.account, clock, health, self)
         verdicts = Verdicts(own, desks, health, clock.now)
         self._sender = Sender(seat, self.stream, rest, self.budget, verdicts)

@@ -303,6 +303,19 @@ async def test_a_spent_request_weight_is_told_and_outlived(
         assert [note.data["pause_s"] for note in asked_again] == [0.01, 0.02]
 
 
+async def test_a_question_that_waits_for_request_weight_says_so() -> None:
+    """A restart soon after others stood still for half a minute, and nobody knew why."""
+    async with stand() as at:
+        venue = at.venue(probe := Probe())
+        venue.meter.spend(venue.meter.limit)
+        waiting = asyncio.create_task(venue.bootstrap())
+        await probe.until(lambda: probe.notes != [])
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert "request weight is spent" in probe.notes[0].text
+    assert 55 < float(probe.notes[0].data["wait_s"] or 0) <= 60
+
+
 async def test_funding_is_told_once() -> None:
     hour = 3600 * NS_PER_S
     ahead = hour - time.time_ns() % hour - NS_PER_S  # the hour strikes in a second
