@@ -226,6 +226,15 @@ class Life:
             self._nothing_that_may_trade_is_forgotten(side)
         if world.state.link_up:
             self._what_rests_lives()
+            self._somebody_brings_word()
+
+    def _somebody_brings_word(self) -> None:
+        """Of every order that waits for it. A sweep tells of what it has listed only."""
+        own = self.world.own
+        for order in self.world.state.orders:
+            if order.busy and not self.swept:
+                asked = own.in_flight(order.cloid) or order.cloid in own.doubts
+                assert asked, "waits for a word that nobody will say"
 
     def _no_order_is_more_than_the_venues(self) -> None:
         """Of each venue id that we know we know price and size, and no fill that was not."""

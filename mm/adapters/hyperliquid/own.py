@@ -159,7 +159,8 @@ class OwnOrders:
             del self.doubts[cloid]
 
     def _close_settles(self, cloid: str, oid: int) -> None:
-        """A modify closes the old id: that says nothing of the new one."""
-        doubt = self.doubts.get(cloid)
-        if doubt is not None and doubt.oid != oid:
+        """A modify closes the old id: that says nothing of the new one, however late it is told."""
+        doubt, known = self.doubts.get(cloid), self.open.get(cloid)
+        history = known is not None and oid < known.oid
+        if doubt is not None and doubt.oid != oid and not history:
             del self.doubts[cloid]

@@ -46,6 +46,21 @@ def test_the_old_id_of_a_modify_ends_without_its_order() -> None:
     assert orders.closed(ONE, 6, "canceled", 0, 0) == [], "told already, by the cancel's answer"
 
 
+@pytest.mark.parametrize(("kind", "target"), [(RequestKind.CANCEL, None), (RequestKind.MODIFY, 6)])
+def test_the_late_end_of_a_replaced_id_settles_no_doubt(
+    kind: RequestKind, target: int | None
+) -> None:
+    """A modify was answered, then the next request lost, then the old id's end was told."""
+    orders = own()
+    orders.opened(ONE, 5, 0, 0)
+    orders.opened(ONE, 6, 0, 0)
+    orders.doubts[ONE] = Doubt(kind=kind, expires=9, oid=target)
+    assert shown(orders.closed(ONE, 5, "canceled", 0, 0)) == [("OrderClosed", 5)]
+    assert ONE in orders.doubts
+    orders.closed(ONE, 6, "canceled", 0, 0)
+    assert (ONE in orders.doubts) is (target == 6)
+
+
 @pytest.mark.parametrize(
     ("kind", "oid", "opened", "settled"),
     [
