@@ -158,6 +158,11 @@ def forgets_the_dead_man(patch: Patch) -> None:
     patch.setattr(DeadMan, "_schedule", nothing)
 
 
+def approve_all(actions: Sequence[Action], *_: object) -> Reviewed:
+    """In the place of the review before sending."""
+    return Reviewed(list(actions), [])
+
+
 # -- limits -------------------------------------------------------------------------------------
 
 
@@ -183,7 +188,7 @@ def quotes_three_lots(patch: Patch) -> None:
     """And no limit looks."""
     real = State.keep_lot
     patch.setattr(State, "keep_lot", lambda self, fair: real(self, fair) * 3)
-    patch.setattr(risk, "_refusal", lambda *_: "")
+    patch.setattr(risk, "review", approve_all)
 
 
 def tells_nobody_of_the_gross_limit(patch: Patch) -> None:

@@ -26,7 +26,7 @@ from mm.model.events import Command, Event, Start, Tick
 from mm.model.market_params import MarketParams
 from mm.model.quote import Ladder, Quote
 from mm.model.units import Ns, Side
-from tests.system.broken_books import Outcome, Patch, nothing, now_and_then
+from tests.system.broken_books import Outcome, Patch, approve_all, nothing, now_and_then
 
 # -- halts --------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ def crosses_its_own_orders(patch: Patch) -> None:
         return structs.replace(built, bids=(first, *built.bids[1:]))
 
     patch.setattr(ladder, "build", build)
-    patch.setattr(risk, "_refusal", lambda *_: "")
+    patch.setattr(risk, "review", approve_all)
 
 
 def decides_by_chance(patch: Patch) -> None:

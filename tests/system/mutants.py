@@ -11,11 +11,13 @@ from typing import Final
 
 import pytest
 
+from mm.app.simulate.faults import FAULTS
+from mm.app.simulate.plan import Plan, draw
 from mm.app.simulate.run import simulate
 from tests.system import broken_books, broken_manners
 
 SEEDS: Final = 50
-TOOLS: Final = ("nothing", "now_and_then")
+TOOLS: Final = ("nothing", "now_and_then", "approve_all")
 
 MUTANTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
     name: found
@@ -25,19 +27,19 @@ MUTANTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
 }
 
 
-def caught(name: str, seeds: Iterable[int]) -> tuple[int, str] | None:
-    """(seed, the broken promise) of the first of these seeds that notices; None: none does."""
+def caught(name: str, plans: Iterable[Plan]) -> tuple[int, str] | None:
+    """(seed, the broken promise) of the first of these that notices; None: none does."""
     with pytest.MonkeyPatch.context() as patch:
         MUTANTS[name](patch)
-        for seed in seeds:
-            if violation := simulate(seed).violation:
-                return seed, violation
+        for plan in plans:
+            if violation := simulate(plan.seed, plan).violation:
+                return plan.seed, violation
     return None
 
 
 def _row(what: tuple[str, int]) -> str:
     name, seeds = what
-    found = caught(name, range(1, seeds + 1))
+    found = caught(name, (draw(seed, tuple(FAULTS)) for seed in range(1, seeds + 1)))
     return f"{name:36} " + (f"{found[0]:3}  {found[1][:110]}" if found else "  -  not caught")
 
 

@@ -2,22 +2,24 @@
 
 import pytest
 
+from mm.app.simulate.plan import draw
 from tests.system.mutants import MUTANTS, caught
 
 NOTICED = {
-    "forgets_a_fill": (1, "position"),
-    "stops_without_cancelling": (26, "rest after an orderly end"),
-    "leaves_its_orders_when_the_link_goes": (9, "rest on a feed"),
-    "never_moves_an_order": (26, "is wanted"),
-    "never_asks_after_doubtful_orders": (45, "doubts"),
+    "forgets_a_fill": ("drop_clean", "position"),
+    "stops_without_cancelling": ("pause", "rest after an orderly end"),
+    "leaves_its_orders_when_the_link_goes": ("refuse", "rest on a feed"),
+    "never_moves_an_order": ("deposit", "is wanted"),
+    "never_asks_after_doubtful_orders": ("lost_replies", "doubts"),
 }
-"""By name: the seed that notices, and words of what it says."""
+"""By name: the faults that bring it out, and words of the promise that it breaks."""
+TRIES = range(1, 9)
 
 
 @pytest.mark.parametrize("name", NOTICED)
 def test_a_broken_daemon_is_noticed(name: str) -> None:
-    seed, words = NOTICED[name]
-    found = caught(name, [seed])
+    fault, words = NOTICED[name]
+    found = caught(name, (draw(seed, (fault,), 60.0, 8) for seed in TRIES))
     assert found is not None
     assert words in found[1]
 
