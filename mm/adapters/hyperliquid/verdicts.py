@@ -191,7 +191,9 @@ class Verdicts:
             self.on_old_rules()
 
     def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
-        now = self._now()
+        now, known = self._now(), self.own.doubts.get(request.cloid)
+        if known is not None and known.expires > ticket.expires:
+            return  # of a later request: what becomes of that decides
         oid = request.oid if isinstance(request, Modify) else None
         self.own.doubts[request.cloid] = Doubt(kind=ticket.kind, expires=ticket.expires, oid=oid)
         self._health.unresolved += not overtaken

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.own import OwnOrders
@@ -159,3 +160,13 @@ def test_a_refusal_of_our_rounding_has_the_rules_read_again(words: str, old: int
     desk.verdicts.answer(desk.sends(), single(words))
 
     assert desk.old_rules == old
+
+
+def test_the_loss_of_an_earlier_request_does_not_hide_that_of_a_later_one() -> None:
+    desk = Desk()
+    place = desk.sends()
+    modify = structs.replace(desk.sends(RequestKind.MODIFY), expires=7 * NS_PER_S)
+    desk.verdicts.lost(modify, "no answer")
+    desk.verdicts.lost(place, "no answer")
+    doubts = desk.verdicts.own.doubts.values()
+    assert {(doubt.kind, doubt.oid) for doubt in doubts} == {(RequestKind.MODIFY, 7)}
