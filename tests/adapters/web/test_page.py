@@ -101,7 +101,7 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("state")).to_have_text("quoting")
     await expect(page.get_by_test_id("fill-count")).to_have_text(str(len(maker.fills)))
     await expect(page.get_by_test_id("progress")).to_have_attribute("aria-valuenow", "100")
-    origin = f"{len(maker.fills)}.0 observations, source own, last 3 s ago"
+    origin = f"{len(maker.fills)}.0 observations, source own, last 3 s ago, confidence 84 %"
     await expect(page.get_by_test_id("kappa")).to_have_attribute("title", origin)
     await expect(page.get_by_test_id("adverse").locator(".row")).to_have_count(6)
     await expect(page.get_by_test_id("orders").locator("tr")).to_have_count(2 * LEVELS + 1)
