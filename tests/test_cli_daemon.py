@@ -190,7 +190,8 @@ def test_the_exchange_prints_its_truth_answers_and_leaves(exchange: Started) -> 
 
 def test_the_doctor_examines_the_account(exchange: Started) -> None:
     url = exchange.wait_for(r"exchange listens on (\S+)")
-    local = ("doctor", "--set", "venue.network=local", "--set", f"venue.base_url={url}")
+    sets = ("venue.network=local", f"venue.base_url={url}", "web.port=0")  # 8080 may be in use
+    local = ("doctor", *(word for one in sets for word in ("--set", one)))
 
     well = mm(exchange.cwd, *local, MM_VENUE__PRIVATE_KEY=KEY)
     wrong = mm(exchange.cwd, *local, "--set", "instruments.0.name=BTX", MM_VENUE__PRIVATE_KEY=KEY)

@@ -178,7 +178,7 @@ async def test_listed_spot_pairs_are_silent() -> None:
         (status,) = statuses(
             await venue.act(ALICE, place(order(True, "1", "20", "Gtc") | {"a": 10_000}))
         )
-        assert status == {"error": "Order has invalid asset. asset=10000"}
+        assert status == {"error": "Spot is not supported by this exchange. asset=10000"}
 
 
 async def test_what_can_be_traded_is_told_on_a_channel() -> None:
