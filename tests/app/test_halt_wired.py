@@ -135,7 +135,7 @@ def test_where_halting_itself_fails_the_exit_cancels(
             raise RuntimeError("the handler of a halt fails")
         return leave(state, reason, event)
 
-    async def script() -> None:
+    async def script(world: World) -> None:
         world.venue.start()
         await asyncio.sleep(0.5)
         host = world.maker._start()
@@ -147,7 +147,9 @@ def test_where_halting_itself_fails_the_exit_cancels(
         assert not host.tasks()
 
     with alone(), world.trace.heard():
-        run(world.loop, script())
-    assert world.venue.orders() == []
+        run(world.loop, script(world))
+        resting, exits = world.venue.orders(), world.maker.exits
+        del world  # for `alone` to let go of the dead
+    assert resting == []
     assert failures
-    assert world.maker.exits == [(1, "")]
+    assert exits == [(1, "")]
