@@ -17,7 +17,8 @@ class LedgerState(Struct, frozen=True, kw_only=True):
     """`position` and `cash` (Σ -side·price·size - fees + funding) are exact sums over all rows.
 
     `halted` is the latched reason or "". `peak_equity` is the highest mark since the latch was
-    last cleared, `day_equity` the first of the current UTC day since then; None without a mark.
+    last cleared, `day_equity` the first of the current UTC day since then, `midnight_equity` the
+    first of that day at all; None without a mark.
     `paused` (why, or "") and `flatten` are what the operator asked for and has not taken back.
     """
 
@@ -28,6 +29,7 @@ class LedgerState(Struct, frozen=True, kw_only=True):
     flatten: bool
     peak_equity: Decimal | None
     day_equity: Decimal | None
+    midnight_equity: Decimal | None
     checkpoint: bytes | None
     checkpoint_ts: Ns | None
     last_fill_ms: int
@@ -47,7 +49,7 @@ def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> Ledger
         "SELECT trade_id, venue_ms FROM fills WHERE instrument = ? ORDER BY venue_ms DESC LIMIT ?",
         (instrument, RECENT_FILLS),
     ).fetchall()
-    peak, day = _equity(database, instrument, now)
+    peak, day, midnight = _equity(database, instrument, now)
     checkpoint, checkpoint_ts = _checkpoint(database, instrument)
     paused, flatten = _asked(database, instrument)
     return LedgerState(
@@ -58,6 +60,7 @@ def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> Ledger
         flatten=flatten,
         peak_equity=peak,
         day_equity=day,
+        midnight_equity=midnight,
         checkpoint=checkpoint,
         checkpoint_ts=checkpoint_ts,
         last_fill_ms=recent[0][1] if recent else 0,
@@ -110,8 +113,8 @@ def _asked(database: sqlite3.Connection, instrument: str) -> tuple[str, bool]:
 
 def _equity(
     database: sqlite3.Connection, instrument: str, now: Ns
-) -> tuple[Decimal | None, Decimal | None]:
-    """(peak, first of the day), both since the latch was last cleared."""
+) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """(peak, first of the day), both since the latch was last cleared; first of the day at all."""
     cleared = database.execute(
         "SELECT coalesce(max(ts), 0) FROM latches WHERE instrument = ? AND reason = ''",
         (instrument,),
@@ -122,11 +125,11 @@ def _equity(
         (instrument, cleared),
     ).fetchone()
     midnight = now - now % DAY_NS
-    day = database.execute(
-        "SELECT equity FROM equity WHERE instrument = ? AND ts >= ? ORDER BY ts LIMIT 1",
-        (instrument, max(cleared, midnight)),
-    ).fetchone()
-    return (Decimal(peak[0]) if peak else None, Decimal(day[0]) if day else None)
+    first = "SELECT equity FROM equity WHERE instrument = ? AND ts >= ? ORDER BY ts LIMIT 1"
+    since_clearing = database.execute(first, (instrument, max(cleared, midnight))).fetchone()
+    of_day = database.execute(first, (instrument, midnight)).fetchone()
+    peak, day, start = (Decimal(row[0]) if row else None for row in (peak, since_clearing, of_day))
+    return peak, day, start
 
 
 def _checkpoint(database: sqlite3.Connection, instrument: str) -> tuple[bytes | None, Ns | None]:

@@ -115,7 +115,7 @@ ACCOUNT = (
     _gauge("mm_inventory_worst", "Position if one side's orders all fill, base units.", "side"),
     _gauge("mm_pnl_total_usd", "Profit and loss since the ledger began."),
     _gauge("mm_pnl_component_usd", "Signed contributions that sum to the total.", "reason"),
-    _gauge("mm_pnl_day_usd", "Profit and loss since midnight UTC."),
+    _gauge("mm_pnl_day_usd", "Since midnight UTC, or the day's first run; a resume leaves it."),
     _gauge("mm_equity_usd", "Account equity."),
     _gauge("mm_equity_peak_usd", "Peak of equity, the base of the drawdown limit."),
 )

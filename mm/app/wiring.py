@@ -215,6 +215,7 @@ def _begin(trader: Trader, clock: WallClock, state: LedgerState, halted: str) ->
             halted=halted,
             peak_equity=state.peak_equity,
             day_equity=state.day_equity,
+            midnight_equity=state.midnight_equity,
             checkpoint=state.checkpoint,
             paused=state.paused,
             flatten=state.flatten,

@@ -21,6 +21,9 @@ class Equity:
     """Equity from the venue's first word plus PnL, ours and that of the instruments beside us
     (`others`); peaks and the day's start beside it.
 
+    `day_start` is the daily loss limit's baseline, begun anew by a resume. `midnight` is what the
+    day's profit is told from: equity at 0:00 UTC, or at the first mark of the day.
+
     A deposit or withdrawal (a jump that two audits in a row confirm and PnL does not explain)
     moves the baselines with it: it is neither loss nor gain.
     """
@@ -30,12 +33,15 @@ class Equity:
         self.others = Decimal(0)
         self.peak: Decimal | None = None
         self.day_start: Decimal | None = None
+        self.midnight: Decimal | None = None
         self._day: int | None = None
         self._unexplained: Decimal | None = None
         self._unvalued: Decimal | None = None
 
-    def restore(self, peak: Decimal | None, day_start: Decimal | None) -> None:
-        self.peak, self.day_start = peak, day_start
+    def restore(
+        self, peak: Decimal | None, day_start: Decimal | None, midnight: Decimal | None = None
+    ) -> None:
+        self.peak, self.day_start, self.midnight = peak, day_start, midnight
 
     def audited(self, equity: Decimal, total: Decimal | None) -> Decimal:
         """Take the venue's equity; returns the deposit (+) or withdrawal (-) that it shows.
@@ -59,6 +65,7 @@ class Equity:
         self.base += jump
         self.peak = self.peak + jump if self.peak is not None else None
         self.day_start = self.day_start + jump if self.day_start is not None else None
+        self.midnight = self.midnight + jump if self.midnight is not None else None
         return jump
 
     def update(self, total: Decimal | None, ts: Ns) -> None:
@@ -72,8 +79,11 @@ class Equity:
             return
         self.peak = now if self.peak is None else max(self.peak, now)
         day = ts // (86_400 * NS_PER_S)
-        if self.day_start is None or (self._day is not None and day != self._day):
+        new_day = self._day is not None and day != self._day
+        if self.day_start is None or new_day:
             self.day_start = now
+        if self.midnight is None or new_day:
+            self.midnight = now
         self._day = day
 
     def now(self, total: Decimal) -> Decimal | None:

@@ -134,7 +134,7 @@ def _pnl(state: State) -> PnlView:
         funding=pnl.funding,
         equity=now,
         peak_equity=now if equity.peak is None else equity.peak,
-        day_total=now - (now if equity.day_start is None else equity.day_start),
+        day_total=now - (now if equity.midnight is None else equity.midnight),
     )
 
 

@@ -247,6 +247,8 @@ class Start(Stamped, frozen=True, tag=True, gc=False):
     checkpoint: bytes | None
     paused: str = ""
     flatten: bool = False
+    midnight_equity: Decimal | None = None
+    """First equity of the UTC day; `day_equity` is the first since the last resume."""
 
 
 Event: TypeAlias = (

@@ -103,6 +103,8 @@ class PnlView(Struct, frozen=True, gc=False):
     equity: Decimal
     peak_equity: Decimal
     day_total: Decimal
+    """The account's profit since midnight UTC, or since the first run of the day began. Unlike the
+    baseline of the daily loss limit, a resume leaves it alone."""
 
 
 class PositionView(Struct, frozen=True, gc=False):

@@ -225,6 +225,7 @@ def test_clearing_the_latch_starts_peak_and_day_afresh(ledger: Ledger) -> None:
 
     state = ledger.state(COIN, NOON)
     assert (state.peak_equity, state.day_equity) == (Decimal(79), Decimal(79))
+    assert state.midnight_equity == Decimal(100)  # what the day's profit is told from
 
 
 def test_resuming_a_pause_leaves_the_peak(ledger: Ledger) -> None:

@@ -88,6 +88,29 @@ def test_baselines_survive_a_restart_in_the_middle_of_a_drawdown() -> None:
     assert kill.halt_reason(Decimal(0)).startswith("drawdown")
 
 
+def test_the_days_profit_counts_from_midnight_whatever_an_operator_resumes() -> None:
+    kill = watching()
+    start = kill.equity.midnight
+    kill.equity.update(Decimal(-150), NS_PER_S)
+
+    kill.resume(Decimal(-150))
+
+    assert (kill.equity.midnight, kill.equity.day_start) == (start, Decimal(850))
+    kill.equity.update(Decimal(-150), DAY)
+    assert kill.equity.midnight == Decimal(850)
+
+
+def test_the_days_profit_survives_a_restart_and_a_deposit() -> None:
+    kill = KillSwitch(SETTINGS)
+    kill.equity.restore(Decimal(1000), Decimal(850), Decimal(990))
+    kill.equity.audited(Decimal(860), Decimal(0))
+    kill.equity.update(Decimal(0), NS_PER_S)
+    for _ in range(2):
+        kill.equity.audited(Decimal(1260), Decimal(0))
+
+    assert (kill.equity.midnight, kill.equity.day_start) == (Decimal(1390), Decimal(1250))
+
+
 def test_resume_counts_losses_afresh() -> None:
     kill = watching()
     kill.equity.update(Decimal(-150), NS_PER_S)

@@ -331,3 +331,4 @@ def test_a_resumed_engine_counts_its_losses_afresh(stage: Stage) -> None:
     stage.tick()
 
     assert not stage.engine.state.kill.halted
+    assert stage.engine.view().pnl.day_total == -600  # what the day lost stays lost
