@@ -21,6 +21,8 @@ COLOURS = {"debug": DIM, "warning": "\x1b[33m", "error": "\x1b[31m", "critical":
 RESET = "\x1b[0m"
 REPEAT_S = 60.0
 REMEMBERED = 1_000
+EACH_COUNTS = ("Command: ", "Unknown command ", "Halted")
+"""What begins so is never a repetition: an operator's word, and the kill switch's."""
 
 PRIVATE_KEY = re.compile(r"(?<![0-9a-fA-F])(0x)?[0-9a-fA-F]{64}(?![0-9a-fA-F])")
 BEARER = re.compile(r"(?i)\b(bearer\s+)\S+")
@@ -59,10 +61,11 @@ class Repeats:
         self._seen: dict[tuple[str, ...], tuple[float, int]] = {}
 
     def __call__(self, _: object, __: str, line: EventDict) -> EventDict:
-        if LEVELS[line["level"]] < LEVELS["warning"]:
+        said = str(line["event"])
+        if LEVELS[line["level"]] < LEVELS["warning"] or said.startswith(EACH_COUNTS):
             return line
         whose = str(line.get("data", {}).get("instrument", ""))
-        key = (line["level"], str(line["topic"]), str(line["event"]), whose)
+        key = (line["level"], str(line["topic"]), said, whose)
         shown_s, hidden = self._seen.get(key, (-math.inf, 0))
         if 0 <= line["ts_s"] - shown_s < REPEAT_S:
             self._seen[key] = (shown_s, hidden + 1)

@@ -28,7 +28,10 @@ def leave(state: State, reason: str, event: Event) -> tuple[list[Action], list[N
         elif state.flatten and _is_priced(state, event.ts):
             actions += _exit(state)
     for side in Side:
-        state.presence.judge(event.ts, side, f"halted: {reason}")
+        blocked = f"halted: {reason}"
+        if state.presence.judge(event.ts, side, blocked):
+            text = f"Not quoting {side.label}"
+            notes.append(Note(event.ts, Severity.INFO, "quote", text, {"reason": blocked}))
     return actions, notes
 
 

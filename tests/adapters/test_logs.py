@@ -245,6 +245,18 @@ def test_other_warnings_and_all_infos_pass(out: io.StringIO) -> None:
     assert len(json_lines(out)) == 6
 
 
+def test_every_word_of_the_operator_and_the_kill_switch_is_kept(out: io.StringIO) -> None:
+    said = ["pause", "resume", "halt", "resume", "resume"]
+    for second, verb in enumerate(said):
+        logs.log_note(note(f"Command: {verb}", second, severity=Severity.WARNING))
+    for second in range(2):
+        logs.log_note(note("Halted", second, severity=Severity.ERROR))
+
+    shown = [line["event"] for line in json_lines(out)]
+
+    assert shown == [*(f"Command: {verb}" for verb in said), "Halted", "Halted"]
+
+
 def test_the_memory_of_warnings_is_bounded(
     out: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,10 @@ def test_halt(reason: str, position: str, orders: str, link: str) -> None:
     assert not any(isinstance(action, Place | Modify) for action in later)
     assert sum(isinstance(action, Halt) for action in later) == 1
     assert stage.said("Halted") + stage.said("Command: halt") == 1
+    reason_of_silence = f"halted: {halts[0].reason}"
+    for side in Side:
+        told = [n.data["reason"] for n in stage.notes if n.text == f"Not quoting {side.label}"]
+        assert told.count(reason_of_silence) == 1, "each side says once why it is silent"
 
     view = stage.engine.view()
     assert view.safety.state == "halted"
