@@ -147,6 +147,28 @@ def test_a_daemons_life_from_the_command_line(daemon: Started) -> None:
     assert costs[-1]["count"] == json.loads(replayed.stdout)["events"]
 
 
+def test_a_halt_holds_on_the_next_embedded_exchange_until_resume(daemon: Started) -> None:
+    said = [json.loads(line) for line in daemon.output().splitlines()]
+    (truth,) = [line for line in said if line["event"].startswith("The market is generated")]
+    assert min(truth["data"]["kappa_per_bps"], truth["data"]["arrival_per_s"]) > 0
+    assert any(line["event"].startswith("A new exchange and a new account") for line in said)
+    assert mm(daemon.cwd, "halt", "--reason", "lunch").stdout == "halt accepted\n"
+    assert daemon.stop()[0] == 0
+
+    again = Started(daemon.cwd, "run", "--port", "0")
+    try:
+        again.wait_for("Halted before this start")
+        again.wait_for(r"mm \S+ on EMBEDDED")
+        assert state(again)["state"] == "halted"
+        assert "lunch" in str(state(again)["halt_reason"])
+        assert mm(again.cwd, "resume").stdout == "resume accepted\n"
+        again.wait_for("Quoting ask")
+        assert again.stop()[0] == 0
+    finally:
+        again.process.kill()
+        again.process.wait()
+
+
 def test_ctrl_c_ends_it_like_sigterm(tmp_path: Path) -> None:
     daemon = Started(tmp_path, "run", "--port", "0")
     daemon.wait_for("Link up")

@@ -129,6 +129,12 @@ def private_key(config: Config) -> str | None:
     return _hex_key(text, f"venue.private_key_file {path}")
 
 
+def label_of(config: Config) -> str:
+    """What is shown wherever money is: the network, or that its market is a recording."""
+    recorded = config.venue.network == "embedded" and config.exchange.tape is not None
+    return "RECORDING" if recorded else config.venue.network.upper()
+
+
 def engine_settings(config: Config, instrument: InstrumentConfig | None = None) -> EngineSettings:
     """The core's view of the configuration, with the instrument's own overrides applied."""
     chosen = instrument or config.instruments[0]
@@ -141,7 +147,7 @@ def engine_settings(config: Config, instrument: InstrumentConfig | None = None) 
         risk["max_position_usd"] = chosen.max_position_usd
     stochastic = config.stochastic
     return EngineSettings(
-        label=config.venue.network.upper(),
+        label=label_of(config),
         strategy=StrategySettings(**strategy),
         stochastic=StochasticSettings(
             volatility=VolatilitySettings(**stochastic.volatility.model_dump()),

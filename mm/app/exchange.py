@@ -15,6 +15,7 @@ from msgspec import structs
 from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.server import HyperliquidServer
 from mm.adapters.hyperliquid.server.options import Cadence, Faults, Limits, Options, faults_named
+from mm.adapters.logs import log
 from mm.adapters.tape import Tape, TapeError, open_tape
 from mm.app.config import ConfigError
 from mm.app.config_sections import ExchangeConfig
@@ -25,6 +26,7 @@ from mm.sim.fees import TIERS
 from mm.sim.market import Market
 from mm.sim.recorded import RecordedMarket
 from mm.sim.scenarios import PRESETS, Scenario, ScenarioError, build_market, preset, scenario_from
+from mm.sim.truth import truth
 
 END_POLL_S = 0.5
 SEED_STEP = 1_000_003
@@ -61,6 +63,31 @@ def faults_of(config: ExchangeConfig) -> Faults:
         return faults_named(config.faults)
     except ValueError as error:
         raise ConfigError(f"exchange.faults: {error}") from None
+
+
+def introduce(config: ExchangeConfig) -> None:
+    """Say in the log what market the daemon meets on it, and what estimates should come to."""
+    text = "A new exchange and a new account: halts of earlier runs hold until `mm resume`; "
+    text += "position, profit, estimates and pauses are not carried over"
+    log("info", "daemon", text)
+    if config.tape is not None:
+        text = "The market is a recording: its truth is unknown, own fills are simulated"
+        log("info", "market", text, tape=str(config.tape), speed=config.market_speed)
+        return
+    scenario = scenario_of(config)
+    known = truth(scenario, config.market_speed)
+    log(
+        "info",
+        "market",
+        "The market is generated: its truth in wall time, for the estimates to find",
+        scenario=scenario.name,
+        seed=config.seed,
+        speed=config.market_speed,
+        kappa_per_bps=known.kappa,
+        arrival_per_s=known.arrival,
+        sigma_bps_per_sqrt_s=round(known.sigma, 6),
+        adverse_bps=known.adverse_bps,
+    )
 
 
 class Serving:

@@ -18,7 +18,7 @@ from mm.adapters.ledger_state import LedgerState
 from mm.adapters.logs import log
 from mm.adapters.web.server import WebServer
 from mm.app.clock import WallClock
-from mm.app.config import Config, ConfigError, private_key
+from mm.app.config import Config, ConfigError, label_of, private_key
 from mm.app.config_venue import venue_settings
 from mm.app.crew import Crew
 from mm.app.live import LagWatch, Runner
@@ -116,9 +116,11 @@ async def _embedded(
     """An exchange of our own, where that is the network."""
     if config.venue.network != "embedded":
         return None
-    from mm.app.exchange import local_exchange
+    from mm.app.exchange import introduce, local_exchange
 
-    return await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
+    serving = await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
+    introduce(config.exchange)
+    return serving
 
 
 def _hooks(config: Config, data: Path, crew: Crew, stack: AsyncExitStack) -> Hooks:
@@ -168,9 +170,10 @@ def _signer(config: Config, machine: Machine) -> Signer | None:
 def _ledger_path(
     config: Config, data: Path, settings: VenueSettings, signer: Signer | None
 ) -> Path:
-    """One ledger an account. The embedded exchange begins anew each time, so its ledger does."""
+    """One ledger an account. The embedded exchange begins anew each time, so its ledger does, but
+    for the latch: a halt holds until somebody lifts it."""
     if config.venue.network == "embedded":
-        for suffix in ("db", "db-wal", "db-shm", "latch"):
+        for suffix in ("db", "db-wal", "db-shm"):
             (data / f"ledger-embedded.{suffix}").unlink(missing_ok=True)
         return data / "ledger-embedded.db"
     if signer is None:
@@ -228,7 +231,7 @@ def _greet(config: Config, found: Bootstrap, web: WebServer | None, at: tuple[Ns
     log(
         "info",
         "daemon",
-        f"mm {__version__} on {config.venue.network.upper()}",
+        f"mm {__version__} on {label_of(config)}",
         instrument=found.instrument.name,
         account=found.account,
         equity_usd=str(found.equity),

@@ -143,7 +143,7 @@ class View(Struct, frozen=True, gc=False):
     ts: Ns
     instrument: str
     label: str
-    """EMBEDDED, PAPER, TESTNET, MAINNET: shown wherever money is."""
+    """EMBEDDED, RECORDING, PAPER, TESTNET, MAINNET: shown wherever money is."""
     market: MarketView
     calibration: CalibrationView
     bid: SideView

@@ -175,6 +175,16 @@ def test_the_label_names_the_network(network: str, label: str) -> None:
     assert engine_settings(config).label == label
 
 
+def test_the_label_says_that_the_market_is_a_recording() -> None:
+    embedded = load(environ={}, assignments=["exchange.tape=data/tape/BTC"])
+    paper = load(
+        environ={}, assignments=["venue.network=paper", "exchange.tape=data/tape/BTC"], check=False
+    )
+
+    assert engine_settings(embedded).label == "RECORDING"
+    assert engine_settings(paper).label == "PAPER"
+
+
 def test_our_orders_carry_the_configured_prefix() -> None:
     config = load(environ={}, assignments=["venue.cloid_prefix=beef"])
 
