@@ -188,6 +188,24 @@ def read_journal(path: Path) -> tuple[JournalHeader, Iterator[tuple[Event, int]]
     return first, _run(first, records, path)
 
 
+def is_closed(path: Path) -> bool:
+    """Whether the run's last file ends as `close` ends it: not cut by a kill, nor still written.
+
+    Raises JournalError where it cannot be read.
+    """
+    *_, last = (path, *continuations(path))
+    stream = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        with last.open("rb") as file:
+            while not stream.eof and (block := file.read(READ_BYTES)):
+                stream.decompress(block)
+    except OSError as error:
+        raise JournalError(f"cannot read journal {last}: {error.strerror}") from None
+    except zstandard.ZstdError as error:
+        raise JournalError(f"{last} is damaged or not a journal: {error}") from None
+    return stream.eof
+
+
 def _opened(path: Path) -> tuple[JournalHeader, Iterator[bytes]]:
     records = _records(path)
     try:

@@ -165,9 +165,9 @@ def _number(name: str, text: str) -> float:
 
 def _nearest(name: str) -> str:
     close = difflib.get_close_matches(name, [*KNOWN, *BOTH_SIDES], 1, 0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; the names are {', '.join(KNOWN)}"
+    listed = (n if n == known.symbol else f"{n} ({known.symbol})" for n, known in KNOWN.items())
+    names = ", ".join((*listed, *BOTH_SIDES))
+    return f"; did you mean {close[0]}?" if close else f"; the names are {names}"
 
 
 # -- defaults and priors ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from mm.adapters.journal import JournalError, JournalHeader, read_journal
+from mm.adapters.journal import JournalError, JournalHeader, is_closed, read_journal
 from mm.app.config_paper import PaperConfig
 from mm.app.paper_exchange import PaperExchange
 from mm.core.engine import Engine
@@ -77,6 +77,8 @@ class Gap(Struct, frozen=True, kw_only=True):
     hours: float
     live: Earned
     paper: Earned
+    cut: bool
+    """The journal ends without its closing: the last events of the run may be missing."""
 
 
 class Tally:
@@ -255,6 +257,7 @@ def compare(path: Path, paper: PaperConfig) -> Gap:
         hours=hours,
         live=mine.earned(hours, fair),
         paper=twin.tally.earned(hours, fair),
+        cut=not is_closed(path),
     )
 
 

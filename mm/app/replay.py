@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mm.adapters.journal import actions_hash, read_journal
+from mm.adapters.journal import actions_hash, is_closed, read_journal
 from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 
@@ -18,6 +18,8 @@ class Replayed(Struct, frozen=True):
     acting: int
     """Events that caused actions."""
     mismatch: int | None
+    cut: bool = False
+    """It ends without its closing: the last events of the run may be missing."""
 
 
 def replay(path: Path) -> Replayed:
@@ -31,4 +33,4 @@ def replay(path: Path) -> Replayed:
             return Replayed(header.run_id, header.version, events, acting, events)
         events += 1
         acting += actions != 0
-    return Replayed(header.run_id, header.version, events, acting, None)
+    return Replayed(header.run_id, header.version, events, acting, None, not is_closed(path))

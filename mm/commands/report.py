@@ -7,6 +7,11 @@ from typing import Any
 from mm.app.config_paper import PaperConfig
 from mm.app.gap import Earned, Gap, Mean, compare
 
+CUT = (
+    "the journal ends without its closing (killed, or still running): "
+    "the last second or so, up to recorder.journal_flush_s, may be missing"
+)
+
 
 def measure(journal: Path, **paper: Any) -> Gap:  # noqa: ANN401 - fields of `[paper]`
     """`paper`: what its exchange is to assume, None where the default does."""
@@ -31,7 +36,7 @@ def table(gap: Gap) -> list[str]:
     names = sorted({*live.by_level, *paper.by_level})
     lines += [_row(f"  {n}", live, paper, partial(_level, name=n, horizon_s=5.0)) for n in names]
     lines += [_gap(gap, horizon_s) for horizon_s in list(live.after_bps)[-2:]]
-    return lines
+    return lines + [CUT] * gap.cut
 
 
 def _row(name: str, live: Earned, paper: Earned, show: Any) -> str:  # noqa: ANN401 - a lambda

@@ -46,6 +46,8 @@ def replay(journal: Journal, as_json: Json = False) -> None:
             typer.echo(f"all {done.acting} events that caused actions cause the same ones")
         else:
             typer.echo(f"event {done.mismatch} causes other actions than were taken")
+        if done.cut:
+            typer.echo(import_module("mm.commands.report").CUT)
     raise typer.Exit(0 if done.mismatch is None else 1)
 
 

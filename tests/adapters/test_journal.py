@@ -19,6 +19,7 @@ from mm.adapters.journal import (
     JournalWriter,
     actions_hash,
     header,
+    is_closed,
     read_journal,
 )
 from mm.core.settings import EngineSettings
@@ -178,8 +179,17 @@ def test_kill_9_loses_only_what_was_not_flushed(tmp_path: Path) -> None:
 
     times = [event.ts for event, _ in read_journal(path)[1]]
 
+    assert not is_closed(path)
     assert len(times) >= 1000
     assert times == list(range(len(times)))
+
+
+def test_only_a_file_cut_nowhere_is_closed(whole: Path) -> None:
+    content, cut = whole.read_bytes(), whole.with_name("last_byte.mmj")
+    cut.write_bytes(content[:-1])
+
+    assert is_closed(whole)
+    assert not is_closed(cut)
 
 
 def test_damage_in_the_middle_is_an_error_not_an_end(tmp_path: Path) -> None:

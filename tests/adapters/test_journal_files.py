@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mm.adapters.journal import JournalError, JournalWriter, header, read_journal
+from mm.adapters.journal import JournalError, JournalWriter, header, is_closed, read_journal
 from mm.adapters.journal_files import PARTS, JournalFiles, continuations
 from mm.core.settings import EngineSettings
 from mm.model.actions import Step
@@ -49,10 +49,14 @@ def test_the_files_of_a_run_read_as_one(directory: Path) -> None:
 
     kept(files, path, batches=20)
 
+    *_, last = continuations(path)
     assert len(list(continuations(path))) > 3
+    assert is_closed(path)
     head, entries = read_journal(path)
     assert (head.run_id, head.continues) == ("beef", 0)
     assert [event.ts for event, _ in entries] == list(range(2_000))
+    last.write_bytes(last.read_bytes()[:-1])
+    assert not is_closed(path)
 
 
 def test_a_run_that_never_ends_stays_within_its_disk(directory: Path) -> None:

@@ -94,7 +94,9 @@ def test_a_tick_and_a_price_make_the_instrument() -> None:
     [
         ("gama=0.1", "did you mean gamma?"),
         ("maker_fee=1", "did you mean maker_fee_bps?"),
-        ("zzzz=1", "the names are gamma, kappa"),
+        ("zzzz=1", "the names are gamma (γ), kappa (κ)"),
+        ("zzzz=1", "inventory_lots (q), max_inventory_lots (Q)"),
+        ("zzzz=1", "tick, touch_bps (touch), adverse_bps"),
         ("strategy.gama=1", "did you mean strategy.gamma?"),
         ("gamma", "expected NAME=VALUE"),
         ("gamma=often", "not a number"),

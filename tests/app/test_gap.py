@@ -97,6 +97,21 @@ def test_the_command_prints_the_same_of_the_same_journal(
     assert found["fills"] == str(gap.live.fills)
     assert found["earned, USD"] == f"{gap.live.usd:+.2f}"
     assert "after 30 s paper is better by" in done.output
+    assert "without its closing" not in done.output
+
+
+@pytest.mark.parametrize("command", ["report", "replay"])
+def test_a_journal_that_a_kill_cut_is_called_one(
+    ran: tuple[Engine, Kept, Path], tmp_path: Path, command: str
+) -> None:
+    whole, cut = ran[2].read_bytes(), tmp_path / "cut.mmj"
+    cut.write_bytes(whole[: len(whole) // 2])
+
+    done = CliRunner().invoke(app, [command, str(cut)])
+
+    assert done.exit_code == 0, done.output
+    assert "the journal ends without its closing" in done.output.splitlines()[-1]
+    assert '"cut":true' in CliRunner().invoke(app, [command, str(cut), "--json"]).output
 
 
 def test_a_run_that_never_began_is_told(tmp_path: Path) -> None:
