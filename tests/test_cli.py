@@ -306,6 +306,27 @@ def test_a_daemon_that_has_seen_nothing_yet_is_told_without_numbers(
     assert market.startswith("market       fair ?  σ ? bps/√s  κ ? /bps")
 
 
+def test_status_counts_arrivals_and_signs_every_part_as_it_counts_towards_the_total(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    btc = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
+    view = msgspec.to_builtins(Engine(EngineSettings(), btc).view())
+    view["pnl"] |= {"total": "1.15", "spread": "1.25", "adverse": "-0.5", "fees": "0.6"}
+    view["calibration"] |= {"fill_count": 12, "eta_s": 8.7}
+    view["safety"]["state"] = "halted"
+    answer = {"ready": False, "reason": "halted", "instruments": ["BTC"], "view": view}
+    monkeypatch.setattr(control, "_call", lambda *_: answer)
+
+    control.status([], [f"daemon.data_dir={tmp_path}"], as_json=False)
+
+    lines = capsys.readouterr().out.splitlines()
+    (pnl,) = (line for line in lines if line.startswith("pnl"))
+    parts = "spread +1.25, adverse +0.50, inventory +0.00, fees -0.60, funding +0.00"
+    assert pnl == f"pnl          1.15 USD = {parts}"
+    (calibration,) = (line for line in lines if line.startswith("calibration"))
+    assert calibration.endswith("12 arrivals, no ETA while halted")
+
+
 # -- recordings ---------------------------------------------------------------------------------
 
 

@@ -169,8 +169,13 @@ class Metrics:
         """What the venue's action budget is spent on: it earns one a dollar filled."""
         counts = self._counts
         sent = sum(counts["mm_orders_total", (kind, "sent")] for kind in RequestKind)
-        fills = sum(n for (name, _), n in counts.items() if name == "mm_fills_total")
-        return sent / max(fills, 1.0)
+        return sent / max(self.fills, 1)
+
+    @property
+    def fills(self) -> int:
+        """Own fills of this run."""
+        counted = (n for (name, _), n in self._counts.items() if name == "mm_fills_total")
+        return round(sum(counted))
 
     def _count_fill(self, fill: Fill) -> None:
         side = fill.side.label

@@ -136,11 +136,8 @@ def position_rows(position: PositionView) -> Iterator[Row]:
 def pnl_rows(pnl: PnlView) -> Iterator[Row]:
     """Costs (adverse, fees) are negated, so that the components sum to the total."""
     yield "mm_pnl_total_usd", (), float(pnl.total)
-    yield "mm_pnl_component_usd", ("spread",), float(pnl.spread)
-    yield "mm_pnl_component_usd", ("adverse",), -float(pnl.adverse)
-    yield "mm_pnl_component_usd", ("inventory",), float(pnl.inventory)
-    yield "mm_pnl_component_usd", ("fees",), -float(pnl.fees)
-    yield "mm_pnl_component_usd", ("funding",), float(pnl.funding)
+    for name, usd in pnl.contributions.items():
+        yield "mm_pnl_component_usd", (name,), float(usd)
     yield "mm_pnl_day_usd", (), float(pnl.day_total)
     yield "mm_equity_usd", (), float(pnl.equity)
     yield "mm_equity_peak_usd", (), float(pnl.peak_equity)

@@ -128,7 +128,7 @@ def _lines(state: dict[str, Any]) -> list[str]:
     return [
         f"{view['instrument']} {view['label']}  {safety['state']}, {ready}",
         _market(view["market"]),
-        _calibration(view["calibration"]),
+        _calibration(view["calibration"], safety["state"]),
         *(_side(view[side]) for side in ("bid", "ask")),
         _position(view["position"]),
         *_pnl(view["pnl"]),
@@ -151,9 +151,9 @@ def _market(market: dict[str, Any]) -> str:
     return f"market       fair {fair}  σ {sigma} bps/√s  κ {kappa} /bps  A {arrival} /s"
 
 
-def _calibration(it: dict[str, Any]) -> str:
+def _calibration(it: dict[str, Any], state: str) -> str:
     done = f"calibration  {it['progress']:.0%}, m = {it['multiplier']:.2f}"
-    return f"{done}, {it['fill_count']} fills, {_eta(it)}"
+    return f"{done}, {it['fill_count']} arrivals, {_eta(it, state)}"
 
 
 def _position(it: dict[str, Any]) -> str:
@@ -162,12 +162,14 @@ def _position(it: dict[str, Any]) -> str:
 
 
 def _pnl(pnl: dict[str, Any]) -> list[str]:
-    total, spread, adverse, inventory, fees, funding = (
-        _usd(pnl[part]) for part in ("total", "spread", "adverse", "inventory", "fees", "funding")
+    """The parts as they count towards the total: what it cost us is negative."""
+    costs = ("adverse", "fees")
+    parts = ", ".join(
+        f"{part} {_signed_usd(-float(pnl[part]) if part in costs else float(pnl[part]))}"
+        for part in ("spread", "adverse", "inventory", "fees", "funding")
     )
-    parts = f"spread {spread} - adverse {adverse} + inventory {inventory} - fees {fees}"
     return [
-        f"pnl          {total} USD = {parts} + funding {funding}",
+        f"pnl          {_usd(pnl['total'])} USD = {parts}",
         f"equity       {_usd(pnl['equity'])} USD, peak {_usd(pnl['peak_equity'])}",
     ]
 
@@ -188,15 +190,21 @@ def _usd(value: str) -> str:
     return f"{float(value):,.2f}"
 
 
+def _signed_usd(value: float) -> str:
+    return f"{value:+z,.2f}"
+
+
 def _estimate(value: dict[str, Any] | None) -> str:
     return (
         "?" if value is None else f"{value['value']:.3g} ({value['low']:.3g}..{value['high']:.3g})"
     )
 
 
-def _eta(calibration: dict[str, Any]) -> str:
+def _eta(calibration: dict[str, Any], state: str) -> str:
     if calibration["complete"]:
         return "complete"
+    if state in {"paused", "halted"}:
+        return f"no ETA while {state}"
     if calibration["eta_s"] is None:
         return str(calibration["note"] or "no ETA yet")
     seconds = calibration["eta_s"]

@@ -53,6 +53,7 @@ class CalibrationView(Struct, frozen=True, gc=False):
     complete: bool
     hungry: bool
     fill_count: int
+    """Arrivals that filled us: one aggressive order is one, however many fills it makes."""
     measured_arrivals: int
     rate_per_h: float
     target_per_h: float
@@ -61,6 +62,8 @@ class CalibrationView(Struct, frozen=True, gc=False):
     eta_s: float | None
     note: str
     """"" or why there is no ETA, that the budget is spent, ..."""
+    window_s: float = 3600.0
+    """`rate_per_h` counts the arrivals of this window."""
 
 
 class SideView(Struct, frozen=True, gc=False):
@@ -105,6 +108,17 @@ class PnlView(Struct, frozen=True, gc=False):
     day_total: Decimal
     """The account's profit since midnight UTC, or since the first run of the day began. Unlike the
     baseline of the daily loss limit, a resume leaves it alone."""
+
+    @property
+    def contributions(self) -> dict[str, Decimal]:
+        """Signed as they count towards the total, which they sum to: costs are negative."""
+        return {
+            "spread": self.spread,
+            "adverse": -self.adverse,
+            "inventory": self.inventory,
+            "fees": -self.fees,
+            "funding": self.funding,
+        }
 
 
 class PositionView(Struct, frozen=True, gc=False):

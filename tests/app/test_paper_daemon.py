@@ -97,7 +97,10 @@ def test_a_life_on_paper(tmp_path: Path, wire: Tee) -> None:
     until(lambda: second.matches('"Fill"'), "a fill of the second run")
     assert second.matches("Position differs") == []
     assert second.stop() == 0
-    assert paper.position() == Decimal(_line(second, "Session")["position"])
+    told = _line(second, "Session")
+    assert paper.position() == Decimal(told["position"])
+    assert told["fills"] == len(second.matches('"Fill"'))
+    assert told["arrivals_in_all"] >= 1  # of the first run too: several fills may be one
 
     tape = open_tape(paper.data / "tape" / "BTC")
     books = [record for record in tape if isinstance(record, Book)]

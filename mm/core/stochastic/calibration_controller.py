@@ -153,8 +153,8 @@ class CalibrationController:
 
     def _note(self, text: str, severity: Severity = Severity.INFO) -> None:
         data: dict[str, float | int | str | bool | None] = {
-            "fills": len(self._arrivals),
-            "fills_per_h": self.fill_rate_per_h,
+            "arrivals": len(self._arrivals),
+            "arrivals_per_h": self.fill_rate_per_h,
             "target_per_h": self._settings.target_fill_rate_per_hour,
             "progress": self._progress,
             "m": self._effect.multiplier if not self.is_calibrated() else 1.0,

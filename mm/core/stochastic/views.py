@@ -77,6 +77,7 @@ def calibration_view(components: StochasticComponents) -> CalibrationView:
         cost_usd=controller.cost_usd,
         eta_s=eta_s,
         note=note,
+        window_s=settings.window_s,
     )
 
 

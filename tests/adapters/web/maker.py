@@ -81,7 +81,7 @@ class Maker:
         return fill
 
     def note(
-        self, topic: str, text: str, severity: Severity = Severity.INFO, **data: float
+        self, topic: str, text: str, severity: Severity = Severity.INFO, **data: float | str
     ) -> Note:
         note = Note(self.ts, severity, topic, text, dict(data))
         self.notes.append(note)
@@ -205,8 +205,9 @@ class Maker:
         )  # fmt: skip
 
     def _safety(self) -> SafetyView:
-        reasons = () if self.state == "quoting" else ("book is stale: 6.1 s",)
+        reasons: tuple[str, ...] = () if self.state == "quoting" else ("book is stale: 6.1 s",)
         halt = "daily loss 5.1 % of equity" if self.state == "halted" else ""
+        reasons += (f"halted: {halt}",) if halt else ()
         return SafetyView(
             self.state, reasons, halt, True, not self.not_ready, 9_431, PaceView(1.4, 2.9, 5)
         )

@@ -99,7 +99,8 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("instrument")).to_have_text("BTC")
     await expect(page.get_by_test_id("label")).to_have_text("EMBEDDED")
     await expect(page.get_by_test_id("state")).to_have_text("quoting")
-    await expect(page.get_by_test_id("fill-count")).to_have_text(str(len(maker.fills)))
+    await expect(page.get_by_test_id("arrivals")).to_have_text(str(len(maker.fills)))
+    await expect(page.get_by_test_id("rate-window")).to_have_text("In the last hour")
     await expect(page.get_by_test_id("progress")).to_have_attribute("aria-valuenow", "100")
     origin = f"{len(maker.fills)}.0 observations, source own, last 3 s ago, confidence 84 %"
     await expect(page.get_by_test_id("kappa")).to_have_attribute("title", origin)
@@ -138,18 +139,21 @@ async def test_it_updates_and_shows_a_fill(visit: Visit, server: WebServer, make
     await expect(page.get_by_test_id("fair")).to_have_text(f"{maker.fair:,.1f}")
     await expect(page.get_by_test_id("fill").first).to_contain_text("bought 0.004")
     await expect(chart).to_have_attribute("data-fills", str(fills + 1))
-    await expect(page.get_by_test_id("fill-count")).to_have_text(str(fills + 1))
+    await expect(page.get_by_test_id("arrivals")).to_have_text(str(fills + 1))
     assert int(await chart.get_attribute("data-points") or 0) > points
 
 
 async def test_notes_are_shown_with_their_numbers(
     visit: Visit, server: WebServer, maker: Maker
 ) -> None:
-    server.on_note(maker.note("risk", "Quotes withdrawn", Severity.WARNING, book_age_s=6.25))
+    server.on_note(
+        maker.note("risk", "Quotes withdrawn", Severity.WARNING, book_age_s=6.25, reason="")
+    )
 
     note = visit.page.get_by_test_id("note").first
     await expect(note).to_contain_text("Quotes withdrawn")
     await expect(note).to_contain_text("book age s 6.25")
+    await expect(note).not_to_contain_text("reason")  # empty: nothing to tell
     await expect(note).to_have_class("warning")
 
 
@@ -161,13 +165,45 @@ async def test_it_cannot_be_scripted_by_what_it_shows(
     await expect(visit.page.get_by_test_id("note").first).to_contain_text("<img src=x")
 
 
+async def test_the_large_share_is_what_is_calibrated_and_m_is_named(
+    page: Page, maker: Maker, options: WebOptions
+) -> None:
+    server = WebServer(maker, Metrics("BTC"), options)
+    await server.start()
+    running = asyncio.create_task(server.run())
+    await page.goto(server.url)
+    for _ in range(4):
+        maker.fill(Side.BID)
+    view = maker.view()
+    assert view is not None
+    c = view.calibration
+    assert 0 < c.progress < c.multiplier < 1
+
+    await expect(page.get_by_test_id("progress-text")).to_have_text(
+        f"{c.progress:.0%}".replace("%", " %")
+    )
+    await expect(page.get_by_test_id("multiplier")).to_have_text(
+        f"m {100 * c.multiplier:.0f} % of full width"
+    )
+    await expect(page.get_by_test_id("eta")).to_contain_text("to go")
+
+    maker.state, maker.not_ready = "halted", "halted: operator"
+    await expect(page.get_by_test_id("state")).to_have_text("halted")
+    await expect(page.get_by_test_id("eta")).to_have_text("")
+    running.cancel()
+    await server.stop()
+
+
 @pytest.mark.parametrize("state", ["withdrawn", "paused", "halted"])
 async def test_why_it_does_not_quote(visit: Visit, maker: Maker, state: str) -> None:
     page = visit.page
     maker.state, maker.not_ready = state, "book is stale: 6.1 s"
 
     await expect(page.get_by_test_id("state")).to_have_text(state)
-    await expect(page.get_by_test_id("reason")).to_contain_text("book is stale: 6.1 s")
+    cause = "book is stale: 6.1 s"
+    if state == "halted":  # told once, although the latch and the reasons both say it
+        cause += " · halted: daily loss 5.1 % of equity"
+    await expect(page.get_by_test_id("reason")).to_have_text(cause)
     await expect(page.get_by_test_id("side-status")).to_have_text(f"status{state}{state}")
     await expect(page.get_by_test_id("resume")).to_be_visible(visible=state != "withdrawn")
 

@@ -182,7 +182,9 @@ def test_hungry_mode_is_noted_on_entering_and_then_once_a_minute() -> None:
     assert [second for second, _ in texts] == [0, 60, 120]
     note = texts[0][1]
     assert note.text == "Fill-hungry mode active"
-    assert {"fills", "target_per_h", "progress", "m", "effect_bps"} <= set(note.data)
+    assert {"arrivals", "arrivals_per_h", "target_per_h", "progress", "m", "effect_bps"} <= set(
+        note.data
+    )
     assert (note.data["m"], note.data["effect_bps"]) == (0.3, 2.8)
 
 

@@ -19,14 +19,19 @@ export function showState({ view, health, ready, reason, version }) {
     text("reason", reason);
     return;
   }
-  const why = [...new Set([view.safety.halt_reason, ...view.safety.reasons])].filter(Boolean);
-  text("reason", why.join(" · ") || (ready ? "" : reason));
+  text("reason", causes(view.safety).join(" · ") || (ready ? "" : reason));
   header(view);
-  calibration(view.calibration, view.market.kappa_confidence);
+  calibration(view.calibration, view.market.kappa_confidence, view.safety.state);
   estimates(view.market);
   account(view);
   sides(view.bid, view.ask);
   orders(view);
+}
+
+// Each cause once: "halted: operator" has said "operator".
+function causes({ halt_reason, reasons }) {
+  const all = [...new Set([halt_reason, ...reasons])].filter(Boolean);
+  return all.filter((cause) => !all.some((other) => other !== cause && other.endsWith(`: ${cause}`)));
 }
 
 function header({ instrument, label, market, position, pnl, safety }) {
@@ -46,16 +51,20 @@ export function priceDecimals(fair) {
 
 // -- calibration --------------------------------------------------------------------------------
 
+const IDLE = ["paused", "halted"]; // nothing rests: nothing comes nearer
 // Progress is half measured arrivals out of 20, half confidence in kappa out of 75 %.
 const HALF = { arrivals: 20, confidence: 0.75 };
 
-function calibration(c, confidence) {
+function calibration(c, confidence, state) {
   const percent = whole(c.progress);
-  text("multiplier", `${whole(c.multiplier)} %`);
-  text("progress-text", c.complete ? "calibrated" : `${percent} % calibrated`);
-  text("eta", c.complete || c.eta_s === null ? "" : `about ${duration(c.eta_s)} to go`);
+  text("progress-text", `${percent} %`);
+  text("progress-word", c.complete ? "calibrated, complete" : "calibrated");
+  text("multiplier", `m ${whole(c.multiplier)} % of full width`);
+  const waits = c.complete || c.eta_s === null || IDLE.includes(state);
+  text("eta", waits ? "" : `about ${duration(c.eta_s)} to go`);
   const arrivals = `${Math.min(c.measured_arrivals, HALF.arrivals)} of ${HALF.arrivals} arrivals measured`;
-  const sure = `κ confidence ${whole(confidence)} of ${whole(HALF.confidence)} %`;
+  const aim = whole(HALF.confidence);
+  const sure = `κ confidence ${confidence >= HALF.confidence ? `${aim} % reached` : `${Math.floor(100 * confidence)} of ${aim} %`}`;
   text("halves", c.complete ? "" : `${arrivals}, ${sure}`);
   text("calibration-note", [`policy ${words(c.policy)}`, c.note].filter(Boolean).join(" · "));
   byId("hungry").hidden = !c.hungry;
@@ -63,8 +72,10 @@ function calibration(c, confidence) {
   bar.setAttribute("aria-valuenow", percent);
   bar.classList.toggle("complete", c.complete);
   bar.firstElementChild.style.width = `${percent}%`;
-  text("fill-count", String(c.fill_count));
-  text("rate", `${number(c.rate_per_h, 1)} / ${number(c.target_per_h, 0)} h⁻¹`);
+  text("arrivals", String(c.fill_count));
+  text("rate-window", `In the last ${c.window_s === 3600 ? "hour" : duration(c.window_s)}`);
+  text("rate", number((c.rate_per_h * c.window_s) / 3600, 0));
+  text("target", `${number(c.target_per_h, 0)} / h`);
   text("measured", String(c.measured_arrivals));
   text("effect", c.effect_bps > 0 ? `${number(c.effect_bps)} bps tighter` : "none");
   text("cost", dollars(c.cost_usd));
@@ -227,7 +238,8 @@ function fillLine(fill) {
 }
 
 function noteLine(note) {
-  const data = Object.entries(note.data).map(([key, value]) => `${words(key)} ${short(value)}`);
+  const told = Object.entries(note.data).filter(([, value]) => value !== "" && value !== null);
+  const data = told.map(([key, value]) => `${words(key)} ${short(value)}`);
   return line(note.ts, note.severity, "note", note.text, data.join(", "));
 }
 
