@@ -271,6 +271,21 @@ def test_a_daemon_that_died_is_not_running(tmp_path: Path) -> None:
     assert line.startswith(f"mm: no daemon answers at {url}")
 
 
+def test_a_daemon_that_starts_is_not_taken_for_the_dead_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    dead = Runtime(pid=1, url="http://127.0.0.1:1", run_id="beef", version="0", start_ns=0)
+    (tmp_path / "data" / "daemon.json").write_bytes(msgspec.json.encode(dead))
+    directory = DataDir.open(tmp_path / "data")
+
+    line = refused(mm("status", cwd=tmp_path), 3)
+    directory.close()
+
+    pid = os.getpid()
+    assert (
+        line == f"mm: a daemon (pid {pid}) is starting or stopping on data: ask again in a moment"
+    )
+
+
 def test_a_daemon_without_web_cannot_be_asked(tmp_path: Path) -> None:
     directory = announced(tmp_path / "data", "")
 
@@ -325,6 +340,30 @@ def test_status_counts_arrivals_and_signs_every_part_as_it_counts_towards_the_to
     assert pnl == f"pnl          1.15 USD = {parts}"
     (calibration,) = (line for line in lines if line.startswith("calibration"))
     assert calibration.endswith("12 arrivals, no ETA while halted")
+
+
+def test_status_speaks_in_numbers_for_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    btc = Instrument(name="BTC", asset=0, size_decimals=5, price_decimals=1)
+    view = msgspec.to_builtins(Engine(EngineSettings(), btc).view())
+    view["safety"] |= {
+        "action_budget_left": 160_988,
+        "pace": {"per_s": 204.3, "band_bps": 0.254, "levels": 3},
+    }
+    view["market"] |= {"fair": 61_234.56789, "arrival": {"value": 1234.5, "low": 0.5, "high": 2e4}}
+    view["bid"] |= {"blocked": "", "depth_bps": 6.67561, "binding": "optimum"}
+    view["bid"]["terms"] = [{"name": "spread", "bps": 6.67561}]
+    answer = {"ready": True, "reason": "", "instruments": ["BTC"], "view": view}
+    monkeypatch.setattr(control, "_call", lambda *_: answer)
+
+    control.status([], [f"daemon.data_dir={tmp_path}"], as_json=False)
+
+    shown = capsys.readouterr().out
+    assert "actions      160,988 left, 204/s: levels 3, moved when 0.25 bps off" in shown
+    assert "bid          6.68 bps = spread 6.68 (optimum)" in shown
+    assert "fair 61,234.568 " in shown
+    assert "A 1,234 (0.5..20,000) /s" in shown
 
 
 # -- recordings ---------------------------------------------------------------------------------

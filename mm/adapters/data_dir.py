@@ -52,6 +52,8 @@ class DataDir:
                 f"another daemon{f' (pid {owner})' if owner else ''} runs on {path}: "
                 "stop it, or set another daemon.data_dir"
             ) from None
+        with contextlib.suppress(OSError):  # of a run that died: nobody listens there any more
+            (path / "daemon.json").unlink(missing_ok=True)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -73,6 +75,24 @@ def read_runtime(path: Path) -> Runtime | None:
         return msgspec.json.decode((path / "daemon.json").read_bytes(), type=Runtime)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def owner(path: Path) -> int | None:
+    """The living process that locked the directory, also before it announces itself.
+
+    Its word is taken: to try the lock would hold it, and so refuse a daemon that starts meanwhile.
+    """
+    try:
+        pid = int((path / "lock").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid
+    except (OSError, OverflowError):
+        return None
+    return pid
 
 
 def read_token(path: Path) -> str:

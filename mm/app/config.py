@@ -89,7 +89,8 @@ def load(
     flags: layers.Layer | None = None,
     check: bool = True,
 ) -> Config:
-    """The effective configuration. Raises ConfigError with one line for each problem.
+    """The effective configuration. Raises ConfigError with one line for each problem: of all keys
+    and values at once, and of contradictions between fields once each alone is right.
 
     `flags` are options of a command (`--seed`). `check` False for commands that only look for a
     running daemon: contradictions between fields do not concern them.
@@ -100,9 +101,8 @@ def load(
     merged = layers.merge([from_files, from_env, from_set])
     unknown = layers.unknown_keys(Config, merged)
     exposed = _exposed_secrets({**from_files, **from_set})
-    if unknown or exposed:
-        raise ConfigError(*unknown, *exposed)
-    config = _validated(merged)
+    known = {key: value for key, value in merged.items() if key not in unknown}
+    config = _validated(known, [*unknown.values(), *exposed])
     config._sources = {key: value.source for key, value in merged.items()}
     found = problems(config) if check else []
     if found:
@@ -170,11 +170,16 @@ def json_schema() -> dict[str, Any]:
     return Config.model_json_schema()
 
 
-def _validated(merged: layers.Layer) -> Config:
+def _validated(known: layers.Layer, wrong: list[str]) -> Config:
+    """Raises ConfigError with what is `wrong` already and each value that is out of bounds."""
     try:
-        return Config(**layers.tree(merged))
+        config = Config(**layers.tree(known))
     except ValidationError as error:
-        raise ConfigError(*[_line(detail, merged) for detail in error.errors()]) from None
+        bad = [_line(detail, known) for detail in error.errors()]
+        raise ConfigError(*wrong, *bad) from None
+    if wrong:
+        raise ConfigError(*wrong)
+    return config
 
 
 def _line(detail: ErrorDetails, merged: layers.Layer) -> str:

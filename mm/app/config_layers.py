@@ -22,6 +22,10 @@ MAX_TABLES = 100
 """More of one kind are not meant; the model's own bound refuses fewer."""
 
 
+CLOSE_FIELD, CLOSE_KEY = 0.6, 0.8
+"""How alike (difflib's ratio) a name must be to be suggested; a full name is half its section."""
+
+
 class Value(Struct, frozen=True):
     value: Any
     source: str
@@ -105,14 +109,14 @@ def tree(layer: Layer) -> dict[str, Any]:
     return {name: _listed(value) for name, value in root.items()}
 
 
-def unknown_keys(model: type[BaseModel], layer: Layer) -> list[str]:
-    """One line for each key that the model does not have, with the nearest that it has."""
+def unknown_keys(model: type[BaseModel], layer: Layer) -> dict[Key, str]:
+    """Each key that the model does not have: a line that tells it, with the nearest that it has."""
     known = list(leaves(model))
-    return [
-        f"unknown config key {'.'.join(key)} ({value.source}){_nearest(key, known)}"
+    return {
+        key: f"unknown config key {'.'.join(key)} ({value.source}){_nearest(key, known)}"
         for key, value in layer.items()
         if _generic(key) not in known
-    ]
+    }
 
 
 def leaves(model: type[BaseModel], above: Key = ()) -> Iterator[Key]:
@@ -145,11 +149,11 @@ def _nearest(key: Key, known: list[Key]) -> str:
     if elsewhere:
         return f"; did you mean {'.'.join(elsewhere[0])}?"
     neighbours = {other[-1]: other for other in known if other[:-1] == _generic(key)[:-1]}
-    close = difflib.get_close_matches(key[-1], neighbours, 1, 0.5)
+    close = difflib.get_close_matches(key[-1], neighbours, 1, CLOSE_FIELD)
     if close:
         return f"; did you mean {'.'.join(neighbours[close[0]])}?"
     names = {".".join(other): other for other in known}
-    close = difflib.get_close_matches(".".join(_generic(key)), names, 1, 0.4)
+    close = difflib.get_close_matches(".".join(_generic(key)), names, 1, CLOSE_KEY)
     sections = ", ".join(dict.fromkeys(other[0] for other in known))
     return f"; did you mean {close[0]}?" if close else f"; the sections are {sections}"
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from mm.adapters.data_dir import read_runtime, read_token
+from mm.adapters.data_dir import Runtime, owner, read_runtime, read_token
 from mm.adapters.logs import printable
 from mm.app.config import Config, load
 
@@ -72,14 +72,7 @@ def _call(
     config: Config, method: str, path: str, body: dict[str, object] | None = None
 ) -> dict[str, Any]:
     """The daemon's JSON answer. Raises NotRunning, TimedOut or Refused."""
-    runtime = read_runtime(config.daemon.data_dir)
-    if runtime is None:
-        raise NotRunning(
-            f"no daemon runs on {config.daemon.data_dir}: start one with `mm run`, "
-            "or name its data directory with --set daemon.data_dir=DIR"
-        )
-    if not runtime.url:
-        raise NotRunning("the daemon runs without its control API: set web.enabled = true")
+    runtime = _runtime(config.daemon.data_dir)
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(runtime.url + path, data, method=method)  # noqa: S310 - http, from our own file
     if body is not None:
@@ -100,6 +93,22 @@ def _call(
             "start one with `mm run`"
         ) from None
     return answer
+
+
+def _runtime(path: Path) -> Runtime:
+    runtime = read_runtime(path)
+    if runtime is None and (pid := owner(path)) is not None:
+        raise NotRunning(
+            f"a daemon (pid {pid}) is starting or stopping on {path}: ask again in a moment"
+        )
+    if runtime is None:
+        raise NotRunning(
+            f"no daemon runs on {path}: start one with `mm run`; if one runs, ask with its "
+            "`-c FILE`, or name its data directory with --set daemon.data_dir=DIR"
+        )
+    if not runtime.url:
+        raise NotRunning("the daemon runs without its control API: set web.enabled = true")
+    return runtime
 
 
 def _token(config: Config) -> str:
@@ -141,13 +150,13 @@ def _budget(safety: dict[str, Any]) -> list[str]:
     left, pace = safety["action_budget_left"], safety["pace"]
     if left is None or pace is None:
         return []
-    levels = f"levels {pace['levels']}, moved when {pace['band_bps']:.2g} bps off"
-    return [f"actions      {left:,} left, {pace['per_s']:.2g}/s: {levels} or more"]
+    levels = f"levels {pace['levels']}, moved when {pace['band_bps']:.2f} bps off"
+    return [f"actions      {left:,} left, {_digits(pace['per_s'])}/s: {levels} or more"]
 
 
 def _market(market: dict[str, Any]) -> str:
     sigma, kappa, arrival = (_estimate(market[name]) for name in ("sigma", "kappa", "arrival"))
-    fair = _number(market["fair"])
+    fair = "?" if market["fair"] is None else f"{market['fair']:,.8g}"
     return f"market       fair {fair}  σ {sigma} bps/√s  κ {kappa} /bps  A {arrival} /s"
 
 
@@ -179,11 +188,13 @@ def _side(side: dict[str, Any]) -> str:
     if side["blocked"]:
         return f"{name} not quoting: {side['blocked']}"
     terms = " + ".join(f"{term['name']} {term['bps']:.2f}" for term in side["terms"])
-    return f"{name} {_number(side['depth_bps'])} bps = {terms} ({side['binding']})"
+    depth = "?" if side["depth_bps"] is None else f"{side['depth_bps']:.2f}"
+    return f"{name} {depth} bps = {terms} ({side['binding']})"
 
 
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.6g}"
+def _digits(value: float) -> str:
+    """Three digits that tell, and no power of ten where there is room."""
+    return f"{value:,.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
 
 
 def _usd(value: str) -> str:
@@ -195,9 +206,9 @@ def _signed_usd(value: float) -> str:
 
 
 def _estimate(value: dict[str, Any] | None) -> str:
-    return (
-        "?" if value is None else f"{value['value']:.3g} ({value['low']:.3g}..{value['high']:.3g})"
-    )
+    if value is None:
+        return "?"
+    return f"{_digits(value['value'])} ({_digits(value['low'])}..{_digits(value['high'])})"
 
 
 def _eta(calibration: dict[str, Any], state: str) -> str:

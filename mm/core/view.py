@@ -133,7 +133,7 @@ def _pnl(state: State) -> PnlView:
         fees=pnl.fees,
         funding=pnl.funding,
         equity=now,
-        peak_equity=now if equity.peak is None else equity.peak,
+        peak_equity=now if equity.peak is None else max(now, equity.peak),
         day_total=now - (now if equity.midnight is None else equity.midnight),
     )
 

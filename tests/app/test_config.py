@@ -286,6 +286,25 @@ def test_a_key_like_nothing_lists_the_sections() -> None:
     assert problem.endswith("risk, portfolio, recorder, paper, web, exchange")
 
 
+@pytest.mark.parametrize("name", ["risc.a", "risk.a", "strategy.x", "webb.b"])
+def test_a_key_is_not_guessed_wildly(name: str) -> None:
+    (problem,) = problems_of(assignments=[f"{name}=1"])
+
+    assert "did you mean" not in problem
+
+
+def test_unknown_keys_and_bad_values_are_told_in_one_round() -> None:
+    wrong = ["strategy.gama=1", "strategy.gamma=9", "instruments.0.nam=ETH", "web.port=-1"]
+
+    problems = problems_of(assignments=[*wrong, f"venue.private_key={KEY}", "venue=testnet"])
+
+    for name in ("strategy.gama ", "instruments.0.nam ", "strategy.gamma = ", "web.port = "):
+        assert sum(name in problem for problem in problems) == 1, name
+    assert sum("is a secret" in problem for problem in problems) == 1
+    assert len(problems) == 6
+    assert KEY not in "".join(problems)
+
+
 @pytest.mark.parametrize(
     ("assignment", "complaint"),
     [

@@ -149,6 +149,14 @@ def test_profit_adds_up_after_a_session(stage: Stage) -> None:
     assert view.total == (view.spread - view.adverse + view.inventory - view.fees + view.funding)
 
 
+def test_the_peak_is_never_shown_below_equity(stage: Stage) -> None:
+    stage.engine.state.kill.equity.peak = Decimal(1)  # of the latest Tick: S has moved since
+
+    pnl = stage.engine.view().pnl
+
+    assert pnl.peak_equity == pnl.equity > 1
+
+
 def test_inventory_pushes_quotes_away_on_its_side(stage: Stage) -> None:
     flat = quote_of(stage)
     for _ in range(4):
