@@ -228,7 +228,7 @@ def test_a_market_without_takers_is_called_too_thin() -> None:
     notes = [m.view.note for m in diary.moments]
 
     assert notes[0] == ""
-    assert notes[-1] == "market too thin"
+    assert notes[-1] == "market too thin: too few arrivals within reach of our quotes"
     assert diary.moments[-1].view.eta_s is None
     assert {m.view.multiplier for m in diary.moments} == {0.3}
 

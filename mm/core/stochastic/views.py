@@ -16,6 +16,7 @@ from mm.model.units import SIDES, Ns
 from mm.model.view import AdverseView, CalibrationView
 
 TOO_THIN_PER_DAY = 20.0
+TOO_THIN = "market too thin: too few arrivals within reach of our quotes"
 INFORMATION_PER_ARRIVAL = 1.0 / 6.0
 """Typical gain of 1/Var(ln κ) per arrival on a five-level ladder, before it can be measured."""
 
@@ -98,7 +99,7 @@ def outlook(components: StochasticComponents) -> tuple[float | None, str]:
     tighter = (effect.multiplier - min(least, effect.multiplier)) * effect.half_spread_bps
     at_floor = math.fsum(known.expected_rate(d - tighter) for d in effect.depths_bps)
     if at_floor * 86_400.0 < TOO_THIN_PER_DAY:
-        return None, spent or "market too thin"
+        return None, spent or TOO_THIN
     rate = math.fsum(known.expected_rate(d) for d in effect.depths_bps)
     eta_s = seconds_missing(components, known.sd_log, max(rate, 1e-12))
     return eta_s, spent or ("" if eta_s is not None else "evidence fades faster than it comes")

@@ -1,6 +1,7 @@
 """The live page in a real browser, served by the real server."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
@@ -104,6 +105,8 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("progress")).to_have_attribute("aria-valuenow", "100")
     origin = f"{len(maker.fills)}.0 observations, source own, last 3 s ago, confidence 84 %"
     await expect(page.get_by_test_id("kappa")).to_have_attribute("title", origin)
+    whole = re.compile("^policy .")  # where the panel is too narrow for all of it
+    await expect(page.get_by_test_id("calibration-note")).to_have_attribute("title", whole)
     await expect(page.get_by_test_id("adverse").locator(".row")).to_have_count(6)
     await expect(page.get_by_test_id("orders").locator("tr")).to_have_count(2 * LEVELS + 1)
     await expect(page.get_by_test_id("pnl-spread")).to_contain_text(f"{maker.spread:+.2f}")

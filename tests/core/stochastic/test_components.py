@@ -414,7 +414,7 @@ def test_a_market_too_thin_says_so_instead_of_an_eta() -> None:
     components.calibration.record_quote(QuoteEffect((30.0, 30.0), 0.3, 4.0, 2.8))
     view = calibration_view(components)
     assert view.eta_s is None
-    assert view.note == "market too thin"
+    assert view.note == "market too thin: too few arrivals within reach of our quotes"
 
 
 def test_the_eta_is_that_of_calibration_complete_not_of_certainty() -> None:

@@ -66,7 +66,9 @@ function calibration(c, confidence, state) {
   const aim = whole(HALF.confidence);
   const sure = `κ confidence ${confidence >= HALF.confidence ? `${aim} % reached` : `${Math.floor(100 * confidence)} of ${aim} %`}`;
   text("halves", c.complete ? "" : `${arrivals}, ${sure}`);
-  text("calibration-note", [`policy ${words(c.policy)}`, c.note].filter(Boolean).join(" · "));
+  const note = [`policy ${words(c.policy)}`, c.note].filter(Boolean).join(" · ");
+  text("calibration-note", note);
+  byId("calibration-note").title = note;
   byId("hungry").hidden = !c.hungry;
   const bar = byId("progress");
   bar.setAttribute("aria-valuenow", percent);
