@@ -161,7 +161,7 @@ class Maker:
         )  # fmt: skip
 
     def _side(self, side: str) -> SideView:
-        if self.state != "quoting":
+        if self.state not in {"quoting", "halted"}:
             return SideView(side, self.state, None, (), "", 0.0, {self.state: 12.0}, 300.0)
         skew = float(self.position) * 90 * (1 if side == "bid" else -1)
         half = 3.0 * self._multiplier
@@ -172,7 +172,11 @@ class Maker:
             Term("skew", skew),
         )
         depth = sum(term.bps for term in terms)
-        return SideView(side, "", depth, terms, "glft", 1.29, {"starting": 6.2}, 300.0)
+        blocked, spent = "", {"starting": 6.2}
+        if self.state == "halted":  # it still says what it would ask
+            blocked = "halted: daily loss 5.1 % of equity"
+            spent = {"volatility warming up": 12.0, blocked: 3.0}
+        return SideView(side, blocked, depth, terms, "glft", 1.29, spent, 300.0)
 
     def _orders(self) -> tuple[OrderView, ...]:
         if self.state != "quoting":

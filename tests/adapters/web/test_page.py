@@ -101,7 +101,7 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("label")).to_have_text("EMBEDDED")
     await expect(page.get_by_test_id("state")).to_have_text("quoting")
     await expect(page.get_by_test_id("arrivals")).to_have_text(str(len(maker.fills)))
-    await expect(page.get_by_test_id("rate-window")).to_have_text("In the last hour")
+    await expect(page.get_by_test_id("rate-window")).to_have_text("Last hour")
     await expect(page.get_by_test_id("progress")).to_have_attribute("aria-valuenow", "100")
     origin = f"{len(maker.fills)}.0 observations, source own, last 3 s ago, confidence 84 %"
     await expect(page.get_by_test_id("kappa")).to_have_attribute("title", origin)
@@ -353,6 +353,22 @@ async def test_it_fits_the_screen(
     assert size[1] <= 900 or viewport is PHONE
     assert await cut_short(page) == []
     assert await contrast(page, "#reason, .note, td:first-child, dt, #footer") >= 4.5
+
+
+async def test_a_halt_leaves_every_row_of_the_quotes_in_sight(visit: Visit, maker: Maker) -> None:
+    page = visit.page
+    await page.set_viewport_size({"width": 1280, "height": 900})
+    maker.state = "halted"
+    await expect(page.get_by_test_id("side-status")).to_have_text("statushaltedhalted")
+
+    hidden = await page.evaluate(
+        """() => {
+          const box = document.querySelector(".quotes");
+          return [box.scrollHeight - box.clientHeight, box.scrollWidth - box.clientWidth];
+        }"""
+    )
+
+    assert hidden == [0, 0]
 
 
 async def cut_short(page: Page) -> list[str]:

@@ -75,7 +75,7 @@ function calibration(c, confidence, state) {
   bar.classList.toggle("complete", c.complete);
   bar.firstElementChild.style.width = `${percent}%`;
   text("arrivals", String(c.fill_count));
-  text("rate-window", `In the last ${c.window_s === 3600 ? "hour" : duration(c.window_s)}`);
+  text("rate-window", `Last ${c.window_s === 3600 ? "hour" : duration(c.window_s)}`);
   text("rate", number((c.rate_per_h * c.window_s) / 3600, 0));
   text("target", `${number(c.target_per_h, 0)} / h`);
   text("measured", String(c.measured_arrivals));
@@ -156,6 +156,7 @@ function span(selector, from, to) {
 
 // -- quotes -------------------------------------------------------------------------------------
 
+const LATCHED = /^(halted|paused): .*/; // the header says why
 const words = (name) => name.replaceAll("_", " ");
 
 function sides(bid, ask) {
@@ -164,11 +165,11 @@ function sides(bid, ask) {
   const rows = names.map((name) => ({ cells: [words(name), signedOr(term(bid, name)), signedOr(term(ask, name))] }));
   const both = (name, pick, kind = "") => ({ kind, test: `side-${name}`, cells: [name, pick(bid), pick(ask)] });
   table("sides", [
-    both("status", (s) => (s.blocked ? [words(s.blocked), "warn"] : ["quoting", "good"]), "status"),
+    both("status", (s) => (s.blocked ? [words(s.blocked.replace(LATCHED, "$1")), "warn"] : ["quoting", "good"]), "status"),
     ...rows,
     both("depth", (s) => number(s.depth_bps), "total"),
     both("binding", (s) => words(s.binding) || "–"),
-    both("entropy", (s) => `${number(s.entropy_nats)} nats`),
+    both("entropy, nats", (s) => number(s.entropy_nats)),
     both("uptime", uptime),
     ...blockedFor(bid, ask),
   ]);
@@ -183,7 +184,7 @@ function blockedFor(bid, ask) {
     .sort((a, b) => cost(b) - cost(a))
     .slice(0, bid.blocked || ask.blocked ? 6 : 2);
   const spent = (side, reason) => (side.blocked_s[reason] ? duration(side.blocked_s[reason]) : "");
-  return worst.map((reason) => ({ kind: "spent", cells: [words(reason), spent(bid, reason), spent(ask, reason)] }));
+  return worst.map((reason) => ({ kind: "spent", cells: [words(reason.replace(LATCHED, "$1")), spent(bid, reason), spent(ask, reason)] }));
 }
 
 const signedOr = (value) => (value === undefined ? "" : signed(value));
