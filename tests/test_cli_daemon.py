@@ -177,6 +177,14 @@ def test_ctrl_c_ends_it_like_sigterm(tmp_path: Path) -> None:
 
     assert code == 0
     assert took_s < 5.0
+    lines = [json.loads(line) for line in daemon.output().splitlines()]
+    told = [line["event"] for line in lines]
+    stop, closed = told.index("Stopping: asked to by a signal"), told.index("Link closed")
+    assert stop < closed < told.index("Stopped: nothing rests"), "the order in which it happens"
+    assert {line["level"] for line in lines[stop:]} == {"info"}
+    verdict = lines[told.index("Stopped: nothing rests")]["data"]
+    assert verdict["resting"] == 0
+    assert set(verdict) == {"orders", "resting", "position"}
 
 
 def test_a_duration_ends_it(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ async def run(
     watchdog = None if charge is None else Watchdog(charge)
     with machine.settled():
         failure = await _until_stopped(config, wired, watchdog, clock, stop, duration_s)
+    orders = _own_orders(wired)
     left = await _leave(wired, clock, failure)
     if watchdog is not None:
         await watchdog.leave(left)
@@ -62,9 +63,7 @@ async def run(
         await stack.aclose()
     except LedgerError as error:  # its rows could not be written: that is a failure of the run
         failure = failure or error
-    if left:
-        text = f"Up to {left} own orders may still rest: start again, or cancel them at the venue"
-        log("error", "order", text)
+    _tell_what_rests(wired, orders, left)
     if failure is not None:
         trace = (
             None if isinstance(failure, LedgerError | VenueError) else failure
@@ -119,8 +118,8 @@ async def _until_stopped(
                 group.create_task(wired.web.run(), name="web")
             if wired.serving is not None:
                 group.create_task(_exchange_ended(wired.serving), name="exchange")
-    except* Stop as stopped:
-        log("info", "daemon", f"Stopping: {_first(stopped)}")
+    except* Stop:
+        pass  # told where it was raised, before the link closes
     except* Exception as failed:  # noqa: BLE001 - whatever it is, orders must be cancelled
         failure = _first(failed)
     return failure
@@ -131,13 +130,19 @@ async def _wait(stop: asyncio.Event, duration_s: float | None) -> None:
         async with asyncio.timeout(duration_s):
             await stop.wait()
     except TimeoutError:
-        raise Stop("the given duration is over") from None
-    raise Stop("asked to by a signal")
+        raise _stopping("the given duration is over") from None
+    raise _stopping("asked to by a signal")
 
 
 async def _exchange_ended(serving: "Serving") -> None:
     await serving.wait()
-    raise Stop("the recording has ended")
+    raise _stopping("the recording has ended")
+
+
+def _stopping(why: str) -> Stop:
+    """Said before any task ends, so that the link's end reads as what it is: a consequence."""
+    log("info", "daemon", f"Stopping: {why}")
+    return Stop(why)
 
 
 async def _checkpoints(config: Config, wired: Wired, clock: WallClock) -> None:
@@ -173,7 +178,7 @@ async def _leave(wired: Wired, clock: WallClock, failure: Exception | None) -> i
         left = await wired.venue.cancel_all()
     except VenueError as error:
         log("error", "order", f"Leaving: {error}")
-        left = max(1, sum(len(one.runner.engine.state.orders) for one in wired.traders))
+        left = max(1, _own_orders(wired))
     try:
         _checkpoint(wired, clock)
         outcome = "stopped" if failure is None else f"failed: {failure}"
@@ -186,6 +191,21 @@ async def _leave(wired: Wired, clock: WallClock, failure: Exception | None) -> i
     if wired.serving is not None and wired.serving.tape is not None:
         log("info", "market", "Tape", **msgspec.to_builtins(wired.serving.tape.report))
     return left
+
+
+def _own_orders(wired: Wired) -> int:
+    return sum(len(one.runner.engine.state.orders) for one in wired.traders)
+
+
+def _tell_what_rests(wired: Wired, orders: int, left: int) -> None:
+    """The verdict of the last look at the venue. `orders`: our own when the stop began."""
+    if left:
+        text = f"Up to {left} own orders may still rest: start again, or cancel them at the venue"
+        log("error", "order", text)
+        return
+    held = {one.coin: str(one.runner.engine.state.pnl.position) for one in wired.traders}
+    position = ", ".join(held.values() if len(held) == 1 else map(" ".join, held.items()))
+    log("info", "order", "Stopped: nothing rests", orders=orders, resting=0, position=position)
 
 
 def _report(trader: Trader) -> None:

@@ -200,7 +200,7 @@ class Engine:
             self.learning.forget_fair(self.state, event.ts)
         calm = event.up or event.reason == "stopped"
         severity = Severity.INFO if calm else Severity.WARNING
-        text = "Link up" if event.up else "Link down"
+        text = "Link up" if event.up else "Link closed" if calm else "Link down"
         note = Note(event.ts, severity, "link", text, {"reason": event.reason})
         return [], [note] if changed else []
 

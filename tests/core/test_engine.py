@@ -149,6 +149,12 @@ def test_profit_adds_up_after_a_session(stage: Stage) -> None:
     assert view.total == (view.spread - view.adverse + view.inventory - view.fees + view.funding)
 
 
+def test_a_link_that_we_close_ourselves_is_no_fault(stage: Stage) -> None:
+    (note,) = stage.happen(Link(stage.ts, False, "stopped")).notes
+
+    assert (note.text, note.severity) == ("Link closed", "info")
+
+
 def test_the_peak_is_never_shown_below_equity(stage: Stage) -> None:
     stage.engine.state.kill.equity.peak = Decimal(1)  # of the latest Tick: S has moved since
 
