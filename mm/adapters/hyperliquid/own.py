@@ -88,8 +88,12 @@ class OwnOrders:
         """The venue says that `oid` rests.
 
         Of the target of a doubtful modify that is no news: the answer may be that of an earlier
-        request, come late, and says nothing of the modify.
+        request, come late, and says nothing of the modify. Nor is an id before the one that is
+        known, for ids only grow: history that other word overtook.
         """
+        known = self.open.get(cloid)
+        if known is not None and oid < known.oid:
+            return []
         news: list[News] = [OrderOpened(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid)]
         self._open_settles(cloid, oid)
         doubt = self.doubts.get(cloid)
@@ -97,7 +101,6 @@ class OwnOrders:
             return []
         reason = self._closed.get(oid)
         if reason is None:
-            known = self.open.get(cloid)
             if known is None or known.oid != oid:
                 self.open[cloid] = Resting(oid=oid, since=ts)
         else:
@@ -106,10 +109,7 @@ class OwnOrders:
 
     def updated(self, cloid: str, oid: int, ts: Ns, venue_ts: Ns) -> list[News]:
         """`opened`, but silent where it is no news: it does not end a doubt about a change."""
-        known = self.open.get(cloid)
-        if known is not None and oid < known.oid:
-            return []  # ids only grow: history that an answer overtook
-        doubt = self.doubts.get(cloid)
+        known, doubt = self.open.get(cloid), self.doubts.get(cloid)
         changes = doubt is None or doubt.kind is not RequestKind.PLACE
         if known is not None and known.oid == oid and changes:
             return []

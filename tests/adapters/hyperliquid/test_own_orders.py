@@ -61,6 +61,16 @@ def test_the_late_end_of_a_replaced_id_settles_no_doubt(
     assert (ONE in orders.doubts) is (target == 6)
 
 
+def test_the_late_answer_of_an_id_that_was_replaced_is_history() -> None:
+    """`make lifecycles N=1 SEED=2005938`: its order was asked for by an id that was gone."""
+    orders = own()
+    orders.opened(ONE, 6, 0, 0)
+    orders.doubts[ONE] = Doubt(kind=RequestKind.MODIFY, expires=9, oid=6)
+    assert orders.opened(ONE, 5, 0, 0) == []
+    assert orders.open[ONE].oid == 6
+    assert ONE in orders.doubts
+
+
 @pytest.mark.parametrize(
     ("kind", "oid", "opened", "settled"),
     [
