@@ -103,6 +103,7 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("arrivals")).to_have_text(str(len(maker.fills)))
     await expect(page.get_by_test_id("rate-window")).to_have_text("Last hour")
     await expect(page.get_by_test_id("progress")).to_have_attribute("aria-valuenow", "100")
+    await expect(page.get_by_test_id("eta")).to_have_text("complete")
     origin = f"{len(maker.fills)}.0 observations, source own, last 3 s ago, confidence 84 %"
     await expect(page.get_by_test_id("kappa")).to_have_attribute("title", origin)
     whole = re.compile("^policy .")  # where the panel is too narrow for all of it

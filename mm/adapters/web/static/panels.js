@@ -58,10 +58,9 @@ const HALF = { arrivals: 20, confidence: 0.75 };
 function calibration(c, confidence, state) {
   const percent = whole(c.progress);
   text("progress-text", `${percent} %`);
-  text("progress-word", c.complete ? "calibrated, complete" : "calibrated");
   text("multiplier", `m ${whole(c.multiplier)} % of full width`);
-  const waits = c.complete || c.eta_s === null || IDLE.includes(state);
-  text("eta", waits ? "" : `about ${duration(c.eta_s)} to go`);
+  const unknown = c.eta_s === null || IDLE.includes(state);
+  text("eta", c.complete ? "complete" : unknown ? "" : `about ${duration(c.eta_s)} to go`);
   const arrivals = `${Math.min(c.measured_arrivals, HALF.arrivals)} of ${HALF.arrivals} arrivals measured`;
   const aim = whole(HALF.confidence);
   const sure = `κ confidence ${confidence >= HALF.confidence ? `${aim} % reached` : `${Math.floor(100 * confidence)} of ${aim} %`}`;
