@@ -98,6 +98,7 @@ async def assemble(
     if web is not None:
         await web.start()
         stack.push_async_callback(web.stop)
+    _introduce(config)
     directory.announce(Runtime(**_runtime(run_id, began, web)))
     for trader in traders:
         _begin(trader, clock, states[trader.coin], states[trader.coin].halted or halted)
@@ -116,11 +117,17 @@ async def _embedded(
     """An exchange of our own, where that is the network."""
     if config.venue.network != "embedded":
         return None
-    from mm.app.exchange import introduce, local_exchange
+    from mm.app.exchange import local_exchange
 
-    serving = await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
-    introduce(config.exchange)
-    return serving
+    return await stack.enter_async_context(local_exchange(config.exchange, clock, coins))
+
+
+def _introduce(config: Config) -> None:
+    """Once nothing can keep it from starting: a refusal is one line and no more."""
+    if config.venue.network == "embedded":
+        from mm.app.exchange import introduce
+
+        introduce(config.exchange)
 
 
 def _hooks(config: Config, data: Path, crew: Crew, stack: AsyncExitStack) -> Hooks:
