@@ -36,6 +36,8 @@ class Quoting:
         self.tolerance = even(settings.strategy.hysteresis_min_bps)
         self._decided_ts: Ns | None = None
         self._decided_fair: float | None = None
+        self._steered_ts: Ns | None = None
+        """The last decision that could move quotes, the link being up."""
         self._filled = False
         """Something of ours was filled since the last decision: the next is owed soon."""
         self._bindings: dict[Side, str] = {}
@@ -71,7 +73,10 @@ class Quoting:
             if verdict.reduce_only:
                 position, instrument = state.pnl.position, state.instrument
                 self.ladder = only_reducing(self.ladder, position, instrument, verdict.reduce_only)
-        actions, refused = self._act(state, limits, ts) if _reachable(state, ts) else ([], [])
+        if state.link_up:
+            self._steered_ts = ts
+        able = _reachable(state, self._steered_ts, ts)
+        actions, refused = self._act(state, limits, ts) if able else ([], [])
         notes = self._say(state, actions, refused, ts)
         return actions, [*notes, *components.calibration.take_notes()]
 
@@ -207,12 +212,16 @@ def _nothing_rests(
     return f"no order: {next(reasons, 'waiting for the last to be gone')}"
 
 
-def _reachable(state: State, ts: Ns) -> bool:
+def _reachable(state: State, steered_ts: Ns | None, ts: Ns) -> bool:
     """A link that went a moment ago is soon back: orders keep their place in the queue until the
-    book is stale. Then they go, by whatever way out the venue port has besides the link."""
-    seen = state.book.seen_ts
+    book is stale, or was when they were last steered: one connection after another may bring a
+    fresh book and end before the link is up. Then they go, by whatever way out the venue port has
+    besides the link."""
+    if state.link_up:
+        return True
     max_age = nanoseconds(state.settings.risk.max_book_age_s)
-    return state.link_up or (seen is not None and ts - seen > max_age)
+    known = (state.book.seen_ts, steered_ts)
+    return any(at is not None and ts - at > max_age for at in known)
 
 
 def _blocked(reason: str) -> Ladder:

@@ -232,6 +232,7 @@ class World:
         self.tasks.append(Task(name, works[name](), self.clock.ts))
 
     async def resolve(self) -> None:
+        await self.sweeper.cancel_again()
         await self.reconciler.resolve()
         await self.reconciler._recover()
 

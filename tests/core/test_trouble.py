@@ -25,6 +25,32 @@ def test_quotes_are_pulled_from_a_stale_book_though_the_link_is_down(stage: Stag
     assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []
 
 
+def test_quotes_that_nobody_can_move_are_pulled_however_fresh_the_book(stage: Stage) -> None:
+    """Each connection brought a book and ended before the link was up: quotes kept resting where
+    they were, for as long as that went on."""
+    assert len(stage.prices(Side.BID)) == 5
+    stage.happen(Link(stage.ts, False, "no close frame"))
+
+    soon = [action for _ in range(3) for action in stage.tick()]
+    late = [action for _ in range(3) for action in stage.tick()]
+
+    assert soon == []
+    assert {type(action) for action in late} == {Cancel}
+    assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []
+
+
+def test_a_link_that_is_up_for_a_moment_does_not_excuse_quotes_that_stay(stage: Stage) -> None:
+    """Only a decision that could move them does."""
+    for _ in range(6):
+        stage.happen(Link(stage.ts, False, "no close frame"))
+        stage.tick()
+        stage.happen(Link(stage.ts, True, "connected"))
+    stage.happen(Link(stage.ts, False, "no close frame"))
+    stage.tick()
+
+    assert stage.prices(Side.BID) == stage.prices(Side.ASK) == []
+
+
 def test_a_resume_takes_no_gap_that_only_one_audit_saw(stage: Stage) -> None:
     """A fill crossed the audit on the wire, an operator resumed: the position was wrong."""
     stage.audit(position="7")

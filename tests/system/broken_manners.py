@@ -91,7 +91,7 @@ def quotes_on_a_stale_feed(patch: Patch) -> None:
 
 
 def leaves_its_orders_when_the_link_goes(patch: Patch) -> None:
-    patch.setattr(quoting, "_reachable", lambda state, _: state.link_up)
+    patch.setattr(quoting, "_reachable", lambda state, *_: state.link_up)
 
 
 def hides_why_it_does_not_quote(patch: Patch) -> None:

@@ -31,11 +31,13 @@ class Doubt(Struct, frozen=True, gc=False):
     """A request with unknown outcome. `oid`: the target's at the time, of a modify.
 
     After `expires` (our clock, with the margin for skew) the venue can no longer execute it.
+    `to_cancel`: it is a cancel that nobody has answered, to be sent again until somebody does.
     """
 
     kind: RequestKind
     expires: Ns
     oid: int | None = None
+    to_cancel: bool = False
 
 
 class OwnOrders:

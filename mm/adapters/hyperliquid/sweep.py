@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
-from mm.adapters.hyperliquid import answers, encode
+from mm.adapters.hyperliquid import answers, encode, rejects
 from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.desks import Desks
 from mm.adapters.hyperliquid.own import OwnOrders
@@ -14,9 +15,11 @@ from mm.adapters.hyperliquid.reconcile import Reconciler
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import VenueError
-from mm.model.exchange import Done
+from mm.model.events import RejectCode
+from mm.model.exchange import Done, Item, Refused
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 0.5
+FIRST_AGAIN_S, MAX_AGAIN_S = 0.25, 2.0
 IN_FLIGHT_S: Final = 1.5
 """How long a request sent just before may take to reach the venue: we look again until then."""
 
@@ -36,6 +39,43 @@ class Sweeper:
         self._left: int | None = None
         """Orders in the latest listing; None before the first."""
         self._trouble = ""
+        self.lost = asyncio.Event()
+        """To be set when a cancel was lost."""
+
+    async def insist(self) -> None:
+        """For ever: a cancel that was lost goes again at once, and ever more slowly while the venue
+        does not answer. By client id one too many does no harm; what it was to take away rests on a
+        book that perhaps nobody sees."""
+        while True:
+            await self.lost.wait()
+            self.lost.clear()
+            pause_s = FIRST_AGAIN_S
+            while self._to_cancel:
+                with suppress(RestError):
+                    await self.cancel_again()
+                await asyncio.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, MAX_AGAIN_S)
+
+    @property
+    def _to_cancel(self) -> list[str]:
+        doubts = self._own.doubts.items()
+        return [cloid for cloid, doubt in doubts if doubt.to_cancel]
+
+    async def cancel_again(self) -> None:
+        """Once. Raises RestError where the venue does not answer. One that is open no more leaves
+        the question how it ended, which is for others to ask."""
+        cloids = self._to_cancel[: encode.MAX_ITEMS]
+        if not cloids:
+            return
+        self._own.sent(cloids)
+        try:
+            items = await self._cancel(cloids)
+        finally:
+            self._own.answered(cloids)
+        for cloid, item in zip(cloids, items, strict=True):
+            doubt = self._own.doubts.get(cloid)
+            if doubt is not None and _is_not_open(item):
+                self._own.doubts[cloid] = structs.replace(doubt, to_cancel=False)
 
     async def sweep(
         self, reconciler: Reconciler, within_s: float, coins: frozenset[str] | None = None
@@ -77,7 +117,7 @@ class Sweeper:
             await self._cancel(cloids[start : start + encode.MAX_ITEMS])
         return len(cloids)
 
-    async def _cancel(self, cloids: list[str]) -> None:
+    async def _cancel(self, cloids: list[str]) -> tuple[Item, ...]:
         envelope = self._seat.envelope(encode.cancel(cloids, self._asset_of))
         self._budget.spend(len(cloids))
         raw = await self._rest.exchange(envelope, encode.weight(len(cloids)))
@@ -89,6 +129,14 @@ class Sweeper:
         for cloid, item in zip(cloids, items, strict=True):
             if isinstance(item, Done):
                 self._desks.put_all(self._own.closed(cloid, None, "canceled", now, now))
+        return items
 
     def _asset_of(self, cloid: str) -> int:
         return self._seat.assets[self._own.coin_of(cloid) or ""]
+
+
+def _is_not_open(item: Item) -> bool:
+    """A word on the whole action is true of one of its orders, and does not say of which."""
+    if not isinstance(item, Refused) or isinstance(item, answers.Whole):
+        return False
+    return rejects.classify(item.message) is RejectCode.NOT_OPEN

@@ -92,11 +92,11 @@ class HyperliquidVenue:
         self._swept = False
         self._up = False
         self._failing: set[str] = set()
-        self._doubtful = asyncio.Event()
-        self._sweep_due = asyncio.Event()
+        self._doubtful, self._sweep_due = asyncio.Event(), asyncio.Event()
         self._to_sweep: set[str] = set()
         verdicts.wake = self.router.wake = self._doubtful.set
         verdicts.on_old_rules = self._terms.old_rules.set
+        verdicts.cancel_again = self._sweeper.lost.set
         self._sender.on_cancel_all = self._sweep_soon
         first = self.open(settings.coin, emit)
         self.send, self.outlet = first.send, first.outlet
@@ -163,8 +163,8 @@ class HyperliquidVenue:
     def _jobs(self) -> Iterator[Coroutine[None, None, None]]:
         yield self.stream.run()
         yield self._sender.run()
-        for desk in self.desks:
-            yield desk.outlet.watch()
+        yield self._sweeper.insist()
+        yield from (desk.outlet.watch() for desk in self.desks)
         yield self._reconciler.run(self._doubtful)
         yield when(self._sweep_due, self._sweep_asked)
         yield when(self._terms.old_rules, self._when_up(self._sync_rules), RULES_PAUSE_S)

@@ -58,6 +58,8 @@ class Verdicts:
         self._now = now
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to resolve."""
+        self.cancel_again: Callable[[], None] = lambda: None
+        """Called when a cancel was lost."""
         self.on_old_rules: Callable[[], None] = lambda: None
         """Called where a refusal shows that the venue's ticks or lots have changed."""
 
@@ -110,6 +112,8 @@ class Verdicts:
         for request in ticket.requests:
             if not self._known_done(ticket.kind, request):
                 self._doubt(ticket, request)
+        if ticket.kind is RequestKind.CANCEL:
+            self.cancel_again()
 
     def _known_done(self, kind: RequestKind, request: Request) -> bool:
         """Has the stream already told of its success?"""
@@ -194,8 +198,12 @@ class Verdicts:
         now, known = self._now(), self.own.doubts.get(request.cloid)
         if known is not None and known.expires > ticket.expires:
             return  # of a later request: what becomes of that decides
-        oid = request.oid if isinstance(request, Modify) else None
-        self.own.doubts[request.cloid] = Doubt(kind=ticket.kind, expires=ticket.expires, oid=oid)
+        self.own.doubts[request.cloid] = Doubt(
+            kind=ticket.kind,
+            expires=ticket.expires,
+            oid=request.oid if isinstance(request, Modify) else None,
+            to_cancel=isinstance(request, Cancel) and not overtaken,
+        )
         self._health.unresolved += not overtaken
         self._outlet.put(
             Unresolved(ts=now, cloid=request.cloid, kind=ticket.kind, overtaken=overtaken)

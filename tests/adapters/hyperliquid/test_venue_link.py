@@ -20,7 +20,7 @@ from mm.model.events import (
     Trades,
     Unresolved,
 )
-from mm.model.units import Side
+from mm.model.units import NS_PER_S, Side
 from tests.adapters.hyperliquid.proxy import proxy
 from tests.adapters.hyperliquid.stand import (
     ME,
@@ -153,6 +153,59 @@ async def test_while_down_quotes_are_refused_and_cancels_go_by_rest() -> None:
         assert (refused.cloid, refused.message) == (cloid(2), "not connected: nothing was sent")
         await probe.until(lambda: at.resting() == {})
         assert probe.links == [True, False], "it did not wait for the websocket"
+
+
+async def test_a_cancel_lost_with_its_connection_goes_again_by_rest_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It waited until it had expired, while the order rested on a book that nobody saw."""
+    async with (
+        stand() as at,
+        proxy(at.server.port) as network,
+        live(at, base_url=network.url) as (venue, probe),
+    ):
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        monkeypatch.setattr(venue.stream, "backoff", lambda _: 60.0)
+        network.swallow = True
+        venue.send([Cancel(cloid(1))])
+        await until(lambda: venue.own.in_flight(cloid(1)))
+        network.swallow = False
+        at.server.drop_all()
+
+        closed = await probe.first(OrderClosed)
+
+        assert closed.reason == "canceled"
+        assert at.resting() == {}
+        assert len(probe.of(Unresolved)) == 1
+        assert not venue.own.doubts
+        assert probe.links == [True, False], "it did not wait for the websocket"
+
+
+async def test_a_lost_cancel_goes_again_until_there_is_a_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        stand() as at,
+        proxy(at.server.port) as network,
+        live(at, base_url=network.url) as (venue, probe),
+    ):
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        monkeypatch.setattr(venue.stream, "backoff", lambda _: 60.0)
+        await network.close()
+        await probe.until(lambda: not venue.stream.is_open)
+        began, used = at.clock.now(), venue.budget.used
+        venue.send([Cancel(cloid(1))])
+        await until(lambda: venue.budget.used >= used + 3)
+        assert at.clock.now() - began > 0.2 * NS_PER_S, "not in a hot loop"
+        assert len(probe.of(Unresolved)) == 1, "it is told once"
+        await network.open()
+
+        await probe.first(OrderClosed)
+
+        assert at.resting() == {}
+        assert probe.links[-1] is False
 
 
 async def test_while_down_an_exit_goes_by_rest_and_its_fills_are_asked_for(

@@ -203,6 +203,7 @@ async def test_a_reply_lost_after_execution_is_resolved_by_client_id(kind: str) 
         if kind == "cancel":
             await probe.first(OrderClosed, lambda event: event.cloid == cloid(1))
             assert at.resting() == {}
+            assert venue.budget.used == 3, "asked once more, and told that there was nothing left"
             return
         price = "99970.0" if kind == "modify" else "99980.0"
         assert at.resting() == {cloid(1): price}
