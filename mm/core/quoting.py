@@ -9,7 +9,7 @@ from mm.core import risk
 from mm.core.diff import diff, even
 from mm.core.guard import Verdict
 from mm.core.hysteresis import free_bps, tolerance, with_room
-from mm.core.ration import Pace, Ration
+from mm.core.ration import SPENT, Pace, Ration
 from mm.core.reducing import only_reducing
 from mm.core.settings import EngineSettings
 from mm.core.state import State
@@ -138,7 +138,8 @@ class Quoting:
             return actions, []
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
         asked = state.recourse.review(reviewed.approved, state.orders, state.book.seen_ts, ts)
-        return self._ration.of(asked, state.orders, state.budget, ts), reviewed.refused
+        taken = self._ration.of(asked, state.orders, state.budget, ts)
+        return taken, [*reviewed.refused, *_held(asked, taken)]
 
     def _say(
         self, state: State, actions: list[Action], refused: list[risk.Refusal], ts: Ns
@@ -209,7 +210,15 @@ def _nothing_rests(
     reasons = (refusal.reason for refusal in refused if refusal.side is side)
     if waits:
         return f"refused by the venue: asking again later: {waits}"
-    return f"no order: {next(reasons, 'waiting for the last to be gone')}"
+    return next(reasons, "waiting for the last order to be gone")
+
+
+def _held(asked: list[Action], taken: list[Action]) -> list[risk.Refusal]:
+    """First orders of a side that the action budget keeps for later."""
+    if len(taken) == len(asked):
+        return []
+    firsts = [a for a in asked if isinstance(a, Place) and a.level == 1 and a not in taken]
+    return [risk.Refusal(a.side, a.level, SPENT) for a in firsts]
 
 
 def _reachable(state: State, steered_ts: Ns | None, ts: Ns) -> bool:

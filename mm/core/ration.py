@@ -15,6 +15,8 @@ from mm.model.units import NS_PER_S, Ns, seconds
 GRANT_NS: Final[Ns] = 21 * NS_PER_S // 2
 """The venue takes one action in 10 s from a spent address; half a second is for the way there."""
 GRANTED_PER_S = 0.1
+SPENT: Final = "action budget spent"
+"""Why a side waits for its first order meanwhile."""
 EARLY = 5_000
 """Half of what each address begins with. What is left above it may go within `EARLY_S`: whoever
 has learned the market early is filled, and earns actions, for the rest of the day."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from mm.core.engine import Engine
+from mm.core.ration import SPENT
 from mm.core.strategy.distribution import entropy
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place
 from mm.model.estimate import Source, told
@@ -590,6 +591,20 @@ def test_a_spent_budget_is_no_reason_to_halt(stage: Stage) -> None:
 
     assert stage.engine.state.kill.reject_rate() == 0.0
     assert stage.engine.view().safety.action_budget_left == 0
+
+
+def test_a_side_that_waits_for_the_grant_of_a_spent_budget_says_so(stage: Stage) -> None:
+    stage.happen(ActionBudget(stage.ts, 10_000, 10_000))
+    for side in Side:
+        for level in range(1, 6):
+            stage.fill(side, level)
+        stage.tick()
+
+    view = stage.engine.view()
+    assert {view.bid.blocked, view.ask.blocked} == {"", SPENT}
+    for _ in range(10):
+        stage.tick()
+    assert stage.engine.view().ask.blocked == stage.engine.view().bid.blocked == ""
 
 
 def test_a_fill_right_after_a_decision_is_answered_as_soon_as_may_be(stage: Stage) -> None:
