@@ -1,6 +1,6 @@
 """How long a side had nothing resting at the exchange, to the millisecond, and what for."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection
 
 from mm.core.engine import Engine
@@ -23,7 +23,7 @@ class Absence:
     """
 
     def __init__(self, engine: Engine, since: Ns) -> None:
-        self.by_reason_s: Counter[str] = Counter()
+        self.by_reason_s: defaultdict[str, float] = defaultdict(float)
         """Of both sides, by reason."""
         self.two_sided_s = 0.0
         self.whole_s = 0.0
@@ -38,7 +38,7 @@ class Absence:
     @property
     def by_budget(self) -> float:
         """Share of one side's time."""
-        return sum(self.by_reason_s[reason] for reason in BY_BUDGET) / (2.0 * self.whole_s)
+        return sum(self.by_reason_s.get(reason, 0.0) for reason in BY_BUDGET) / (2.0 * self.whole_s)
 
     def look(self, ts: Ns, resting: Collection[Side]) -> None:
         """At `ts` the exchange holds orders of these sides."""
@@ -62,5 +62,5 @@ class Absence:
 
     def __str__(self) -> str:
         """Each reason's share of one side's time, the largest first."""
-        shares = self.by_reason_s.most_common()
+        shares = sorted(self.by_reason_s.items(), key=lambda row: -row[1])
         return ", ".join(f"{why} {s / (2.0 * self.whole_s):.3%}" for why, s in shares) or "never"

@@ -149,13 +149,14 @@ def told(given: Given, hours: float, day: Day) -> None:
     )
 
 
-def judge(day: Day, two_sided: float = 0.99, by_budget: float = 0.0) -> None:
-    """Never used up, never refused, always room to cancel it all, and sides gone but for other
-    reasons: a side's last order is filled, and the next is on its way."""
+def judge(day: Day, two_sided: float = 0.99) -> None:
+    """Never used up, never refused, always room to cancel it all. No side waits for actions; where
+    they are few, fewer levels rest, and a fill of the last may leave none for a moment."""
     assert day.refused == 0
     assert day.least_left > 0
     assert day.cancels_left > 5_000
-    assert day.absence.by_budget <= by_budget
+    assert SPENT not in day.absence.by_reason_s
+    assert day.absence.by_budget <= 0.001
     assert day.absence.two_sided >= two_sided
 
 
@@ -179,7 +180,7 @@ def test_without_fills_the_second_half_of_the_budget_lasts() -> None:
 def test_where_fills_are_many_no_side_is_gone_for_want_of_actions(levels: int) -> None:
     """The only level of a side is gone from its fill until the next order is there."""
     day = lived(Given(LIQUID, levels), 0.25)
-    judge(day, two_sided=0.96)
+    judge(day, two_sided=0.95)
     assert day.absence.by_reason_s.keys() <= MOMENTS
 
 
@@ -215,7 +216,7 @@ def test_a_day_of_many_fills_takes_no_side_for_want_of_actions(
     day = lived(given, SOAK_H)
     with capsys.disabled():
         told(given, SOAK_H, day)
-    judge(day, two_sided=0.96)
+    judge(day, two_sided=0.95)
 
 
 @pytest.mark.soak
