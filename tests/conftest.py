@@ -6,11 +6,19 @@ import shutil
 import pytest
 from hypothesis import settings
 
+from mm.adapters.hyperliquid import nonce
+
 settings.register_profile("mm", deadline=None, print_blob=True)  # shared machines stall at will
 settings.load_profile("mm")
 
 TOOLS = {"browser": {"chromium": "chromium"}, "prometheus": {"promtool": "prometheus"}}
 """Marker -> the commands that its tests run, each with its Debian package."""
+
+
+@pytest.fixture(autouse=True)
+def process_of_its_own() -> None:
+    """No test goes on from the nonces of another, whose clock may have been ahead."""
+    nonce.forget_all()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import difflib
+import math
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, structs
 
@@ -21,6 +23,7 @@ BUILDER_ASSETS, BUILDER_STEP = 100_000, 10_000
 BUILDER_FEES = 2.0
 STATE_WEIGHT = 2
 SKEW_NOTED_MS = 2000
+SKEW_TRIES, SKEW_QUICK_MS = 5, 400
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 """The venue's weight limit is one per minute: a start that met it must outlast that minute."""
 POOLED_MODES = ("unifiedAccount", "portfolioMargin")
@@ -58,18 +61,15 @@ async def _bootstrap(seat: Seat, rest: Rest) -> dict[str, Bootstrap]:
     network = seat.settings.network
     listings = {dex: await listing_of(dex, network, rest) for dex in _dexes(seat)}
     instruments = {coin: listings[dex_of(coin)].instrument(coin) for coin in seat.settings.coins}
-    await rest.room(STATE_WEIGHT * len(listings))  # no wait is to be taken for a clock's skew
-    asked_ms = seat.now() // NS_PER_MS
+    seat.skew_ms = await _skew_ms(seat, rest)
     states = {dex: await rest.clearinghouse(seat.account, dex) for dex in listings}
-    answered_ms = seat.now() // NS_PER_MS
     await _check_rights(seat, rest)
     fees = await rest.fees(seat.account)
     limit = await rest.rate_limit(seat.account)
     listed = {dex: await rest.open_orders(seat.account, dex) for dex in states}
     mode = await _account_mode(seat, rest)
-    venue_ms = next(iter(states.values())).time or answered_ms
+    venue_ms = next(iter(states.values())).time or seat.venue_ms()
     seat.assets = {coin: instrument.asset for coin, instrument in instruments.items()}
-    seat.skew_ms = venue_ms - (asked_ms + answered_ms) // 2
     found = {}
     for coin, instrument in instruments.items():
         dex = dex_of(coin)
@@ -89,6 +89,35 @@ async def _bootstrap(seat: Seat, rest: Rest) -> dict[str, Bootstrap]:
             account_mode=mode,
         )
     return found
+
+
+async def _skew_ms(seat: Seat, rest: Rest) -> int:
+    def now_ms() -> int:
+        return seat.now() // NS_PER_MS
+
+    async def ask() -> int:
+        return (await rest.clearinghouse(seat.account)).time or now_ms()
+
+    await rest.room(STATE_WEIGHT * SKEW_TRIES)  # no wait is to be taken for a clock's skew
+    return await clock_skew(ask, now_ms)
+
+
+async def clock_skew(ask: Callable[[], Awaitable[int]], now_ms: Callable[[], int]) -> int:
+    """Venue's clock minus ours, ms, by the quickest of a few answers: any may be held up.
+
+    The error is at most half of that answer's round trip. An expiry or nonce may err by no more
+    than `GRACE_S`.
+    """
+    skew, least = 0, math.inf
+    for _ in range(SKEW_TRIES):
+        asked = now_ms()
+        told = await ask()
+        answered = now_ms()
+        if answered - asked < least:
+            skew, least = told - (asked + answered) // 2, answered - asked
+        if least <= SKEW_QUICK_MS:
+            break
+    return skew
 
 
 def _dexes(seat: Seat) -> list[str]:

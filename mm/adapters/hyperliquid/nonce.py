@@ -1,5 +1,10 @@
 """Nonces: one allocator per signer, strictly increasing whatever the clock does."""
 
+from typing import Final
+
+KEPT: Final = 100
+"""So many of a signer's nonces the venue keeps, the highest (protocol 6.1)."""
+
 
 class NonceAllocator:
     """`max(last + 1, now)` in milliseconds.
@@ -16,6 +21,11 @@ class NonceAllocator:
     def next(self, now_ms: int) -> int:
         self._last = max(self._last + 1, now_ms)
         return self._last
+
+    def outrank(self, nonce: int) -> None:
+        """The venue has kept this one as its lowest: the next is above all that it has kept, had
+        they no gaps; those of a clock that was ahead have none."""
+        self._last = max(self._last, nonce + KEPT - 1)
 
 
 _of_signer: dict[str, NonceAllocator] = {}

@@ -1,5 +1,6 @@
 """The venue's refusals: from its words (protocol 3.3) to a reason, which names the remedy."""
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -119,6 +120,7 @@ TABLE: Final = (
 """What the venue may say, by remedy: `RejectCode.remedy` is what the daemon then does."""
 
 _WORDS: Final = tuple((words.lower(), row.code) for row in TABLE for words in row.words)
+_LOW_NONCE: Final = re.compile(r"invalid nonce: nonce too low \d+ < (\d{1,18})\b")
 _STATUSES: Final = {status: row.code for row in TABLE for status in row.statuses}
 
 
@@ -131,6 +133,12 @@ def classify(message: str) -> RejectCode:
 def classify_status(status: str) -> RejectCode:
     """Of an order status that ends in `Rejected`."""
     return _STATUSES.get(status, RejectCode.OTHER)
+
+
+def lowest_nonce(message: str) -> int | None:
+    """The nonce that ours had to be above, where it was refused as too low."""
+    found = _LOW_NONCE.match(_inner(message).lower())
+    return int(found[1]) if found else None
 
 
 def order_gone(message: str) -> bool:

@@ -37,6 +37,10 @@ class Seat:
         """When, on our clock, an action signed now can no longer be executed."""
         return self.now() + nanoseconds(self.settings.expires_after_s + GRACE_S)
 
+    def outrank(self, nonce: int) -> None:
+        """Our next nonce is above this one."""
+        self._nonces.outrank(nonce)
+
     def envelope(self, action: WireAction) -> dict[str, Any]:
         """The signed body of an /exchange request, with a nonce and an expiry of its own.
 

@@ -75,6 +75,7 @@ class Sender:
         self._rest = rest
         self._budget = budget
         self._verdicts = verdicts
+        verdicts.on_low_nonce = seat.outrank
         self._queue = Queue()
         self._wake = asyncio.Event()
         self.posts = Posts(seat.settings.request_timeout_s)

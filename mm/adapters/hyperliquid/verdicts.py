@@ -62,6 +62,8 @@ class Verdicts:
         """Called when a cancel was lost."""
         self.on_old_rules: Callable[[], None] = lambda: None
         """Called where a refusal shows that the venue's ticks or lots have changed."""
+        self.on_low_nonce: Callable[[int], None] = lambda _: None
+        """Called with the nonce that ours had to be above."""
 
     def sent(self, ticket: Ticket) -> None:
         self.own.sent(ticket.cloids)
@@ -167,6 +169,8 @@ class Verdicts:
     def _refuse_all(self, ticket: Ticket, code: RejectCode, words: str) -> None:
         """One word on the whole action: one refusal, of which each order hears."""
         self._count(code)
+        if (nonce := rejects.lowest_nonce(words)) is not None:
+            self.on_low_nonce(nonce)
         if code is RejectCode.NOT_OPEN or rejects.order_gone(words):
             for request in ticket.requests:  # true of one of them at least: it does not say which
                 self._doubt(ticket, request, overtaken=True)

@@ -18,6 +18,7 @@ from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.market import Background, Market, MarketEvent
 
 Json: TypeAlias = dict[str, Any]
+LIMIT_S = 60.0
 Parsed: TypeAlias = Any  # JSON of any shape: a test knows which
 
 START_MS = 1_800_000_000_000
@@ -92,7 +93,7 @@ class Client:
         return self._early.popleft() if self._early else await self._receive()
 
     async def _receive(self) -> Json:
-        message = await asyncio.wait_for(self.socket.receive(), 10)
+        message = await asyncio.wait_for(self.socket.receive(), LIMIT_S)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         frame: Json = json.loads(message.data)
         self.seen.append(frame)
@@ -117,7 +118,7 @@ class Client:
     async def is_cut(self) -> bool:
         """Whether the connection ends without a close frame (1006)."""
         while True:
-            message = await asyncio.wait_for(self.socket.receive(), 10)
+            message = await asyncio.wait_for(self.socket.receive(), LIMIT_S)
             if message.type is not aiohttp.WSMsgType.TEXT:
                 return self.socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
 

@@ -25,6 +25,8 @@ PREFIX = "6d6d"
 QUICK = Cadence(pump_s=0.005, fast_book_s=0.1, context_s=0.2)
 PATIENT = Limits(connections_per_min=100_000, weight_per_min=10_000_000, messages_per_min=1_000_000)
 RULES = ExchangeOptions(block_ms=20, schedule_cancel_volume=None)
+LIMIT_S = 60.0
+"""No test waits longer for what must come: far more than a busy machine takes."""
 T = TypeVar("T", bound=Event)
 
 
@@ -61,7 +63,7 @@ class Probe:
     def of(self, kind: type[T]) -> list[T]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def until(self, condition: Callable[[], object], within_s: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], within_s: float = LIMIT_S) -> None:
         async with asyncio.timeout(within_s):
             while not condition():
                 self._news.clear()
@@ -163,7 +165,7 @@ class Stand:
         return HyperliquidVenue(settings, ME, self.clock, probe.emit, PREFIX, hooks)
 
 
-async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = LIMIT_S) -> None:
     """Wait for something to be true of the exchange."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - the exchange has no event to wait for

@@ -161,3 +161,17 @@ def test_statuses_of_refusal_have_codes() -> None:
     assert rejects.classify_status("badAloPxRejected") is Code.POST_ONLY
     assert rejects.classify_status("perpMarginRejected") is Code.MARGIN
     assert rejects.classify_status("neverHeardOfRejected") is Code.OTHER
+
+
+@pytest.mark.parametrize(
+    ("words", "nonce"),
+    [
+        ("Invalid nonce: nonce too low 1700000000000 < 1700000000123", 1_700_000_000_123),
+        ("L1 error: Invalid nonce: nonce too low 5 < 7", 7),
+        ("Invalid nonce: duplicate nonce 1700000000000", None),
+        ("Invalid nonce: nonce too low 5 < " + "9" * 40, None),
+        ("Action already expired", None),
+    ],
+)
+def test_a_nonce_too_low_names_the_one_to_be_above(words: str, nonce: int | None) -> None:
+    assert rejects.lowest_nonce(words) == nonce

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from mm.adapters.hyperliquid.bootstrap import clock_skew
 from mm.adapters.hyperliquid.server import Limits
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
@@ -51,6 +52,31 @@ async def test_bootstrap_reads_instrument_account_fees_and_budget() -> None:
         assert [order.price for order in boot.orders] == [Decimal(99950)]
         assert (boot.actions_used, boot.actions_cap) == (1, 10_000)
         assert abs(boot.skew_ms) < 1000
+
+
+@pytest.mark.parametrize(
+    ("trips", "skew_ms"),
+    [
+        (((20, 20),), 7_000),
+        (((0, 2600), (30, 50)), 6_990),
+        (((2600, 0), (100, 0)), 7_050),
+        (((900, 0), (900, 300), (0, 600), (500, 500), (800, 0), (0, 0)), 6_700),
+    ],
+    ids=["quick", "held up coming back", "held up going", "never quick"],
+)
+async def test_the_quickest_answer_tells_the_clocks_apart(
+    trips: tuple[tuple[int, int], ...], skew_ms: int
+) -> None:
+    """Ours is 7 s behind; an answer takes so many ms there and back."""
+    ours_ms, coming = 1_000, iter(trips)
+
+    async def ask() -> int:
+        nonlocal ours_ms
+        there, back = next(coming)
+        ours_ms += there + back
+        return ours_ms - back + 7_000
+
+    assert await clock_skew(ask, lambda: ours_ms) == skew_ms
 
 
 @pytest.mark.parametrize("coin", ["BTCC", "btc", "XBTC"])
