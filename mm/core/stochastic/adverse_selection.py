@@ -3,7 +3,6 @@
 import math
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from mm.core.settings import AdverseSettings
 from mm.core.stochastic.timeline import Timeline
@@ -41,16 +40,46 @@ class MeanState(Struct, frozen=True):
     total: float
     squares: float
     overlap: float
+    weight_squares: float | None = None
+    """None: not told, before version 3, whose `overlap` had faded as n does."""
+
+    @property
+    def within_bounds(self) -> bool:
+        """Numbers that sums of observations can be."""
+        squares = self.n if self.weight_squares is None else self.weight_squares
+        sums = (self.n, self.squares, self.overlap, squares)
+        known = self.n <= NOTHING or min(self.overlap, squares) > 0.0
+        return known and abs(self.total) <= MOST and all(0.0 <= v <= MOST for v in sums)
 
 
 class SignedMean:
-    """Normal posterior of one mean, prior N(0, sd²), each arrival one observation.
+    """Normal posterior of one mean, prior N(0, sd²), each arrival one observation of weight w,
+    which halves with time.
 
-    Horizons of arrivals closer than τ overlap and share the noise of S, by 1 - Δ/τ for a
-    diffusion: `overlap` sums these correlations, so that the s.e. does not pretend independence.
+    It claims the mean of what stood still while it was remembered. The weighted mean Σwx/Σw has the
+    sampling variance v·Σ_ij w_i·w_j·ρ_ij/(Σw)². Horizons of arrivals closer than τ overlap and
+    share the noise of S, by ρ = 1 - Δ/τ for a diffusion: `overlap` is that double sum, so it fades
+    as w² does. (A power prior's v/Σw allows also for a truth that drifts by as much as the weighted
+    mean's own noise: of one that stands still its intervals are √2 times too wide.)
+
+    In silence all weights fade alike, and the weighted mean would stay as sure as it was. Of an
+    even stream Σw² tends to ½·Σw: no more is claimed than one that leaves as much Σw would tell,
+    v/(2Σw) but for overlap. So as n vanishes the prior takes over.
+
+    v is learned, from a prior that weighs two observations: σ²τ or, as takers who know something
+    spread markouts as far as they move S, the prior variance of the mean, whichever is more.
     """
 
-    __slots__ = ("_horizon", "_prior_variance", "_recent", "n", "overlap", "squares", "total")
+    __slots__ = (
+        "_horizon",
+        "_prior_variance",
+        "_recent",
+        "n",
+        "overlap",
+        "squares",
+        "total",
+        "weight_squares",
+    )
 
     def __init__(self, horizon_s: float, prior_sd: float) -> None:
         self._horizon = nanoseconds(horizon_s)
@@ -60,6 +89,7 @@ class SignedMean:
         self.total = 0.0
         self.squares = 0.0
         self.overlap = 0.0
+        self.weight_squares = 0.0
 
     def learn(self, at: Ns, value: float) -> None:
         horizon = self._horizon
@@ -70,13 +100,15 @@ class SignedMean:
         self.total += value
         self.squares += value * value
         self.overlap += 1.0 + 2.0 * shared
+        self.weight_squares += 1.0
 
     def fade(self, factor: float) -> None:
-        """Discount the likelihood: the precision fades too, so the prior takes over in the end."""
+        """Multiply every arrival's weight: products of two weights fade by the square."""
         self.n *= factor
         self.total *= factor
         self.squares *= factor
-        self.overlap *= factor
+        self.overlap *= factor * factor
+        self.weight_squares *= factor * factor
 
     def posterior(self, noise_variance: float) -> tuple[float, float]:
         """(mean, standard error) in bps. `noise_variance`: σ²τ, the prior of one markout's."""
@@ -85,17 +117,22 @@ class SignedMean:
         mean = self.total / self.n
         spread = max(self.squares - self.total * mean, 0.0)
         prior = max(noise_variance, self._prior_variance)
-        variance = (PRIOR_STRENGTH * prior + spread) / (PRIOR_STRENGTH + max(self.n - 1.0, 0.0))
-        sampling = variance * self.overlap / (self.n * self.n)
+        freedom = max(self.n - self.overlap / self.n, 0.0)  # E spread = variance·freedom
+        variance = (PRIOR_STRENGTH * prior + spread) / (PRIOR_STRENGTH + freedom)
+        silence = max(0.5 * self.n / self.weight_squares, 1.0)
+        sampling = variance * self.overlap / (self.n * self.n) * silence
         precision = 1.0 / self._prior_variance + 1.0 / sampling
         return mean / sampling / precision, math.sqrt(1.0 / precision)
 
     def state(self) -> MeanState:
-        return MeanState(self.n, self.total, self.squares, self.overlap)
+        return MeanState(self.n, self.total, self.squares, self.overlap, self.weight_squares)
 
     def load(self, state: MeanState) -> None:
+        """Where Σw² is not told, n: at most that, and with the overlap of its time as wide."""
         self.n, self.total = state.n, state.total
         self.squares, self.overlap = state.squares, state.overlap
+        told = state.weight_squares
+        self.weight_squares = state.n if told is None else told
 
 
 class Pending(Struct):
@@ -211,9 +248,7 @@ class AdverseSelection:
 
     def load(self, state: AdverseState, age_s: float) -> None:
         """Continue from a checkpoint, faded by its age; other horizons start afresh."""
-        bounded = all(abs(v) <= MOST for mean in state.means for v in astuple(mean))
-        signed = all(min(m.n, m.squares, m.overlap) >= 0.0 for m in state.means)
-        if not (bounded and signed and state.measured >= 0):
+        if not (all(mean.within_bounds for mean in state.means) and state.measured >= 0):
             raise ValueError("checkpoint: markouts out of bounds")
         if state.horizons_s != self._horizons or len(state.means) != len(self._means):
             return

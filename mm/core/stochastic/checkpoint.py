@@ -16,9 +16,10 @@ from mm.core.stochastic.kappa import KappaState
 from mm.core.stochastic.volatility import VolatilityState
 from mm.model.units import Ns
 
-VERSION = 2
-"""2 added the parts of PnL and the times of the last fills. Older ones load for ever: a new field
-has a default that means "not told", and a fixture in the tests holds each version."""
+VERSION = 3
+"""2 added the parts of PnL and the times of the last fills; 3 the squares of weights and times, for
+intervals. Older ones load for ever: a new field has a default that means "not told", and a fixture
+in the tests holds each version."""
 
 
 class Checkpoint(Struct, frozen=True):

@@ -12,6 +12,10 @@ from mm.model.units import BPS, Ns, nanoseconds, seconds
 Z90 = 1.6448536269514722
 BIPOWER_VARIANCE = math.pi**2 / 4 + math.pi - 3
 """n·Var(BV)/σ⁴ for a diffusion (Barndorff-Nielsen, Shephard 2004)."""
+REALISED_VARIANCE = 2.0
+"""n·Var(RV)/σ⁴ for a diffusion."""
+LEAST_FREEDOM = 2.0
+"""An interval from less than so many degrees of freedom would say nothing."""
 FORGOTTEN = 1e-9
 """What has faded to less is dropped: ratios of what is left of sums would be rounding alone."""
 MOST = 1e15
@@ -29,6 +33,8 @@ class VolatilityState(Struct, frozen=True):
     products: float
     root_s: float
     root_squares: float
+    time_squares: float | None = None
+    """None: not told, before version 3."""
 
 
 class Volatility:
@@ -59,6 +65,7 @@ class Volatility:
         "_settings",
         "_squares",
         "_time_s",
+        "_time_squares",
     )
 
     def __init__(self, settings: VolatilitySettings) -> None:
@@ -71,6 +78,7 @@ class Volatility:
         self._observations = 0.0
         self._squares = 0.0
         self._time_s = 0.0
+        self._time_squares = 0.0
         self._products = 0.0
         self._root_s = 0.0
         self._root_squares = 0.0
@@ -96,6 +104,7 @@ class Volatility:
         self._observations += 1.0
         self._squares = self._squares * fade + move * move
         self._time_s = self._time_s * fade + spacing
+        self._time_squares = self._time_squares * fade * fade + spacing * spacing
         self._products *= fade
         self._root_s *= fade
         self._root_squares *= fade * fade
@@ -137,15 +146,27 @@ class Volatility:
         return Estimate(prior, low, high, self._observations, Source.PRIOR, self._age_s(ts))
 
     def _measured(self, ts: Ns) -> Estimate | None:
-        found = [v for v in (self.bipower, self.realised) if v]
+        """The lesser of the two, with its own interval.
+
+        Without jumps realised variance R is efficient, so R and D = BV - R are independent
+        (Hausman 1978). Where D > 0 the interval is that of R, of relative variance 2/n; where
+        D < 0, R + D with that of BV: as (R, D) and (-R, -D) are as likely, it holds the truth as
+        often as BV's own does. So either way 90 %, though the lesser itself is biased downwards.
+        """
+        found = [
+            (variance, n, per_return)
+            for variance, n, per_return in (
+                (self.bipower, _effective(self._root_s, self._root_squares), BIPOWER_VARIANCE),
+                (self.realised, _effective(self._time_s, self._time_squares), REALISED_VARIANCE),
+            )
+            if variance
+        ]
         if not found:
             return None
-        variance = min(found)
-        value = math.sqrt(variance)
-        n = self._root_s**2 / self._root_squares if self._root_squares > 0 else 1.0
-        spread = math.exp(Z90 * 0.5 * math.sqrt(BIPOWER_VARIANCE / max(n, 0.1)))
+        variance, n, per_return = min(found)
+        low, high = _interval(variance, 2.0 * n / per_return)
         age = self._age_s(ts)
-        return Estimate(value, value / spread, value * spread, n, Source.PUBLIC, age)
+        return Estimate(math.sqrt(variance), low, high, n, Source.PUBLIC, age)
 
     def _age_s(self, ts: Ns) -> float | None:
         return seconds(ts - self._last[0]) if self._last is not None else None
@@ -158,20 +179,42 @@ class Volatility:
             self._products,
             self._root_s,
             self._root_squares,
+            self._time_squares,
         )
 
     def load(self, state: VolatilityState, age_s: float) -> None:
         """Continue from a checkpoint; the gap itself is no return."""
-        sums = msgspec.structs.astuple(state)
+        sums = (v for v in msgspec.structs.astuple(state) if v is not None)
         if not all(0.0 <= v <= MOST for v in sums):
             raise ValueError("checkpoint: volatility out of bounds")
+        told = state.time_squares
         fade = 0.5 ** (age_s / self._settings.half_life_s)
         if fade < FORGOTTEN:
             fade = 0.0
         self._observations = state.observations * fade
         self._squares = state.squares * fade
         self._time_s = state.time_s * fade
+        self._time_squares = (_as_even(state) if told is None else told) * fade * fade
         self._products = state.products * fade
         self._root_s = state.root_s * fade
         self._root_squares = state.root_squares * fade * fade
         self._previous = self._last = self._seen = None
+
+
+def _effective(total: float, squares: float) -> float:
+    """(Σw)²/Σw²: returns of equal weight that tell as much."""
+    return total * total / squares if squares > 0 else 1.0
+
+
+def _as_even(state: VolatilityState) -> float:
+    """Σ Δ² that gives realised variance as many effective returns as bipower has."""
+    return state.time_s**2 / max(_effective(state.root_s, state.root_squares), 1.0)
+
+
+def _interval(variance: float, freedom: float) -> tuple[float, float]:
+    """90 % interval of σ: the estimate is σ²·χ²/freedom, its spread matched by `freedom`
+    (Satterthwaite 1946), its quantiles by a cube (Wilson, Hilferty 1931)."""
+    part = 2.0 / (9.0 * max(freedom, LEAST_FREEDOM))
+    reach = Z90 * math.sqrt(part)
+    low, high = (math.sqrt(variance / (1.0 - part + sign * reach) ** 3) for sign in (1.0, -1.0))
+    return low, high

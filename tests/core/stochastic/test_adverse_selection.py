@@ -1,12 +1,21 @@
 """Signed markouts: nothing where there is nothing, the truth where flow is informed."""
 
 import math
+from itertools import pairwise
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 
 from mm.core.settings import AdverseSettings
-from mm.core.stochastic.adverse_selection import AdverseSelection, Markout
+from mm.core.stochastic.adverse_selection import (
+    AdverseSelection,
+    Markout,
+    MeanState,
+    SignedMean,
+)
 from mm.core.stochastic.timeline import Timeline
 from mm.model.estimate import Source
 from mm.model.units import NS_PER_S, Ns, Side
@@ -177,6 +186,47 @@ def test_overlapping_windows_are_not_independent() -> None:
     assert crowd.high - crowd.low > 2.0 * (alone.high - alone.low)
 
 
+def test_arrivals_of_one_moment_tell_no_more_than_one() -> None:
+    """That ten markouts of half a second agree says nothing of how far markouts scatter."""
+
+    def width(arrivals: int) -> float:
+        adverse = AdverseSelection(AdverseSettings())
+        fairs: Timeline[float | None] = Timeline()
+        fairs.put(START, 100.0)
+        for n in range(arrivals):
+            adverse.learn(Side.BID, START + 1 + n * NS_PER_S // 20, START + 1)
+        adverse.flush(START + 60 * NS_PER_S, fairs)
+        estimate = adverse.estimate(Side.BID, 5.0, SIGMA, START)
+        return estimate.high - estimate.low
+
+    assert width(10) == pytest.approx(width(1), rel=0.1)
+
+
+def test_intervals_hold_a_truth_that_stands_still_for_longer_than_is_remembered() -> None:
+    """An arrival in a quarter of an hour for a day, four half-lives: n is 34 of 96."""
+    random, truth, hits = Random(1), 1.0, 0
+    for _ in range(400):
+        adverse, ts = learned([random.gauss(truth, math.sqrt(5.0)) for _ in range(96)], 900.0)
+        estimate = adverse.estimate(Side.BID, 5.0, SIGMA, ts)
+        hits += estimate.low <= truth <= estimate.high
+    assert 0.87 <= hits / 400 <= 0.93
+
+
+@given(st.integers(1, 60), st.floats(1.0, 7200.0))
+def test_silence_never_makes_surer_and_ends_at_the_prior(arrivals: int, every_s: float) -> None:
+    adverse, ts = learned([2.0] * arrivals, every_s)
+    empty: Timeline[float | None] = Timeline()
+    widths = []
+    for _ in range(40):
+        estimate = adverse.estimate(Side.BID, 5.0, SIGMA, ts)
+        widths.append(estimate.high - estimate.low)
+        ts += 3 * 3600 * NS_PER_S
+        adverse.flush(ts, empty)
+    assert all(after >= before * (1.0 - 1e-12) for before, after in pairwise(widths))
+    assert widths[-1] == pytest.approx(2 * 1.645 * AdverseSettings().prior_sd_bps, rel=0.01)
+    assert adverse.adverse_bps(Side.BID, SIGMA) < 0.01
+
+
 def test_where_s_is_unknown_nothing_is_measured() -> None:
     adverse = AdverseSelection(AdverseSettings())
     fairs: Timeline[float | None] = Timeline()
@@ -211,3 +261,30 @@ def test_other_horizons_start_afresh_and_rubbish_is_refused() -> None:
     assert other.measured == 0
     with pytest.raises(ValueError, match="markouts"):
         other.load(type(state)((2.0,), -1, (), ()), 0.0)
+
+
+@pytest.mark.parametrize("field", ["n", "squares", "overlap", "weight_squares"])
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf, 1e16])
+def test_sums_that_no_observations_have_are_refused(field: str, bad: float) -> None:
+    adverse, _ = learned([5.0] * 10)
+    state = adverse.state()
+    means = (structs.replace(state.means[0], **{field: bad}), *state.means[1:])
+    with pytest.raises(ValueError, match="markouts"):
+        AdverseSelection(AdverseSettings()).load(structs.replace(state, means=means), 0.0)
+
+
+@pytest.mark.parametrize("field", ["overlap", "weight_squares"])
+def test_arrivals_without_weight_are_refused(field: str) -> None:
+    mean = SignedMean(5.0, 2.0)
+    mean.learn(START, 1.0)
+    assert mean.state().within_bounds
+    assert not structs.replace(mean.state(), **{field: 0.0}).within_bounds
+
+
+def test_before_version_3_the_interval_is_as_wide_as_it_was() -> None:
+    """v·overlap/n²: five of ten arrivals left, of which each overlapped with half of another."""
+    mean = SignedMean(5.0, 2.0)
+    mean.load(MeanState(5.0, 10.0, 40.0, 7.5))
+    variance = (2.0 * 5.0 + 20.0) / (2.0 + 5.0 - 1.5)
+    _, error = mean.posterior(5.0)
+    assert error == pytest.approx((1.0 / 4.0 + 25.0 / (variance * 7.5)) ** -0.5)

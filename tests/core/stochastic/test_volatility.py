@@ -4,9 +4,11 @@ import math
 from random import Random
 
 import pytest
+from msgspec import structs
+from scipy.stats import chi2
 
 from mm.core.settings import VolatilitySettings
-from mm.core.stochastic.volatility import Volatility
+from mm.core.stochastic.volatility import BIPOWER_VARIANCE, Volatility
 from mm.model.estimate import Source
 from mm.model.units import NS_PER_S
 
@@ -125,6 +127,48 @@ def test_it_forgets_by_time() -> None:
     assert estimate.value == pytest.approx(math.sqrt(36 * 7 / 8 + 4 / 8), rel=0.15)
 
 
+# -- intervals ------------------------------------------------------------------------------------
+
+
+def test_intervals_of_few_returns_are_as_skewed_as_the_estimate() -> None:
+    """A move in 100 s, so 17 returns in effect. The lesser of two estimates lies low, and so do
+    more of the misses; symmetrical in ln σ, the interval would lie below the truth too often."""
+    runs, below, above = 1000, 0, 0
+    for seed in range(runs):
+        random, volatility, ts, price = Random(seed), Volatility(VolatilitySettings()), START, 100.0
+        for _ in range(40):
+            volatility.learn(ts, price)
+            ts += 100 * NS_PER_S
+            price *= math.exp(1e-4 * SIGMA * 10.0 * random.gauss(0.0, 1.0))
+        estimate = volatility.estimate(ts)
+        assert estimate is not None
+        below += estimate.high < SIGMA
+        above += estimate.low > SIGMA
+    assert 0.87 <= 1.0 - (below + above) / runs <= 0.93
+    assert below / runs < 0.08
+    assert above / runs > 0.02
+
+
+@pytest.mark.parametrize(("jump_bps", "variance"), [(0.0, 2.0), (300.0, BIPOWER_VARIANCE)])
+def test_the_interval_is_that_of_the_lesser_of_the_two(jump_bps: float, variance: float) -> None:
+    """Moves all of one size: bipower reads π/2 too much and realised variance is right, until a
+    jump. Beside it the quantiles of χ² with as many degrees of freedom."""
+    volatility, ts, price = Volatility(VolatilitySettings()), START, 100.0
+    for n in range(60):
+        volatility.learn(ts, price)
+        ts += 5 * NS_PER_S
+        price *= math.exp(1e-4 * ((-1) ** n * 3.0 + (jump_bps if n == 40 else 0.0)))
+    estimate = volatility.estimate(ts)
+    assert estimate is not None
+    assert volatility.bipower is not None
+    assert volatility.realised is not None
+    assert (volatility.realised < volatility.bipower) == (jump_bps == 0.0)
+    freedom = 2.0 * estimate.n / variance
+    for bound, share in ((estimate.low, 0.95), (estimate.high, 0.05)):
+        exact = estimate.value * math.sqrt(freedom / chi2.ppf(share, freedom))
+        assert bound == pytest.approx(exact, rel=0.001)
+
+
 # -- warming up -----------------------------------------------------------------------------------
 
 
@@ -182,8 +226,24 @@ def test_a_checkpoint_brings_it_back_faded() -> None:
     assert restored.state().observations == pytest.approx(volatility.state().observations / 2)
 
 
-def test_a_checkpoint_out_of_bounds_is_refused() -> None:
+@pytest.mark.parametrize("field", ["observations", "root_squares", "time_squares"])
+@pytest.mark.parametrize("bad", [math.nan, -1.0, math.inf])
+def test_a_checkpoint_out_of_bounds_is_refused(field: str, bad: float) -> None:
     state = Volatility(VolatilitySettings()).state()
-    for bad in (math.nan, -1.0, math.inf):
-        with pytest.raises(ValueError, match="volatility"):
-            Volatility(VolatilitySettings()).load(type(state)(bad, 0, 0, 0, 0, 0), 0.0)
+    with pytest.raises(ValueError, match="volatility"):
+        Volatility(VolatilitySettings()).load(structs.replace(state, **{field: bad}), 0.0)
+
+
+def test_before_version_3_realised_variance_counts_as_many_returns_as_bipower() -> None:
+    volatility, ts = diffused(1.0, 3600.0, 7)
+    old = structs.replace(volatility.state(), time_squares=None)
+    restored = Volatility(VolatilitySettings())
+    restored.load(old, 0.0)
+    state, whole = restored.state(), volatility.state()
+    assert state.time_squares is not None
+    assert whole.time_squares is not None
+    assert state.time_s**2 / state.time_squares == pytest.approx(
+        whole.root_s**2 / whole.root_squares
+    )
+    assert structs.replace(state, time_squares=None) == old
+    assert restored.estimate(ts) is not None
