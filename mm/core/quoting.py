@@ -137,7 +137,8 @@ class Quoting:
         if not actions or limits is None:
             return actions, []
         reviewed = risk.review(actions, state.orders, state.pnl.position, limits)
-        asked = state.recourse.review(reviewed.approved, state.orders, state.book.seen_ts, ts)
+        position, seen_ts = state.pnl.position, state.book.seen_ts
+        asked = state.recourse.review(reviewed.approved, state.orders, position, seen_ts, ts)
         taken = self._ration.of(asked, state.orders, state.budget, ts)
         return taken, [*reviewed.refused, *_held(asked, taken)]
 

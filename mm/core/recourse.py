@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+from msgspec import structs
+
 from mm.core.orders import Order, Orders
 from mm.model.actions import Action, Cancel, Modify, Place
 from mm.model.events import RejectCode, Rejected, Remedy
@@ -75,15 +77,22 @@ class Recourse:
         return self._waits_for if ts < self._until else ""
 
     def review(
-        self, actions: Iterable[Action], orders: Orders, seen_ts: Ns | None, ts: Ns
+        self,
+        actions: Iterable[Action],
+        orders: Orders,
+        position: Decimal,
+        seen_ts: Ns | None,
+        ts: Ns,
     ) -> list[Action]:
         """What may be asked now, the book having been seen at `seen_ts`.
 
-        Cancels always, and what reduces a position; an order that rests closer to the market than
-        it should and may not be moved is cancelled.
+        Cancels always, and what reduces a position: the first order of that side goes as nothing
+        else. An order that rests closer to the market than it should and may not be moved is
+        cancelled.
         """
         kept: list[Action] = []
-        for action in actions:
+        for wanted in actions:
+            action = _only_out(wanted, position) if ts < self._until else wanted
             if not isinstance(action, Place | Modify) or self._may(action, seen_ts, ts):
                 kept.append(action)
             elif isinstance(action, Modify):
@@ -98,3 +107,10 @@ class Recourse:
         at, price = self._dated.get(action.side, (None, action.price))
         newer = at is None or (seen_ts is not None and seen_ts > at)
         return newer or action.side * (action.price - price) < 0
+
+
+def _only_out(action: Action, position: Decimal) -> Action:
+    """The first order of the side that brings the position to zero, no larger than that."""
+    if not isinstance(action, Place) or action.level != 1 or action.side * position >= 0:
+        return action
+    return structs.replace(action, size=min(action.size, abs(position)), reduce_only=True)

@@ -92,6 +92,31 @@ def test_while_it_waits_an_order_too_close_to_the_market_is_cancelled(stage: Sta
     assert best_bid in stage.prices(Side.BID)
 
 
+@pytest.mark.parametrize("code", [c for c in of(Remedy.RETRY) if c is not RejectCode.BUDGET])
+def test_while_it_waits_the_way_out_of_a_position_stays_open(bold: Stage, code: RejectCode) -> None:
+    """By one order that can do nothing else and is no larger than the position."""
+    stage = bold
+    stage.tick()
+    stage.fill(Side.BID)
+    stage.tick()
+    held = stage.engine.state.pnl.position
+    refuse(emptied(stage), code)
+    assert stage.engine.state.recourse.waiting(stage.ts)
+
+    asked = [one for one in stage.lone_tick(0.5).actions if isinstance(one, Place)]
+
+    assert [(one.side, one.level, one.reduce_only) for one in asked] == [(Side.ASK, 1, True)]
+    assert 0 < asked[0].size <= held
+    assert stage.prices(Side.ASK)
+    assert not stage.prices(Side.BID)
+
+    stage.ts += CALM_NS
+    stage.tick()
+    stage.tick()
+    assert len(stage.prices(Side.ASK)) == 5, "and then all of it again"
+    assert not any(order.reduce_only for order in stage.engine.state.orders.side(Side.ASK))
+
+
 # -- reprice --------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from mm.commands.sim import sim
 
 ROOT = Path(__file__).parents[2]
 FIXED = (*range(1, 7), 83, 1113)
+QUARTER = range(1, 1 + int(os.environ["QUARTER"])) if "QUARTER" in os.environ else (8, 24, 29)
 
 
 @pytest.mark.parametrize("seed", FIXED)
@@ -24,6 +25,16 @@ def test_a_fixed_seed_breaks_no_promise(seed: int) -> None:
     outcome = simulate(seed)
     assert not outcome.violation, "\n".join([*outcome.trace[-60:], f"again: mm sim --seed {seed}"])
     assert sum(outcome.faults.values()) >= 3
+
+
+@pytest.mark.parametrize("seed", QUARTER)
+def test_one_coin_lives_on_a_quarter_of_the_request_weight(seed: int) -> None:
+    """In its first minute a start has spent most of that, and a fast market the rest."""
+    plan = draw(seed, tuple(FAULTS))
+    limits = tuple(each for each in plan.settings if not each.startswith("portfolio."))
+    one = (*limits, "venue.ip_weight_share=0.25")
+    outcome = simulate(seed, structs.replace(plan, coins=("BTC",), settings=one))
+    assert not outcome.violation, "\n".join(outcome.trace[-60:])
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process() -> None:
