@@ -18,8 +18,8 @@ from mm.adapters.ledger_state import read_state
 from mm.adapters.ledger_writer import InlineWriter, Row, T, ThreadWriter, Writer
 from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
 from mm.model.events import (
-    Account,
     Command,
+    EquityMark,
     Event,
     Fill,
     Funding,
@@ -65,8 +65,8 @@ END_RUN = "UPDATE runs SET end_ns = ?, outcome = ? WHERE run_id = ?"
 Params: TypeAlias = tuple[Any, ...]
 
 
-class Mark(Struct, frozen=True):
-    """The last equity mark written and the highest since the daemon started."""
+class Marked(Struct, frozen=True):
+    """When equity was last written, and its peak since the daemon started, less transfers."""
 
     ts: Ns
     peak: Decimal
@@ -84,7 +84,7 @@ class Ledger:
         """Rows of orders that stay, within the last week."""
         self._writer = writer
         self._page = page
-        self._marks: dict[str, Mark] = {}
+        self._marks: dict[str, Marked] = {}
         self._tidied: Ns = 0
 
     @classmethod
@@ -102,8 +102,6 @@ class Ledger:
         recorder = RECORDERS.get(type(event))
         if recorder is not None:
             self._writer.put(Row(*recorder(instrument, event)))
-        elif type(event) is Account:
-            self.mark(event.ts, instrument, event.position, event.equity)
         if type(event) is Start and event.halted:
             self.latch(event.ts, instrument, event.halted)  # where only one of the two knew of it
 
@@ -115,7 +113,7 @@ class Ledger:
             else:
                 self._writer.put(Row(ORDER, _command_row(ts, instrument, action)))
 
-    def mark(self, ts: Ns, instrument: str, position: Decimal, equity: Decimal) -> None:
+    def mark(self, ts: Ns, instrument: str, position: Decimal, mark: EquityMark) -> None:
         """Equity now; written on a new peak, a new UTC day, and else once a minute."""
         last = self._marks.get(instrument)
         new_day = last is None or ts // DAY_NS != last.ts // DAY_NS
@@ -123,9 +121,11 @@ class Ledger:
             self._tidied = ts
             oldest = ts - ORDERS_KEPT_NS
             self._writer.put(Row(OLD_ORDERS, (FORGOTTEN_ORDERS, self.orders_kept, oldest)))
-        if last is None or new_day or equity > last.peak or ts - last.ts >= MARK_INTERVAL_NS:
-            self._marks[instrument] = Mark(ts, equity if last is None else max(last.peak, equity))
-            self._writer.put(Row(EQUITY, (ts, instrument, str(position), str(equity))))
+        own = mark.equity - mark.transferred
+        if last is None or new_day or own > last.peak or ts - last.ts >= MARK_INTERVAL_NS:
+            self._marks[instrument] = Marked(ts, own if last is None else max(last.peak, own))
+            worth = str(mark.equity), str(mark.pnl), str(mark.transferred)
+            self._writer.put(Row(EQUITY, (ts, instrument, str(position), *worth)))
 
     def hold(self, instrument: str, reason: str) -> None:
         """Set or clear the latch's own file, which needs no room and fails by itself."""

@@ -63,19 +63,25 @@ MIGRATIONS = (
     ALTER TABLE commands ADD COLUMN seal INTEGER;
     UPDATE commands SET seal = seal(ts, instrument, verb, source, reason)
     """,
+    """
+    ALTER TABLE equity ADD COLUMN pnl TEXT;
+    ALTER TABLE equity ADD COLUMN transferred TEXT;
+    UPDATE equity SET seal = seal(ts, instrument, position, equity, pnl, transferred)
+        WHERE seal IS seal(ts, instrument, position, equity)
+    """,
 )
 SEALED = {
     "fills": "instrument, trade_id, venue_ms, ts, cloid, oid, side, price, size, fee, "
     "start_position, quote",
     "funding": "instrument, venue_ms, ts, amount, rate",
     "latches": "ts, instrument, reason",
-    "equity": "ts, instrument, position, equity",
+    "equity": "ts, instrument, position, equity, pnl, transferred",
     "commands": "ts, instrument, verb, source, reason",
 }
 """What money and permission to trade are computed from: each row carries a checksum, for SQLite's
 pages have none."""
 VERSION = len(MIGRATIONS)
-SEALED_SINCE = 3
+SEALED_SINCE = 4
 LOCK_TIMEOUT_S = 20.0  # someone looks into the file with a tool of their own
 
 

@@ -6,6 +6,7 @@ from decimal import Context, Decimal, localcontext
 
 from msgspec import Struct
 
+from mm.model.events import EquityMark
 from mm.model.units import NS_PER_S, Ns
 
 RECENT_FILLS = 10_000
@@ -18,7 +19,8 @@ class LedgerState(Struct, frozen=True, kw_only=True):
 
     `halted` is the latched reason or "". `peak_equity` is the highest mark since the latch was
     last cleared, `day_equity` the first of the current UTC day since then, `midnight_equity` the
-    first of that day at all; None without a mark.
+    first of that day at all; None without a mark. All three are told as if what was paid in or out
+    until `last_mark` had been there from the first.
     `paused` (why, or "") and `flatten` are what the operator asked for and has not taken back.
     """
 
@@ -30,8 +32,8 @@ class LedgerState(Struct, frozen=True, kw_only=True):
     peak_equity: Decimal | None
     day_equity: Decimal | None
     midnight_equity: Decimal | None
+    last_mark: EquityMark | None
     checkpoint: bytes | None
-    checkpoint_ts: Ns | None
     last_fill_ms: int
     """Venue time of the latest fill, 0 without any: fetch from here on."""
     last_funding_ms: int
@@ -49,8 +51,8 @@ def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> Ledger
         "SELECT trade_id, venue_ms FROM fills WHERE instrument = ? ORDER BY venue_ms DESC LIMIT ?",
         (instrument, RECENT_FILLS),
     ).fetchall()
-    peak, day, midnight = _equity(database, instrument, now)
-    checkpoint, checkpoint_ts = _checkpoint(database, instrument)
+    last = _last_mark(database, instrument)
+    peak, day, midnight = _equity(database, instrument, now, last)
     paused, flatten = _asked(database, instrument)
     return LedgerState(
         position=position,
@@ -61,8 +63,8 @@ def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> Ledger
         peak_equity=peak,
         day_equity=day,
         midnight_equity=midnight,
-        checkpoint=checkpoint,
-        checkpoint_ts=checkpoint_ts,
+        last_mark=last,
+        checkpoint=_checkpoint(database, instrument),
         last_fill_ms=recent[0][1] if recent else 0,
         last_funding_ms=database.execute(
             "SELECT coalesce(max(venue_ms), 0) FROM funding WHERE instrument = ?", (instrument,)
@@ -111,34 +113,48 @@ def _asked(database: sqlite3.Connection, instrument: str) -> tuple[str, bool]:
     return paused[-1] if paused else "", any(verb == "flatten" for verb, _, _ in rows)
 
 
+def _last_mark(database: sqlite3.Connection, instrument: str) -> EquityMark | None:
+    """None where none tells how much of it was profit, as none of an older version does."""
+    row = database.execute(
+        "SELECT equity, pnl, transferred FROM equity WHERE instrument = ? ORDER BY ts DESC, "
+        "rowid DESC LIMIT 1",
+        (instrument,),
+    ).fetchone()
+    return None if row is None or None in row else EquityMark(*map(Decimal, row))
+
+
 def _equity(
-    database: sqlite3.Connection, instrument: str, now: Ns
+    database: sqlite3.Connection, instrument: str, now: Ns, last: EquityMark | None
 ) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
     """(peak, first of the day), both since the latch was last cleared; first of the day at all."""
     cleared = database.execute(
         "SELECT coalesce(max(ts), 0) FROM latches WHERE instrument = ? AND reason = ''",
         (instrument,),
     ).fetchone()[0]
-    peak = database.execute(
-        "SELECT equity FROM equity WHERE instrument = ? AND ts >= ? "
-        "ORDER BY CAST(equity AS REAL) DESC LIMIT 1",
-        (instrument, cleared),
-    ).fetchone()
-    midnight = now - now % DAY_NS
-    first = "SELECT equity FROM equity WHERE instrument = ? AND ts >= ? ORDER BY ts LIMIT 1"
-    since_clearing = database.execute(first, (instrument, max(cleared, midnight))).fetchone()
-    of_day = database.execute(first, (instrument, midnight)).fetchone()
-    peak, day, start = (Decimal(row[0]) if row else None for row in (peak, since_clearing, of_day))
+    row = (
+        "SELECT equity, coalesce(transferred, '0') FROM equity WHERE instrument = ? AND ts >= ? "
+        "ORDER BY "
+    )
+    highest = row + "CAST(equity AS REAL) - CAST(coalesce(transferred, '0') AS REAL) DESC LIMIT 1"
+    first, midnight = row + "ts LIMIT 1", now - now % DAY_NS
+    found = (
+        database.execute(highest, (instrument, cleared)).fetchone(),
+        database.execute(first, (instrument, max(cleared, midnight))).fetchone(),
+        database.execute(first, (instrument, midnight)).fetchone(),
+    )
+    moved = Decimal(0) if last is None else last.transferred
+    peak, day, start = (
+        None if one is None else Decimal(one[0]) + moved - Decimal(one[1]) for one in found
+    )
     return peak, day, start
 
 
-def _checkpoint(database: sqlite3.Connection, instrument: str) -> tuple[bytes | None, Ns | None]:
+def _checkpoint(database: sqlite3.Connection, instrument: str) -> bytes | None:
     """The latest one that is whole."""
     rows = database.execute(
-        "SELECT ts, crc, data FROM checkpoints WHERE instrument = ? ORDER BY id DESC",
-        (instrument,),
+        "SELECT crc, data FROM checkpoints WHERE instrument = ? ORDER BY id DESC", (instrument,)
     )
-    for ts, crc, data in rows:
+    for crc, data in rows:
         if data and zlib.crc32(data) == crc:
-            return data, ts
-    return None, None
+            return bytes(data)
+    return None

@@ -157,9 +157,10 @@ def _checkpoint(wired: Wired, clock: WallClock) -> None:
     for trader in wired.traders:
         engine, now = trader.runner.engine, clock.now()
         wired.ledger.checkpoint(now, trader.coin, engine.checkpoint())
-        equity = engine.state.equity
-        if equity is not None:
-            wired.ledger.mark(now, trader.coin, engine.state.pnl.position, equity)
+        pnl = engine.state.pnl
+        mark = engine.state.kill.equity.mark(pnl.worth)
+        if mark is not None:
+            wired.ledger.mark(now, trader.coin, pnl.position, mark)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -226,6 +226,7 @@ def _begin(trader: Trader, clock: WallClock, state: LedgerState, halted: str) ->
             peak_equity=state.peak_equity,
             day_equity=state.day_equity,
             midnight_equity=state.midnight_equity,
+            last_mark=state.last_mark,
             checkpoint=state.checkpoint,
             paused=state.paused,
             flatten=state.flatten,

@@ -1,10 +1,12 @@
 """Comparing what we believe with the venue's own word: position, equity, open orders."""
 
+from decimal import Decimal
+
 from mm.core.orders import Order, OrderState
 from mm.core.state import Mismatch, State
 from mm.model.actions import Action, Cancel, Note, Severity
 from mm.model.events import Account, OrderClosed, OrderOpened, RequestKind, Unresolved
-from mm.model.units import NS_PER_S
+from mm.model.units import NS_PER_S, Ns
 
 GRACE_NS = 2 * NS_PER_S
 """An order or fill this young may be missing from a snapshot only because of latency."""
@@ -19,18 +21,9 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
     fill is on its way) starts the mismatch clock, which the guard turns into a halt. Orders are put
     right at once; where that is needed audit after audit, the guard withdraws until it is not.
     """
-    notes: list[Note] = []
-    deposit = state.kill.equity.audited(event.equity, state.pnl.worth)
-    if deposit:
-        notes.append(
-            Note(
-                event.ts,
-                Severity.WARNING,
-                "position",
-                "Deposit or withdrawal: loss baselines moved with it",
-                {"amount_usd": float(deposit)},
-            )
-        )
+    if not state.audited and event.position != state.pnl.position:
+        state.kill.equity.forget_before()
+    notes = transfer(state.kill.equity.audited(event.equity, state.pnl.worth), event.ts)
     state.orders.told_until(event.request_ts)
     notes += _position(state, event)
     actions: list[Action] = []
@@ -40,6 +33,12 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
         state.unlike = state.unlike + 1 if more or event.repaired else 0
     state.audited = True
     return actions, notes
+
+
+def transfer(usd: Decimal, ts: Ns) -> list[Note]:
+    """A word on a deposit (+) or withdrawal (-), where there was one."""
+    text, data = "Deposit or withdrawal: loss baselines moved with it", {"amount_usd": float(usd)}
+    return [Note(ts, Severity.WARNING, "position", text, data)] if usd else []
 
 
 def _position(state: State, event: Account) -> list[Note]:

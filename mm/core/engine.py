@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mm.core import guard, halting
-from mm.core.audit import audit
+from mm.core.audit import audit, transfer
 from mm.core.commands import obey
 from mm.core.learning import Learning
 from mm.core.quoting import Quoting
@@ -207,9 +207,9 @@ class Engine:
     def _tick(self, event: Tick) -> Outcome:
         state = self.state
         state.expire(event.ts)
-        state.kill.equity.update(state.pnl.worth, event.ts)
+        moved = state.kill.equity.update(state.pnl.worth, event.ts)
         self.learning.flush(event.ts)
-        return [], []
+        return [], transfer(moved, event.ts)
 
     # -- for the shell --------------------------------------------------------------------------
 

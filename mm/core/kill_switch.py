@@ -4,6 +4,7 @@ from collections import deque
 from decimal import Decimal
 
 from mm.core.settings import RiskSettings
+from mm.model.events import EquityMark
 from mm.model.units import BPS, NS_PER_S, Ns, exact, nanoseconds, seconds
 
 WINDOW_NS = 60 * NS_PER_S
@@ -25,7 +26,8 @@ class Equity:
     day's profit is told from: equity at 0:00 UTC, or at the first mark of the day.
 
     A deposit or withdrawal (a jump that two audits in a row confirm and PnL does not explain)
-    moves the baselines with it: it is neither loss nor gain.
+    moves the baselines with it: it is neither loss nor gain. Nor is one that was made while nobody
+    ran, which the first word shows beside the last mark of the run before.
     """
 
     def __init__(self) -> None:
@@ -34,14 +36,29 @@ class Equity:
         self.peak: Decimal | None = None
         self.day_start: Decimal | None = None
         self.midnight: Decimal | None = None
+        self.transferred = Decimal(0)
+        """Deposits less withdrawals since the ledger began, as far as they were noticed."""
+        self._before: EquityMark | None = None
         self._day: int | None = None
         self._unexplained: Decimal | None = None
         self._unvalued: Decimal | None = None
 
     def restore(
-        self, peak: Decimal | None, day_start: Decimal | None, midnight: Decimal | None = None
+        self,
+        peak: Decimal | None,
+        day_start: Decimal | None,
+        midnight: Decimal | None = None,
+        before: EquityMark | None = None,
     ) -> None:
+        """`before`: the last mark of the run before."""
         self.peak, self.day_start, self.midnight = peak, day_start, midnight
+        self._before = before
+        self.transferred = Decimal(0) if before is None else before.transferred
+
+    def forget_before(self) -> None:
+        """What PnL has been since the last run is not known after all: whatever is missing counts
+        as lost."""
+        self._before = None
 
     def audited(self, equity: Decimal, total: Decimal | None) -> Decimal:
         """Take the venue's equity; returns the deposit (+) or withdrawal (-) that it shows.
@@ -52,8 +69,7 @@ class Equity:
             self._unvalued = equity
             return Decimal(0)
         if self.base is None:
-            self.base = equity - total - self.others
-            return Decimal(0)
+            return self._begin(equity, total)
         jump = equity - (self.base + total + self.others)
         if abs(jump) <= DEPOSIT_FRACTION * abs(equity):
             self._unexplained = None
@@ -63,20 +79,38 @@ class Equity:
             return Decimal(0)
         self._unexplained = None
         self.base += jump
+        self._move(jump)
+        return jump
+
+    def _begin(self, equity: Decimal, total: Decimal) -> Decimal:
+        """The first word of a run; what was paid in or out since the run before."""
+        self.base = equity - total - self.others
+        before, self._before = self._before, None
+        if before is None:
+            return Decimal(0)
+        jump = equity - (before.equity + total - before.pnl)
+        if abs(jump) <= DEPOSIT_FRACTION * abs(equity):
+            return Decimal(0)
+        self._move(jump)
+        return jump
+
+    def _move(self, jump: Decimal) -> None:
+        self.transferred += jump
         self.peak = self.peak + jump if self.peak is not None else None
         self.day_start = self.day_start + jump if self.day_start is not None else None
         self.midnight = self.midnight + jump if self.midnight is not None else None
-        return jump
 
-    def update(self, total: Decimal | None, ts: Ns) -> None:
-        """Equity is now base + total + others: keep the peak, begin a new UTC day."""
+    def update(self, total: Decimal | None, ts: Ns) -> Decimal:
+        """Equity is now base + total + others: keep the peak, begin a new UTC day. Returns what
+        was paid in or out before the run, where its worth had to be waited for."""
+        moved = Decimal(0)
         if total is None:
-            return
+            return moved
         if self.base is None and self._unvalued is not None:
-            self.base = self._unvalued - total - self.others
+            moved = self._begin(self._unvalued, total)
         now = self.now(total)
         if now is None:
-            return
+            return moved
         self.peak = now if self.peak is None else max(self.peak, now)
         day = ts // (86_400 * NS_PER_S)
         new_day = self._day is not None and day != self._day
@@ -85,6 +119,12 @@ class Equity:
         if self.midnight is None or new_day:
             self.midnight = now
         self._day = day
+        return moved
+
+    def mark(self, total: Decimal | None) -> EquityMark | None:
+        """For the ledger; None while equity is not known."""
+        now = None if total is None else self.now(total)
+        return None if total is None or now is None else EquityMark(now, total, self.transferred)
 
     def now(self, total: Decimal) -> Decimal | None:
         return None if self.base is None else self.base + total + self.others

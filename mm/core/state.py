@@ -108,7 +108,9 @@ class State:
         self.pnl.restore(event.position, event.cash)
         self.kill.halted, self.kill.paused = event.halted, event.paused
         self.flatten = event.flatten
-        self.kill.equity.restore(event.peak_equity, event.day_equity, event.midnight_equity)
+        self.kill.equity.restore(
+            event.peak_equity, event.day_equity, event.midnight_equity, event.last_mark
+        )
 
     def market(self, event: Book | Bbo | Reference) -> None:
         if isinstance(event, Reference):

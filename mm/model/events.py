@@ -230,6 +230,18 @@ class Allowance(Stamped, frozen=True, tag=True, gc=False):
     others_pnl: Decimal
 
 
+class EquityMark(Struct, frozen=True, gc=False):
+    """The account's equity at some moment, and what it had come from; USD.
+
+    `pnl`: this instrument's, since the ledger began. `transferred`: deposits less withdrawals that
+    were told from profit until then, so that marks of before and after can be compared.
+    """
+
+    equity: Decimal
+    pnl: Decimal
+    transferred: Decimal
+
+
 class Start(Stamped, frozen=True, tag=True, gc=False):
     """First event of every run: what the ledger remembers.
 
@@ -249,6 +261,8 @@ class Start(Stamped, frozen=True, tag=True, gc=False):
     flatten: bool = False
     midnight_equity: Decimal | None = None
     """First equity of the UTC day; `day_equity` is the first since the last resume."""
+    last_mark: EquityMark | None = None
+    """Of the former run: what was paid in or out since is neither profit nor loss."""
 
 
 Event: TypeAlias = (

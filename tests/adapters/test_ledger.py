@@ -20,8 +20,8 @@ from mm.adapters.ledger_schema import verdict
 from mm.app.daemon import LedgerRecorder
 from mm.model.actions import Cancel, CancelAll, Halt, Modify, Place, Step
 from mm.model.events import (
-    Account,
     Command,
+    EquityMark,
     Fill,
     Funding,
     OrderClosed,
@@ -60,8 +60,8 @@ def fill(trade_id: int = 1, size: str = "1", **changes: object) -> Fill:
     return structs.replace(event, **changes)
 
 
-def account(ts: int, equity: str) -> Account:
-    return Account(ts, ts, ts, Decimal(0), Decimal(equity), None)
+def mark(ledger: Ledger, ts: int, equity: str, transferred: str = "0", coin: str = COIN) -> None:
+    ledger.mark(ts, coin, ZERO, EquityMark(Decimal(equity), ZERO, Decimal(transferred)))
 
 
 def fill_many(ledger: Ledger, count: int) -> None:
@@ -124,7 +124,7 @@ def test_funding_counts_once_an_hour(ledger: Ledger) -> None:
 def test_instruments_do_not_mix(ledger: Ledger) -> None:
     ledger.record_event("ETH", fill())
     ledger.latch(NOON, "ETH", "stop")
-    ledger.mark(NOON, "ETH", Decimal(0), Decimal(10))
+    mark(ledger, NOON, "10", coin="ETH")
 
     state = ledger.state(COIN, NOON)
 
@@ -189,7 +189,7 @@ def test_the_latch_holds_until_cleared_and_each_change_stays_on_record(ledger: L
 
 def test_peak_and_day_equity_are_marked(ledger: Ledger) -> None:
     for age, equity in ((DAY, "90"), (3600 * NS_PER_S, "80"), (1800 * NS_PER_S, "95"), (0, "85")):
-        ledger.record_event(COIN, account(NOON - age, equity))
+        mark(ledger, NOON - age, equity)
 
     state = ledger.state(COIN, NOON)
 
@@ -199,7 +199,7 @@ def test_peak_and_day_equity_are_marked(ledger: Ledger) -> None:
 
 def test_a_new_peak_is_marked_at_once_and_the_rest_once_a_minute(ledger: Ledger) -> None:
     for second, equity in enumerate(["100", "99", "101", "98"] + ["97"] * 70):
-        ledger.record_event(COIN, account(NOON + second * NS_PER_S, equity))
+        mark(ledger, NOON + second * NS_PER_S, equity)
 
     marks = ledger.read(lambda db: db.execute("SELECT equity FROM equity").fetchall())
 
@@ -208,28 +208,52 @@ def test_a_new_peak_is_marked_at_once_and_the_rest_once_a_minute(ledger: Ledger)
 
 def test_midnight_is_marked_at_once(ledger: Ledger) -> None:
     midnight = NOON + DAY // 2
-    ledger.record_event(COIN, account(midnight - 1, "100"))
-    ledger.record_event(COIN, account(midnight, "90"))
+    mark(ledger, midnight - 1, "100")
+    mark(ledger, midnight, "90")
 
     assert ledger.state(COIN, midnight).day_equity == Decimal(90)
 
 
 def test_clearing_the_latch_starts_peak_and_day_afresh(ledger: Ledger) -> None:
-    ledger.record_event(COIN, account(NOON, "100"))
+    mark(ledger, NOON, "100")
     ledger.latch(NOON + 1, COIN, "drawdown")
-    ledger.record_event(COIN, account(NOON + 2, "80"))
+    mark(ledger, NOON + 2, "80")
     assert ledger.state(COIN, NOON).peak_equity == Decimal(100)
 
     ledger.latch(NOON + 3, COIN, "")
-    ledger.record_event(COIN, account(NOON + 4, "79"))
+    mark(ledger, NOON + 4, "79")
 
     state = ledger.state(COIN, NOON)
     assert (state.peak_equity, state.day_equity) == (Decimal(79), Decimal(79))
     assert state.midnight_equity == Decimal(100)  # what the day's profit is told from
 
 
+def test_marks_of_before_a_transfer_are_told_as_if_it_had_been_there(ledger: Ledger) -> None:
+    """A deposit and a restart on the same day told "Today" a profit that nobody had made, and moved
+    the daily loss limit by it; a withdrawal halted."""
+    mark(ledger, NOON, "100")
+    mark(ledger, NOON + 60 * NS_PER_S, "120")
+    mark(ledger, NOON + 120 * NS_PER_S, "615", transferred="500")
+    mark(ledger, NOON + 180 * NS_PER_S, "210", transferred="100")
+
+    state = ledger.state(COIN, NOON)
+
+    assert state.last_mark == EquityMark(Decimal(210), ZERO, Decimal(100))
+    assert (state.peak_equity, state.day_equity) == (Decimal(220), Decimal(200))
+    assert state.midnight_equity == Decimal(200)
+
+
+def test_a_new_peak_is_one_of_profit(ledger: Ledger) -> None:
+    mark(ledger, NOON, "100")
+    mark(ledger, NOON + 1, "599", transferred="500")
+    mark(ledger, NOON + 2, "601", transferred="500")
+
+    marks = ledger.read(lambda db: db.execute("SELECT equity FROM equity").fetchall())
+    assert [equity for (equity,) in marks] == ["100", "601"]
+
+
 def test_resuming_a_pause_leaves_the_peak(ledger: Ledger) -> None:
-    ledger.record_event(COIN, account(NOON, "100"))
+    mark(ledger, NOON, "100")
     ledger.latch(NOON + 1, COIN, "")
 
     assert ledger.state(COIN, NOON).peak_equity == Decimal(100)
@@ -308,9 +332,9 @@ def test_each_day_orders_of_a_week_ago_are_forgotten_fills_never(ledger: Ledger)
     ledger.record_event(COIN, fill())
     ledger.record_event(COIN, OrderOpened(NOON, NOON, "0x1", 5))
     ledger.record_event(COIN, OrderOpened(NOON + 2 * DAY, NOON, "0x2", 6))
-    ledger.record_event(COIN, account(NOON, "100"))
+    mark(ledger, NOON, "100")
 
-    ledger.record_event(COIN, account(NOON + 8 * DAY, "100"))
+    mark(ledger, NOON + 8 * DAY, "100")
 
     orders = ledger.read(lambda db: db.execute("SELECT cloid FROM orders").fetchall())
     assert orders == [("0x2",)]
@@ -323,7 +347,7 @@ def test_no_more_orders_stay_than_are_to_be_kept_fills_never_go(ledger: Ledger) 
         ledger.record_event(COIN, OrderOpened(NOON + number, NOON, f"0x{number}", number))
         ledger.record_event(COIN, fill(number))
 
-    ledger.record_event(COIN, account(NOON + MINUTE, "100"))
+    mark(ledger, NOON + MINUTE, "100")
 
     orders = ledger.read(lambda db: db.execute("SELECT cloid FROM orders").fetchall())
     assert orders == [(f"0x{number}",) for number in range(90, 100)]
@@ -340,7 +364,7 @@ def test_a_week_that_is_too_long_goes_in_pieces_so_that_no_fill_waits_for_it(
 
     left = []
     for minute in range(1, 6):
-        ledger.record_event(COIN, account(NOON + minute * MINUTE, "100"))
+        mark(ledger, NOON + minute * MINUTE, "100")
         left += ledger.read(lambda db: db.execute("SELECT count(*) FROM orders").fetchone())
 
     assert left == [69, 38, 10, 10, 10]
@@ -355,7 +379,7 @@ def test_the_file_stays_as_large_as_what_is_kept_in_it(tmp_path: Path) -> None:
         for number in range(1_000):
             opened = OrderOpened(NOON + minute * MINUTE, NOON, f"0x{minute}-{number:026}", number)
             ledger.record_event(COIN, opened)
-        ledger.record_event(COIN, account(NOON + minute * MINUTE, "100"))
+        mark(ledger, NOON + minute * MINUTE, "100")
         ledger.read(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         sizes.append(path.stat().st_size)
     ledger.close()
@@ -367,7 +391,7 @@ def test_the_latest_whole_checkpoint_is_restored(ledger: Ledger) -> None:
     for number in range(5):
         ledger.checkpoint(NOON + number, COIN, b"state %d" % number)
     state = ledger.state(COIN, NOON)
-    assert (state.checkpoint, state.checkpoint_ts) == (b"state 4", NOON + 4)
+    assert state.checkpoint == b"state 4"
 
     ledger.read(lambda db: db.execute("UPDATE checkpoints SET data = x'00' WHERE id = 5"))
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from mm.adapters.ledger import Ledger, LedgerError, LedgerState
-from mm.adapters.ledger_schema import MIGRATIONS, verdict
-from mm.model.events import Command, Fill, Funding
+from mm.adapters.ledger_schema import MIGRATIONS, seal, verdict
+from mm.model.events import Command, EquityMark, Fill, Funding
 from mm.model.units import NS_PER_S, Side
 
 COIN = "BTC"
@@ -25,7 +26,7 @@ def write(path: Path) -> LedgerState:
     for n in range(300):
         ts = NOON + n * NS_PER_S
         ledger.record_event(COIN, fill(n, ts, random))
-        ledger.mark(ts, COIN, Decimal(n), Decimal(100_000 + n))
+        ledger.mark(ts, COIN, Decimal(n), EquityMark(Decimal(100_000 + n), Decimal(n), Decimal(0)))
     ledger.record_event(COIN, Funding(NOON, NOON, Decimal("-1.25"), 0.0001))
     ledger.checkpoint(NOON, COIN, random.randbytes(3_000))
     ledger.latch(NOON, COIN, "drawdown 12 % of equity")
@@ -141,18 +142,47 @@ def test_a_damaged_log_ahead_is_a_shorter_history(tmp_path: Path) -> None:
     assert shorter > 50
 
 
+def unmarked(database: sqlite3.Connection, version: int) -> None:
+    """As a ledger was before marks told of profit and transfers."""
+    for column in ("pnl", "transferred"):
+        database.execute(f"ALTER TABLE equity DROP COLUMN {column}")
+    database.execute(f"PRAGMA user_version = {version}")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_marks_of_an_older_version_are_sealed_anew_unless_they_are_damaged(
+    tmp_path: Path, damaged: bool
+) -> None:
+    path = tmp_path / "ledger.db"
+    true = write(path)
+    with sqlite3.connect(path) as database:
+        database.create_function("seal", -1, seal, deterministic=True)
+        database.execute("UPDATE equity SET seal = seal(ts, instrument, position, equity)")
+        database.execute("UPDATE equity SET equity = '7' WHERE rowid = 1 AND ?", (damaged,))
+        unmarked(database, version=3)
+    database.close()
+
+    if damaged:
+        with pytest.raises(LedgerError, match="1 rows of equity are not as they were written"):
+            Ledger.open(path, threaded=False)
+        return
+    ledger = Ledger.open(path, threaded=False)
+    assert same(ledger.state(COIN, NOON), structs.replace(true, last_mark=None))
+    ledger.close()
+
+
 def test_a_ledger_without_seals_is_sealed_on_opening(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     true = write(path)
     with sqlite3.connect(path) as database:
         for table in ("fills", "funding", "latches", "equity", "commands"):
             database.execute(f"ALTER TABLE {table} DROP COLUMN seal")
-        database.execute("PRAGMA user_version = 1")
+        unmarked(database, version=1)
     database.close()
     assert verdict(path) == ""
 
     ledger = Ledger.open(path, threaded=False)
-    assert same(ledger.state(COIN, NOON), true)
+    assert same(ledger.state(COIN, NOON), structs.replace(true, last_mark=None))
     ledger.close()
     with sqlite3.connect(path) as database:
         assert database.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)

@@ -6,6 +6,7 @@ import pytest
 
 from mm.core.kill_switch import MIN_REQUESTS, Equity, KillSwitch, price_reason
 from mm.core.settings import RiskSettings
+from mm.model.events import EquityMark
 from mm.model.units import NS_PER_S
 
 DAY = 86_400 * NS_PER_S
@@ -77,6 +78,51 @@ def test_a_deposit_or_withdrawal_is_neither_gain_nor_loss(sign: int) -> None:
 
     assert kill.equity.peak == kill.equity.day_start == changed
     assert kill.halt_reason(Decimal(0)) == ""
+
+
+BEFORE = EquityMark(equity=Decimal(1000), pnl=Decimal(10), transferred=Decimal(50))
+
+
+def restarted(equity: str, total: str, *, priced: bool = True) -> KillSwitch:
+    """After a run that left `BEFORE`; `priced` False: the position has no price at first."""
+    kill, worth = KillSwitch(SETTINGS), Decimal(total)
+    kill.equity.restore(Decimal(1000), Decimal(1000), Decimal(1000), BEFORE)
+    moved = kill.equity.audited(Decimal(equity), worth if priced else None)
+    moved += kill.equity.update(worth, DAY + 1)
+    assert moved == kill.equity.transferred - BEFORE.transferred
+    return kill
+
+
+@pytest.mark.parametrize("priced", [True, False])
+@pytest.mark.parametrize(("equity", "moved"), [("605", -400), ("9005", 8000)])
+def test_what_was_paid_while_stopped_is_neither_loss_nor_gain(
+    equity: str, moved: int, priced: bool
+) -> None:
+    """A withdrawal halted the next start; a deposit hid losses of its size."""
+    kill = restarted(equity, "15", priced=priced)
+
+    assert kill.halt_reason(Decimal(15)) == ""
+    assert kill.equity.day_start == kill.equity.midnight == 1000 + moved
+    mark = kill.equity.mark(Decimal(15))
+    assert mark == EquityMark(Decimal(equity), Decimal(15), Decimal(50 + moved))
+    assert kill.halt_reason(Decimal(15) - Decimal(equity) / 10).startswith("daily loss")
+
+
+@pytest.mark.parametrize(("equity", "total"), [("885", "-105"), ("485", "-105")])
+def test_what_was_lost_while_stopped_is_a_loss_whatever_was_paid(equity: str, total: str) -> None:
+    kill = restarted(equity, total)
+
+    assert kill.halt_reason(Decimal(total)).startswith("drawdown")
+
+
+def test_where_profit_since_the_last_run_is_not_known_what_is_missing_counts_as_lost() -> None:
+    kill = KillSwitch(SETTINGS)
+    kill.equity.restore(Decimal(1000), Decimal(1000), Decimal(1000), BEFORE)
+    kill.equity.forget_before()
+    kill.equity.audited(Decimal(600), Decimal(10))
+    kill.equity.update(Decimal(10), DAY + 1)
+
+    assert kill.halt_reason(Decimal(10)).startswith("drawdown")
 
 
 def test_baselines_survive_a_restart_in_the_middle_of_a_drawdown() -> None:

@@ -167,7 +167,6 @@ async def deposit(world: World, random: Random) -> bool:
 async def withdraw(world: World, random: Random) -> bool:
     """The owner takes out a part of what is free."""
     free = world.venue.exchange.account(USER, 0).withdrawable
-    world.maker.withdrawn = True
     _pay(world, -round(free * Decimal(random.randint(1, 40)) / 100, 2))
     return free > 0
 

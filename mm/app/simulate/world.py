@@ -26,7 +26,6 @@ from mm.app.simulate.venue_side import AT, FAUCET_USD, KEY, VenueSide
 from mm.app.wiring import Wired
 from mm.core.engine import Engine
 from mm.core.guard import unhalted
-from mm.core.kill_switch import LOSSES
 from mm.model.actions import Step
 from mm.model.events import Command, Event, Link, Start
 from mm.model.instrument import Instrument
@@ -48,8 +47,6 @@ class MakerSide:
         self.boots = 0
         self.exits: list[tuple[int, str]] = []
         """(exit code, what it said) of each end that was not a kill."""
-        self.withdrawn = False
-        """Did the operator take out money?"""
         self.wall_error_ns: Ns = 0
         """How wrong the machine's clock is; a process reads it once, at its start."""
         self.on_turn: Callable[[str, Engine, Event, Step], None] = lambda *_: None
@@ -211,11 +208,9 @@ class MakerSide:
         return self.host is not None and self.host.alive and not self._over.is_set()
 
     def lift(self) -> None:
-        """The operator lifts what he set, where nobody heard him before; and, where he took out
-        money, a halt that takes this for a loss; and nothing else."""
-        his = ("operator", *(LOSSES if self.withdrawn else ()))
+        """The operator lifts what he set, where nobody heard him before, and nothing else."""
         kills = [engine.state.kill for engine in self.engines.values()]
-        if any(kill.paused or _because(kill.halted, his) for kill in kills):
+        if any(kill.paused or _by_operator(kill.halted) for kill in kills):
             self.command("resume")
 
     def command(self, verb: str) -> bool:
@@ -230,9 +225,9 @@ class MakerSide:
         return True
 
 
-def _because(halted: str, causes: tuple[str, ...]) -> bool:
-    """Of several instruments one halts, and the others name it: "BTC: drawdown: ..."."""
-    return halted.startswith(causes) or halted.partition(": ")[2].startswith(causes)
+def _by_operator(halted: str) -> bool:
+    """Of several instruments one halts, and the others name it: "BTC: operator: ..."."""
+    return "operator" in halted.split(": ")[:2]
 
 
 async def _say(wired: Wired, said: Command) -> None:
