@@ -199,8 +199,10 @@ class Half:
                 return None
             head = (own, 0)
         key, shown = head
-        orders = self.levels.get(key, ())
-        size = shown + sum(order.remaining for order in orders)
+        orders = self.levels.get(key)
+        if orders is None:
+            return Touch(self.side * key, shown, 1)
+        size = shown + sum([order.remaining for order in orders])
         return Touch(self.side * key, size, len(orders) + (shown > 0))
 
     def next_take(self, bound: int, wanted: int | None) -> Take | None:

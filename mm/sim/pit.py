@@ -85,10 +85,18 @@ class Pit:
 
     def premium(self) -> float | None:
         """Of the impact prices over the oracle; None where one of them is missing."""
-        bid, ask = self.impact_price(Side.BID), self.impact_price(Side.ASK)
+        return self._premium(self.impact_price(Side.BID), self.impact_price(Side.ASK))
+
+    def _premium(self, bid: float | None, ask: float | None) -> float | None:
         if bid is None or ask is None or not self.oracle:
             return None
         return premium_of(bid, ask, self.oracle)
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Between the best prices; None where a side is empty."""
+        bid, ask = self.book.bids.best(), self.book.asks.best()
+        return None if bid is None or ask is None else self.grid.price_out(bid - ask) / 2
 
     def impact_price(self, side: Side) -> float | None:
         """Average price of trading the impact notional against `side`, in grid units.
@@ -145,10 +153,8 @@ class Pit:
         grid = self.grid
         mark = self.mark
         price, micro, lots = self._days[0] if self._days else (mark, 0, 0)
-        bid, ask = self.book.bids.best(), self.book.asks.best()
-        mid = None if bid is None or ask is None else grid.price_out(bid - ask) / 2
-        premium = self.premium()
         impact_bid, impact_ask = self.impact_price(Side.BID), self.impact_price(Side.ASK)
+        premium = self._premium(impact_bid, impact_ask)
         return AssetContext(
             funding=Decimal(repr(self.funding.rate)),
             open_interest=grid.size_out(open_interest),
@@ -158,7 +164,7 @@ class Pit:
             premium=None if premium is None else round(Decimal(premium), 10),
             oracle=grid.price_out(mark if self.oracle is None else self.oracle),
             mark=grid.price_out(mark),
-            mid=mid,
+            mid=self.mid,
             impact_bid=None if impact_bid is None else grid.price_out(round(impact_bid)),
             impact_ask=None if impact_ask is None else grid.price_out(round(impact_ask)),
         )

@@ -86,6 +86,10 @@ class Register:
         longs = [max(0, a.lots(asset)) for a in self._accounts.by_user.values()]
         return pit.context(sum(longs) + max(0, self._accounts.house_lots.get(asset, 0)))
 
+    def mid(self, coin: str) -> Decimal | None:
+        """Between the best prices; None where a side is empty."""
+        return self._coins[coin].mid
+
     def recent_trades(self, coin: str) -> Sequence[TradeReport]:
         """Oldest first."""
         return tuple(self._coins[coin].trades)
@@ -98,6 +102,11 @@ class Register:
     def account(self, user: str, now_ms: int) -> AccountState:
         """All zeros for an agent's address, or an unknown one where there is no faucet."""
         return account_state(self._accounts.known(user.lower()), self._pits)
+
+    def position(self, user: str, coin: str) -> Decimal:
+        """What is held, signed: that of `account`, without the rest of it."""
+        grid = self._coins[coin].grid
+        return grid.size_out(self._account(user).lots(grid.instrument.asset))
 
     def standing(self, address: str) -> Standing:
         """A user may be one whom the faucet would serve; without it strangers are missing."""

@@ -98,8 +98,8 @@ class Invariants:
             return 0.0
         near = float(worst * max(row.price for row in rows))
         if near * NEAR < self._limit_usd and not self._gross_usd:
-            return near  # without the price, which costs a look at the whole book
-        mid = self.world.venue.exchange.context(rows[0].coin).mid
+            return near  # without the price
+        mid = self.world.venue.exchange.mid(rows[0].coin)
         usd = near if mid is None else float(worst) * float(mid)
         if resting and mid is not None and usd > self._limit_usd * DRIFT:
             text = f"{rows[0].coin} {side.label} worst case {worst} above {self._limit_usd:.0f} USD"

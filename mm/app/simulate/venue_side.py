@@ -121,8 +121,7 @@ class VenueSide:
 
     def positions(self) -> dict[str, Decimal]:
         """By coin, of all coins."""
-        held = {row.coin: row.size for row in self.exchange.account(USER, 0).positions}
-        return {coin: held.get(coin, Decimal(0)) for coin in self.plan.coins}
+        return {coin: self.exchange.position(USER, coin) for coin in self.plan.coins}
 
     def subscriptions(self) -> int:
         """Of the connection that has most."""
