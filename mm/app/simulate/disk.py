@@ -34,6 +34,7 @@ class Writer:
         self._failure: LedgerError | None = None
         self._due = False
         self._written = False
+        self._limited = False
         self._waited_s = 0.0
 
     @property
@@ -105,7 +106,9 @@ class Writer:
             self._waited_s, self._pending = 0.0, []
 
     def _write(self, batch: list[Row | Job]) -> None:
-        self._disk.apply(self._database)
+        if self._disk.full or self._limited:
+            self._limited = self._disk.full
+            self._disk.apply(self._database)
         try:
             self._database.execute("BEGIN IMMEDIATE")
             for item in batch:

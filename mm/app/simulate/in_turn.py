@@ -8,7 +8,7 @@ from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.model.actions import Action, Modify, Place, Step
 from mm.model.events import Command, Event, Start
-from mm.model.units import Side
+from mm.model.units import SIDES, Side
 
 UNEXPLAINED_S: Final = 5.0
 SLEPT_S: Final = 2.5
@@ -88,11 +88,11 @@ class InTurn:
         state, now = engine.state, self.world.now
         slept = now - self._last.get(coin, now) > SLEPT_S
         self._last[coin] = now
-        for side in Side:
+        standing = state.orders.standing()
+        for side in SIDES:
             if slept:
                 self._unexplained.pop((coin, side), None)
-            standing = any(not order.ended for order in state.orders.side(side))
-            if standing or state.presence.reason[side]:
+            if side in standing or state.presence.reason[side]:
                 self._unexplained.pop((coin, side), None)
             elif now - self._unexplained.setdefault((coin, side), now) > UNEXPLAINED_S:
                 raise BrokenPromiseError(f"no {side.label} for {UNEXPLAINED_S:g} s, and no reason")

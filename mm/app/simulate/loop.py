@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from random import Random
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from mm.app.simulate.endpoint import Address
 from mm.app.simulate.host import Host, current_host
@@ -25,6 +25,9 @@ BUSY_ROUNDS: Final = 50_000
 """So many rounds in one instant are a loop that never waits."""
 LATE_S: Final = 1e-4
 """A timer rings up to this much late, as real ones do."""
+
+Timer: TypeAlias = tuple[float, int, Any]
+"""When, a number, and an asyncio.TimerHandle, which is slow to compare and hides `_scheduled`."""
 
 
 class Injected(Exception):  # noqa: N818 - a fault on purpose, not an error of ours
@@ -106,6 +109,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self.unhandled: list[dict[str, Any]] = []
         self.felt: Counter[str] = Counter()
         """How often each thing that goes wrong has touched somebody."""
+        self._scheduled: list[Timer] = []
+        self._timers = 0
         self._tasks = 0
         self._rounds = 0
         self._dialled: dict[socket.socket, Address] = {}
@@ -129,6 +134,15 @@ class SimLoop(asyncio.BaseEventLoop):
 
     # -- timers and callbacks -------------------------------------------------------------------
 
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: object,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
     def call_at(
         self,
         when: float,
@@ -136,9 +150,7 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: object,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        return self.call_exactly(
-            when + self.random.random() * LATE_S, callback, *args, context=context
-        )
+        return self._set(when + self.random.random() * LATE_S, callback, args, context)
 
     def call_exactly(
         self,
@@ -148,7 +160,32 @@ class SimLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As `call_at`, not a moment late: words on one wire stay in order."""
-        return super().call_at(when, callback, *args, context=context)
+        return self._set(when, callback, args, context)
+
+    def _set(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[object, ...],
+        context: Context | None,
+    ) -> asyncio.TimerHandle:
+        timer: Any = asyncio.TimerHandle(when, callback, args, self, context)
+        timer._scheduled = True
+        self._timers += 1
+        heapq.heappush(self._scheduled, (when, self._timers, timer))
+        handle: asyncio.TimerHandle = timer
+        return handle
+
+    def call_soon(
+        self,
+        callback: Callable[..., object],
+        *args: object,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """As asyncio's without its debugging: half of all that is called is called soon."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]  # asyncio's own
+        return handle
 
     def _run_once(self) -> None:
         """One round: what is ready; else time goes on to the next timer."""
@@ -157,25 +194,25 @@ class SimLoop(asyncio.BaseEventLoop):
         if not ready and not self._stopping:  # type: ignore[attr-defined]  # asyncio's own
             if not scheduled:
                 raise RuntimeError("nothing will ever happen again: every task waits for another")
-            if scheduled[0]._when > self.now:
-                self.now, self._rounds = scheduled[0]._when, 0
+            if scheduled[0][0] > self.now:
+                self.now, self._rounds = scheduled[0][0], 0
         self._rounds += 1
         if self._rounds > BUSY_ROUNDS:
             raise RuntimeError(f"time stands still: {list(ready)[:3]}")
-        while scheduled and scheduled[0]._when <= self.now:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
-            ready.append(handle)
+        while scheduled and scheduled[0][0] <= self.now:
+            _, _, timer = heapq.heappop(scheduled)
+            timer._scheduled = False
+            ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()
             host: Host | None = handle._context.get(Host.var)
             if not handle._cancelled and (host is None or host.admits(handle)):
                 handle._run()
 
-    def _drop_cancelled(self, scheduled: list[asyncio.TimerHandle]) -> None:
-        while scheduled and scheduled[0]._cancelled:
+    def _drop_cancelled(self, scheduled: list[Timer]) -> None:
+        while scheduled and scheduled[0][2]._cancelled:
             self._timer_cancelled_count -= 1  # type: ignore[attr-defined]  # asyncio's own
-            heapq.heappop(scheduled)._scheduled = False  # type: ignore[attr-defined]  # asyncio's own
+            heapq.heappop(scheduled)[2]._scheduled = False
 
     def resume(self, handles: list[events.Handle]) -> None:
         """What a frozen host missed, in the order in which it came."""

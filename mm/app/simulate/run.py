@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -242,9 +243,7 @@ class Story:
 def alone() -> Iterator[None]:
     """No garbage collector meanwhile: what is let go runs its `finally` clauses, and when that
     happens must not depend on the machine. Afterwards nobody listens to the dead."""
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()  # what is imported is not looked through again after each run
+    _freeze_imports()
     gc.disable()
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     level = logging.root.manager.disable
@@ -257,6 +256,13 @@ def alone() -> Iterator[None]:
         gc.enable()
         logging.disable(level)
         sys.unraisablehook = hook
+
+
+@cache
+def _freeze_imports() -> None:
+    """Once: what is imported is not looked through again after each run."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
