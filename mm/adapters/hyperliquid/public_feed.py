@@ -74,6 +74,7 @@ class PublicFeed:
             wire.ContextFrame: lambda frame: self._reference(frame.data),
             wire.PostFrame: lambda frame: self._posts.reply(frame.data),
             wire.AckFrame: lambda frame: self._stream.on_ack(frame.data),
+            wire.PongFrame: lambda _: self._stream.on_pong(),
         }
 
     async def instruments(self) -> dict[str, Instrument]:
