@@ -115,8 +115,8 @@ class Order:
         self.replacement, self.state, self.sent_ts = modify, OrderState.MODIFYING, ts
 
     def cancel_sent(self, ts: Ns) -> None:
-        """Repeated while halted: only the first starts the clock of doubt."""
-        if not self.ended and self.state is not OrderState.CANCELLING:
+        """Repeated while halted: only the first starts the clock; a doubt stays a doubt."""
+        if not self.ended and self.state not in (OrderState.CANCELLING, OrderState.UNKNOWN):
             self.state, self.sent_ts = OrderState.CANCELLING, ts
 
     # -- the venue's word -----------------------------------------------------------------------

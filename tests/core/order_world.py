@@ -234,7 +234,7 @@ class World:
     async def resolve(self) -> None:
         await self.sweeper.cancel_again()
         await self.reconciler.resolve()
-        await self.reconciler._recover()
+        await self.reconciler.missed.recover()
 
     def step(self, task: Task, *, fail: bool = False) -> None:
         if task.step(self.clock.ts, fail=fail):
@@ -343,10 +343,11 @@ class World:
                 self.execute(flight, "done")
             self.answer(flight)
         self.flights.clear()
-        if self.own.doubts or self.own.queries or self.reconciler._awaits_fills:
+        if self.own.doubts or self.own.queries or self.reconciler.missed.due:
             self.start("resolve")
         while self.tasks or self.venue.says:
             for task in list(self.tasks):
+                self.clock.ts += NS_PER_MS // 10  # no two steps at the same time
                 self.step(task)
             for stream, _, hear in self.streams:
                 if stream:

@@ -282,6 +282,19 @@ def test_an_open_that_comes_after_its_cancel_was_sent_is_still_being_cancelled()
     assert order.oid == 1
 
 
+def test_a_doubt_outlives_that_everything_is_cancelled() -> None:
+    """Its end says that the modify never happened: no half of it is waited for."""
+    order = modifying()
+    order.unresolved(Unresolved(0, CLOID, RequestKind.MODIFY))
+    order.cancel_sent(0)
+
+    order.opened(OrderOpened(0, 0, CLOID, 1))
+    assert (order.state, order.replacement) == (OrderState.OPEN, None)
+    closed(order)
+
+    assert order.ended
+
+
 def test_the_book_of_orders_knows_its_worst_case_and_what_takers_see() -> None:
     orders = Orders()
     for number, price in enumerate(("99", "98", "99")):

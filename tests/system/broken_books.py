@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from mm.adapters.hyperliquid import wire
+from mm.adapters.hyperliquid.back_fill import BackFill
 from mm.adapters.hyperliquid.dead_man import DeadMan
 from mm.adapters.hyperliquid.inbox import Inbox
 from mm.adapters.hyperliquid.reconcile import Reconciler
@@ -72,11 +73,11 @@ def counts_funding_twice(patch: Patch) -> None:
 
 
 def forgets_funding_of_silent_streams(patch: Patch) -> None:
-    patch.setattr(Reconciler, "_back_fill_fundings", nothing)
+    patch.setattr(BackFill, "fundings", nothing)
 
 
 def never_asks_for_missed_fills(patch: Patch) -> None:
-    patch.setattr(Reconciler, "back_fill", nothing)
+    patch.setattr(BackFill, "fills", nothing)
 
 
 def tells_repeated_fills_again(patch: Patch) -> None:

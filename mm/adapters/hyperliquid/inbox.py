@@ -36,6 +36,8 @@ class Inbox:
         self._funding_floor_ms = 0
         self._trade_floor_ms = 0
         self._book_ms = 0
+        self.known_ms = 0
+        """Fills up to then, or the last before it, were told in former runs."""
         self.last_fill_ms = 0
         self._held_after: Decimal | None = None
         """Our position after the last fill told, by the venue's own word."""
@@ -51,7 +53,7 @@ class Inbox:
         """
         for key in known:
             self._fills[key] = None
-        self.last_fill_ms = fill_ms
+        self.known_ms = self.last_fill_ms = fill_ms
         self._fill_floor_ms = fill_ms - OVERLAP_MS if self._fills else fill_ms + 1
         self._funding_floor_ms = funding_ms + 1
 

@@ -138,8 +138,9 @@ class OwnOrders:
         if known is not None:
             self._closed[known.oid] = reason
 
-    def has_closed(self, oid: int) -> bool:
-        return oid in self._closed
+    def end_of(self, oid: int) -> str | None:
+        """How it ended; None where it may rest."""
+        return self._closed.get(oid)
 
     def missing(self, listed: Iterable[str], asked: Ns) -> list[str]:
         """Orders believed open before `asked` that the venue's listing lacks."""
@@ -163,6 +164,8 @@ class OwnOrders:
     def _close_settles(self, cloid: str, oid: int) -> None:
         """A modify closes the old id: that says nothing of the new one, however late it is told."""
         doubt, known = self.doubts.get(cloid), self.open.get(cloid)
-        history = known is not None and oid < known.oid
-        if doubt is not None and doubt.oid != oid and not history:
+        if doubt is None or doubt.oid == oid:
+            return
+        newest = max(doubt.oid or 0, 0 if known is None else known.oid)
+        if oid >= newest:  # else it is history
             del self.doubts[cloid]

@@ -7,25 +7,21 @@ from typing import Final
 
 from mm.adapters.hyperliquid import convert
 from mm.adapters.hyperliquid.answers import FoundOrder
+from mm.adapters.hyperliquid.back_fill import BackFill
 from mm.adapters.hyperliquid.desks import Desks, dex_of
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import OVERLAP_MS, ends_order, never_rested
+from mm.adapters.hyperliquid.inbox import ends_order, never_rested
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.unsettled import Unsettled, executed
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.actions import Severity
-from mm.model.events import Account, Fill, RejectCode, Rejected, RequestKind
+from mm.model.events import Account, RejectCode, Rejected, RequestKind
 from mm.model.units import NS_PER_MS, Ns
 
 MANY: Final = 10
 """Doubts of which one listing (weight 20) settles most at less cost than a question each (2)."""
-HOUR_MS: Final = 3_600_000
-FUNDED_MS: Final = 10_000
-"""So long after a full hour its funding is in the venue's lists."""
-LATE_MS: Final = 5_000
-"""Streams that are well have told of it by then: what an audit alone brings to light is a fault."""
 RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
 UNLISTED: Final = "unlisted"
 """Neither known nor listed: its fills have all been told, which may be a part of it."""
@@ -43,17 +39,17 @@ class Reconciler:
         self._own = own
         self._desks = desks
         self._health = health
+        self.missed = BackFill(seat, rest, own, desks, health)
         self._foreign: dict[str, int] = {}
-        self._filled_ms: int | None = None
-        """Fills before are known, of whatever coin and order; None: as far as each desk knows."""
         self._repairs: Counter[str] = Counter()
         """By coin, since the last audit: what no stream had told in time."""
+        self._begun = 0
+        """Audits so far. "It rests", asked for before the latest began, may be overtaken by an end
+        that no stream told while the link was down: that audit knows better."""
         self.audited: Ns = 0
         """When the last whole audit began."""
         self.relinking_until: Ns = 0
         """Until then a new connection's audit is awaited, which settles most doubts at once."""
-        self._hour: int | None = None
-        """Fundings of the hours up to here are known; None: as far as the stream's snapshot."""
 
     @property
     def foreign_open(self) -> int:
@@ -67,30 +63,30 @@ class Reconciler:
         `after_gap`: something is bound to have been missed, and is nobody's fault.
         """
         asked = self._seat.now()
-        await self.back_fill()
-        await self._back_fill_fundings()
+        self._begun += 1
+        this = self._begun
+        await self.missed.fills()
+        await self.missed.fundings()
         for dex in self._desks.dexes:
-            await self._audit(dex, after_gap)
-        self.audited, self.relinking_until = asked, 0
-
-    async def _back_fill_fundings(self) -> None:
-        """Once after each full hour: a stream may be silent though its connection stands."""
-        hour = (self._seat.venue_ms() - FUNDED_MS) // HOUR_MS
-        if self._hour is not None and hour > self._hour:
-            found = await self._rest.fundings_since(self._seat.account, self._hour * HOUR_MS)
-            for desk in self._desks:
-                desk.outlet.put_all(desk.inbox.fundings(found, self._seat.now()))
-        self._hour = hour
+            if this == self._begun:
+                await self._audit(dex, after_gap)
+        if this == self._begun:
+            self.audited, self.relinking_until = asked, 0
 
     async def _audit(self, dex: str, after_gap: bool) -> None:
-        asked = self._seat.now()
+        """Nothing is told once a later audit has begun."""
+        asked, this = self._seat.now(), self._begun
         listed = await self.listing(dex)
+        if this != self._begun:
+            return
         await self._compare(dex, listed, asked)
         state = await self._rest.clearinghouse(self._seat.account, dex)
-        resting = [one for one in listed if not self._own.has_closed(one.oid)]
+        if this != self._begun:
+            return
+        resting = [one for one in listed if self._own.end_of(one.oid) is None]
         for desk in self._desks.on(dex):
             rows = tuple(convert.open_order(one) for one in resting if one.coin == desk.coin)
-            repaired = self._repairs.pop(desk.coin, 0)
+            repaired = self._repairs.pop(desk.coin, 0) + self.missed.late.pop(desk.coin, 0)
             if repaired and not after_gap:
                 text = "Audit: put right what no stream had told"
                 self._health.note(Severity.WARNING, "order", text, coin=desk.coin, count=repaired)
@@ -104,21 +100,6 @@ class Reconciler:
                 repaired=0 if after_gap else repaired,
             )
             desk.outlet.put(account)
-
-    async def back_fill(self) -> None:
-        asked = self._seat.now()
-        since_ms = self._filled_ms
-        if since_ms is None:
-            since_ms = min(desk.inbox.last_fill_ms for desk in self._desks)
-        found = await self._rest.fills_since(self._seat.account, since_ms - OVERLAP_MS)
-        for desk in self._desks:
-            news = list(desk.inbox.recovered(found, asked, self._seat.now()))
-            self._health.fills_recovered += len(news)
-            late = (one for one in news if isinstance(one, Fill) and self._is_late(one.venue_ts))
-            self._repairs[desk.coin] += sum(1 for _ in late)
-            desk.outlet.put_all(news)
-        told_ms = (desk.inbox.last_fill_ms for desk in self._desks)
-        self._filled_ms = max([*told_ms, *(one.time for one in found)])
 
     async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
         """Our own open orders in our coins there; foreign ones are counted and left alone."""
@@ -135,12 +116,15 @@ class Reconciler:
         while self._own.queries:
             cloid = min(self._own.queries)
             self._own.queries.discard(cloid)
+            begun = self._begun
             try:
                 found = (await self._rest.order_status(self._seat.account, cloid)).order
             except RestError:
                 self._own.queries.add(cloid)
                 raise
-            if found is not None:
+            if found is not None and begun != self._begun and not ends_order(found.status):
+                self._own.queries.add(cloid)
+            elif found is not None:
                 self._tell(cloid, found)
         if len(self._own.doubts) > MANY:
             await self._resolve_many()
@@ -155,31 +139,20 @@ class Reconciler:
             await doubtful.wait()
             doubtful.clear()
             delay_s = RESOLVE_FIRST_S
-            while self._own.doubts or self._own.queries or self._awaits_fills:
+            while self._own.doubts or self._own.queries or self.missed.due:
                 try:
                     if self._seat.now() >= self.relinking_until:
                         await self.resolve()
-                    await self._recover()
+                    await self.missed.recover()
                 except RestError:
                     self._health.failed_polls += 1
                 await asyncio.sleep(delay_s)
                 delay_s = min(2.0 * delay_s, RESOLVE_MAX_S)
 
-    @property
-    def _awaits_fills(self) -> bool:
-        deaf = any(desk.inbox.untold or desk.inbox.torn is not None for desk in self._desks)
-        return deaf or self._own.traded
-
-    async def _recover(self) -> None:
-        """Fills that a silent stream owes us, as soon as anything else tells of them."""
-        now = self._seat.now()
-        if self._own.traded or any(desk.inbox.misses_fills(now) for desk in self._desks):
-            await self.back_fill()
-            self._own.traded = False
-
     async def _resolve_many(self) -> None:
         for dex in self._desks.dexes:
-            for one in await self.listing(dex):
+            begun, listed = self._begun, await self.listing(dex)
+            for one in listed if begun == self._begun else ():
                 known = self._own.doubts.get(one.cloid or "")
                 if known is not None and executed(known, one.oid):
                     self._opened(one.cloid or "", one.oid)
@@ -192,7 +165,7 @@ class Reconciler:
             cloid = one.cloid or ""
             known = self._own.open.get(cloid)
             stale = known is not None and known.since >= asked
-            if stale or self._own.has_closed(one.oid):
+            if stale or self._own.end_of(one.oid) is not None:
                 continue
             if known is None and cloid not in self._own.doubts and not self._own.in_flight(cloid):
                 self._health.orphans += 1
@@ -204,14 +177,13 @@ class Reconciler:
                 continue
             found = (await self._rest.order_status(self._seat.account, cloid)).order
             ended_ms = 0 if found is None else found.status_timestamp
-            self._repairs[self._own.coin_of(cloid) or ""] += self._is_late(ended_ms * NS_PER_MS)
+            self._repairs[self._own.coin_of(cloid) or ""] += self.missed.is_late(
+                ended_ms * NS_PER_MS
+            )
             if found is None:
                 self._close(cloid, UNLISTED)
             else:
                 self._tell(cloid, found)
-
-    def _is_late(self, venue_ts: Ns) -> bool:
-        return self._seat.venue_ms() - venue_ts // NS_PER_MS > LATE_MS
 
     def _tell(self, cloid: str, found: FoundOrder) -> None:
         """The venue's word on one order. Of a coin that we do not trade there is nobody to tell."""
@@ -235,6 +207,7 @@ class Reconciler:
         if self._own.in_flight(cloid):
             return None  # a later request is under way: its answer may tell
         expired = self._seat.now() > doubt.expires  # before asking: the answer is then as final
+        begun = self._begun
         found = (await self._rest.order_status(self._seat.account, cloid)).order
         if self._own.doubts.get(cloid) is not doubt:
             return None  # settled by the stream meanwhile
@@ -242,7 +215,7 @@ class Reconciler:
             return Unsettled(cloid, doubt, None) if expired else None
         if ends_order(found.status):
             return Unsettled(cloid, doubt, found)
-        if expired or executed(doubt, found.order.oid):
+        if begun == self._begun and (expired or executed(doubt, found.order.oid)):
             self._opened(cloid, found.order.oid)
         return None
 
@@ -251,17 +224,19 @@ class Reconciler:
         forgets orders after some thousands, and a modify ends the old id and may have left a new
         one under the same client id."""
         wanted = {one.cloid for one in unsettled if one.may_rest}
+        begun = self._begun
         dexes = {dex_of(self._own.coin_of(cloid) or "") for cloid in wanted}
         listed = [row for dex in sorted(dexes) for row in await self.listing(dex)]
         resting = {row.cloid: row.oid for row in listed if row.cloid in wanted}
         gone = [one for one in unsettled if one.cloid not in resting]
         if any(one.found is None or self._lacks_fills(one) for one in gone):
-            await self.back_fill()
+            await self.missed.fills()
         for one in unsettled:
             if self._own.doubts.get(one.cloid) is not one.doubt:
                 continue  # settled by the stream meanwhile
             if one.cloid in resting:
-                self._opened(one.cloid, resting[one.cloid])
+                if begun == self._begun:  # else it stays in doubt, and is asked after again
+                    self._opened(one.cloid, resting[one.cloid])
             elif one.found is None:
                 self._forgotten(one.cloid, one.doubt)
             else:
@@ -294,6 +269,10 @@ class Reconciler:
             self._close(cloid, UNLISTED)
 
     def _opened(self, cloid: str, oid: int) -> None:
-        now = self._seat.now()
+        """The doubt is over: `oid` is what it came to, and its end may have been told meanwhile."""
+        now, ended = self._seat.now(), self._own.end_of(oid)
         self._own.doubts.pop(cloid, None)
-        self._desks.put_all(self._own.opened(cloid, oid, now, now))
+        if ended is not None:  # by its client id: of the id alone it would be half of a modify
+            self._close(cloid, ended)
+        else:
+            self._desks.put_all(self._own.opened(cloid, oid, now, now))

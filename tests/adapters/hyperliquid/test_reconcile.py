@@ -1,23 +1,27 @@
 """Conclusions from a venue that forgets, lags and pages: its answers are written down here,
 because the local exchange does not do these things."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
+from mm.adapters.hyperliquid.back_fill import FUNDED_MS, HOUR_MS
 from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import Inbox
+from mm.adapters.hyperliquid.inbox import OVERLAP_MS, Inbox
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
-from mm.adapters.hyperliquid.reconcile import FUNDED_MS, HOUR_MS, NEVER_PLACED, Reconciler
+from mm.adapters.hyperliquid.reconcile import NEVER_PLACED, Reconciler
 from mm.adapters.hyperliquid.rest import Rest
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import Hooks, VenueSettings
+from mm.adapters.hyperliquid.wire import WireFill
 from mm.model.actions import Note, Severity
 from mm.model.events import (
     Account,
@@ -46,13 +50,18 @@ class Venue:
         self.fills: list[Json] = []
         self.fundings: list[Json] = []
         self.asked: list[str] = []
-        self.while_listing: Callable[[], object] = lambda: None
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        """What happens once, between the answer to such a question and its arrival."""
 
     def answer(self, body: Json) -> object:
         self.asked.append(body["type"])
+        found = self._answer(body)
+        self.meanwhile.pop(body["type"], lambda: None)()
+        return found
+
+    def _answer(self, body: Json) -> object:
         match body["type"]:
             case "frontendOpenOrders":
-                self.while_listing()
                 return self.orders
             case "orderStatus":
                 return self.statuses.get(body["oid"], {"status": "unknownOid"})
@@ -330,7 +339,7 @@ async def test_an_audit_does_not_revive_what_closed_while_it_was_asking() -> Non
     async with bench() as b:
         b.own.opened(ONE, 11, 0, 0)
         b.venue.orders = [order(ONE, 11)]
-        b.venue.while_listing = lambda: b.own.closed(ONE, 11, "filled", 0, 0)
+        b.venue.meanwhile["frontendOpenOrders"] = lambda: b.own.closed(ONE, 11, "filled", 0, 0)
         await b.reconciler.audit()
         account = b.told()[-1]
         assert isinstance(account, Account)
@@ -338,10 +347,64 @@ async def test_an_audit_does_not_revive_what_closed_while_it_was_asking() -> Non
         assert b.own.open == {}
 
 
+async def test_what_was_asked_for_before_a_later_audit_began_revives_nothing() -> None:
+    """Streams told nothing while the link was down: what rested then may have ended since."""
+    async with bench() as b:
+        b.venue.knows(ONE, 11, "open")
+        b.venue.orders = [order(ONE, 11)]
+        later: list[asyncio.Task[None]] = []
+
+        def overtaken() -> None:
+            b.venue.orders = []
+            later.append(asyncio.create_task(b.reconciler.audit()))
+
+        b.venue.meanwhile["frontendOpenOrders"] = overtaken
+        await b.reconciler.audit()
+        await later[0]
+        (account,) = b.told()
+        assert isinstance(account, Account)
+        assert (account.orders, b.own.open) == ((), {})
+
+
+async def test_a_silent_stream_that_speaks_again_hides_no_fill_of_before() -> None:
+    async with bench() as b:
+        b.venue.fills = [fill(1, 2_000)]
+        spoken = msgspec.convert(fill(2, 2_000 + 2 * OVERLAP_MS), WireFill, strict=False)
+        list(b.inbox.fills([spoken], 0))
+        await b.reconciler.missed.fills()
+        assert [event.trade_id for event in b.told() if isinstance(event, Fill)] == [1]
+
+
+async def test_an_exit_that_trades_while_fills_are_asked_for_is_asked_after_again() -> None:
+    async with bench() as b:
+        b.own.traded = True
+
+        def trades() -> None:
+            b.own.traded = True
+
+        b.venue.meanwhile["userFillsByTime"] = trades
+        await b.reconciler.missed.recover()
+        assert b.own.traded
+        await b.reconciler.missed.recover()
+        assert not b.own.traded
+
+
+async def test_a_doubt_that_ends_with_its_order_ends_it() -> None:
+    """Still under its old id at the venue, so never modified, and cancelled a moment later."""
+    async with bench() as b:
+        b.own.opened(ONE, 11, 0, 0)
+        b.doubt(RequestKind.MODIFY, 11)
+        b.venue.knows(ONE, 11, "open")
+        b.venue.meanwhile["orderStatus"] = lambda: b.own.closed(ONE, 11, "canceled", 0, 0)
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert (told.oid, b.own.doubts) == (None, {})
+
+
 async def test_more_fills_than_a_page_are_all_fetched() -> None:
     async with bench() as b:
         b.venue.fills = [fill(number, 1001 + number // 3) for number in range(4500)]
-        await b.reconciler.back_fill()
+        await b.reconciler.missed.fills()
         told = b.told()
         assert len({event.trade_id for event in told if isinstance(event, Fill)}) == 4500
         assert len(told) == 4500
