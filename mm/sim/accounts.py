@@ -1,4 +1,4 @@
-"""Who owns what: cash in micro-USD, positions in lots, cross margin; every cent has two sides."""
+"""Who owns what: cash in micro-USD, positions in lots, margin; every cent has two sides."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mm.model.exchange import FillReport, FundingReport
 from mm.sim.authority import Authority
 from mm.sim.fees import Volumes
+from mm.sim.margin import Tiers, leverage_at, maintenance
 from mm.sim.orders import Order
 
 HISTORY_ORDERS = 2000  # the venue forgets older ones
@@ -21,17 +22,17 @@ class Position:
     """`size` in lots, signed. `cost`: micro-USD paid for what is open, signed like `size`.
 
     `buys` and `sells`: micro-USD of resting orders that may increase it (not reduce-only).
-    `added`: micro-USD put aside for it by hand, isolated.
+    `margin`: micro-USD of the account's cash that an isolated position lives on, and nothing else.
     """
 
     leverage: int
-    max_leverage: int
+    tiers: Tiers
     is_cross: bool = True
     size: int = 0
     cost: int = 0
     buys: int = 0
     sells: int = 0
-    added: int = 0
+    margin: int = 0
     funding_since_open: int = 0
     funding_all_time: int = 0
 
@@ -46,6 +47,7 @@ class Position:
             return 0
         closed = min(abs(lots), abs(self.size))
         share = self.cost * closed // abs(self.size)
+        self.margin -= self.margin * closed // abs(self.size)
         direction = 1 if self.size > 0 else -1
         self.size -= direction * closed
         self.cost -= share
@@ -54,9 +56,15 @@ class Position:
 
     def _open(self, lots: int, unit: int) -> None:
         if not self.size:
-            self.funding_since_open = self.added = 0
+            self.funding_since_open = self.margin = 0
         self.size += lots
         self.cost += lots * unit
+        if not self.is_cross:
+            self.margin += abs(lots) * unit // self.leverage
+
+    @property
+    def max_leverage(self) -> int:
+        return self.tiers[0][1]
 
     def unrealised(self, unit: int) -> int:
         return self.size * unit - self.cost
@@ -65,14 +73,25 @@ class Position:
         return abs(self.size) * unit // self.leverage
 
     def maintenance_margin(self, unit: int) -> int:
-        """Half of the initial margin at the asset's maximum leverage."""
-        return abs(self.size) * unit // (2 * self.max_leverage)
+        return maintenance(abs(self.size) * unit, self.tiers)
+
+    def margin_used(self, unit: int) -> int:
+        """What nothing else may use: of an isolated position all that it lives on."""
+        return self.initial_margin(unit) if self.is_cross else self.margin + self.unrealised(unit)
+
+    def worst(self, unit: int, buy: int = 0, sell: int = 0) -> int:
+        """Notional with all resting orders of the worse side filled, and `buy` or `sell`."""
+        notional = self.size * unit
+        return max(abs(notional), notional + self.buys + buy, self.sells + sell - notional)
 
     def requirement(self, unit: int, buy: int = 0, sell: int = 0) -> int:
-        """Initial margin with all resting orders of the worse side filled, and `buy` or `sell`."""
-        notional = self.size * unit
-        worst = max(abs(notional), notional + self.buys + buy, self.sells + sell - notional)
-        return worst // self.leverage + self.added
+        """`margin_used` with the initial margin of what would come on top at `worst`."""
+        worst = self.worst(unit, buy, sell)
+        return self.margin_used(unit) + worst // self.leverage - self.initial_margin(unit)
+
+    def bears(self, leverage: int, unit: int, buy: int = 0, sell: int = 0) -> bool:
+        """Whether the tier that it would grow to allows this leverage."""
+        return leverage <= leverage_at(self.worst(unit, buy, sell), self.tiers)
 
 
 @dataclass(slots=True, eq=False)
@@ -126,11 +145,30 @@ class Account:
         return self.cash + sum(p.unrealised(marks(a)) for a, p in self.positions.items() if p.size)
 
     def margin_used(self, marks: Marks) -> int:
-        held = ((a, p) for a, p in self.positions.items() if p.size)
-        return sum(p.initial_margin(marks(a)) + p.added for a, p in held)
+        return sum(p.margin_used(marks(a)) for a, p in self.positions.items() if p.size)
 
     def maintenance(self, marks: Marks) -> int:
-        return sum(p.maintenance_margin(marks(a)) for a, p in self.positions.items() if p.size)
+        """Of the cross pool."""
+        return sum(
+            p.maintenance_margin(marks(a))
+            for a, p in self.positions.items()
+            if p.size and p.is_cross
+        )
+
+    def pool(self, marks: Marks) -> int:
+        """Equity that the cross positions share: all but what isolated ones live on."""
+        alone = (p.margin_used(marks(a)) for a, p in self.positions.items() if not p.is_cross)
+        return self.equity(marks) - sum(alone)
+
+    def failing(self, marks: Marks) -> list[int]:
+        """Assets of positions that their margin no longer bears."""
+        held = [(a, p) for a, p in self.positions.items() if p.size]
+        alone = [(a, p, marks(a)) for a, p in held if not p.is_cross]
+        found = [a for a, p, unit in alone if p.margin_used(unit) < p.maintenance_margin(unit)]
+        needed = self.maintenance(marks)
+        if needed and self.pool(marks) < needed:
+            found += [a for a, p in held if p.is_cross]
+        return found
 
     def requirement(self, marks: Marks) -> int:
         return sum(p.requirement(marks(a)) for a, p in self.positions.items())
@@ -168,6 +206,12 @@ class Accounts:
         """Cash and the other side of a position that began before this exchange did."""
         self.deposit(account, cash)
         self.house_lots[asset] = self.house_lots.get(asset, 0) - lots
+
+    def bail_out(self, account: Account, loss: int) -> None:
+        """The background bears a loss of the account's; a profit it keeps."""
+        paid = max(0, loss)
+        account.cash += paid
+        self.house_cash -= paid
 
     def imbalance(self) -> int:
         """Micro-USD created from nothing: 0, always."""

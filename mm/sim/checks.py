@@ -99,6 +99,8 @@ def _margin(order: Order, account: Account, marks: Marks, pit: Pit) -> Refusal |
         buy, sell = 0, order.remaining * max(order.price * pit.grid.micro, unit)
     now = position.requirement(unit)
     needed = position.requirement(unit, buy, sell)
+    if needed > now and not position.bears(position.leverage, unit, buy, sell):
+        return refusals.TIER
     if needed > now and account.requirement(marks) - now + needed > account.equity(marks):
         return refusals.MARGIN
     return None

@@ -20,6 +20,7 @@ from mm.sim.accounts import Account, Position
 from mm.sim.authority import DAY_MS
 from mm.sim.floor import Floor
 from mm.sim.grid import MICRO_DECIMALS
+from mm.sim.margin import tiers_of
 
 SCHEDULE_NOTICE_MS = 5_000
 TRIGGERS = 10
@@ -63,9 +64,9 @@ class Clerk:
         """The account's, made where there is none yet."""
         position = account.positions.get(asset)
         if position is None:
-            most = self._floor.pits[asset].grid.instrument.max_leverage
-            leverage = min(most, self._rules.default_leverage)
-            position = account.positions[asset] = Position(leverage, most)
+            tiers = tiers_of(self._floor.pits[asset].grid.instrument)
+            leverage = min(tiers[0][1], self._rules.default_leverage)
+            position = account.positions[asset] = Position(leverage, tiers)
         return position
 
     def _schedule(self, account: Account, time_ms: int | None) -> str | None:
@@ -84,24 +85,35 @@ class Clerk:
     # -- margin ---------------------------------------------------------------------------------
 
     def _leverage(self, account: Account, request: UpdateLeverage) -> str | None:
-        """Isolated is remembered and shown; its margin comes from the cross pool all the same."""
+        """An isolated position that is given less leverage takes what it lacks from the pool."""
         pit = self._floor.pits.get(request.asset)
-        if pit is None or not 1 <= request.leverage <= pit.grid.instrument.max_leverage:
+        if pit is None:
             return refusals.LEVERAGE
-        position = self.position(account, request.asset)
+        position, unit = self.position(account, request.asset), pit.mark_unit
+        if request.leverage < 1 or not position.bears(request.leverage, unit):
+            return refusals.LEVERAGE
         if position.size and position.is_cross is not request.is_cross:
             return refusals.LEVERAGE_TYPE
+        lacking = 0
+        if not request.is_cross and request.leverage < position.leverage:
+            needed = abs(position.size) * unit // request.leverage
+            lacking = max(0, needed - position.margin_used(unit))
+        if lacking > self._free(account):
+            return refusals.NO_FUNDS
         position.leverage, position.is_cross = request.leverage, request.is_cross
+        position.margin += lacking
         return None
 
     def _adjust(self, account: Account, asset: int, amount: int) -> str | None:
-        """Margin put aside by hand cannot carry anything else until it is taken back."""
+        """Give an isolated position more, or take back what is above its initial margin."""
         position = account.positions.get(asset)
         if position is None or not position.size or position.is_cross:
             return refusals.NO_ISOLATED
-        if amount > self._free(account) or position.added + amount < 0:
+        unit = self._floor.marks(asset)
+        spare = position.margin_used(unit) - position.initial_margin(unit)
+        if amount > self._free(account) or -amount > max(0, spare):
             return refusals.NO_FUNDS
-        position.added += amount
+        position.margin += amount
         return None
 
     # -- wallets and money ----------------------------------------------------------------------

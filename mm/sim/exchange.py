@@ -176,9 +176,8 @@ class Exchange(Register):
     def _liquidations(self) -> None:
         marks = self._floor.marks
         for account in self._accounts.by_user.values():
-            maintenance = account.maintenance(marks)
-            if maintenance and account.equity(marks) < maintenance:
-                self._trading.liquidate(account)
+            if failing := account.failing(marks):
+                self._trading.liquidate(account, failing)
 
     def _next_cancel(self) -> int:
         times = [a.cancel_at_ms for a in self._accounts.by_user.values() if a.cancel_at_ms]

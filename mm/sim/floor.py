@@ -1,5 +1,6 @@
 """The floor: every change of an order, a position or a balance goes through here."""
 
+from collections.abc import Container
 from decimal import Decimal
 
 from mm.model.exchange import FillReport, FundingReport, OrderReport, TradeReport
@@ -73,9 +74,13 @@ class Floor:
         else:
             position.sells += notional
 
-    def cancel_all(self, account: Account, status: Status) -> None:
+    def cancel_all(
+        self, account: Account, status: Status, assets: Container[int] | None = None
+    ) -> None:
+        """All orders, or those in these assets."""
         for order in list(account.orders.values()):
-            self.close(order, status)
+            if assets is None or order.asset in assets:
+                self.close(order, status)
 
     # -- a trade --------------------------------------------------------------------------------
 
@@ -207,6 +212,8 @@ class Floor:
         owed = grid.notional(price, position.size) * rate
         paid = (owed + FUNDING_UNIT // 2) // FUNDING_UNIT
         account.cash -= paid
+        if not position.is_cross:
+            position.margin -= paid
         self.accounts.house_cash += paid
         position.funding_since_open -= paid
         position.funding_all_time -= paid

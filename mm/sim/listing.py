@@ -5,7 +5,8 @@ from decimal import Decimal
 from mm.model.exchange import AccountState, PositionRow
 from mm.model.instrument import Instrument
 from mm.sim.accounts import Account, Position
-from mm.sim.grid import Grid, usd
+from mm.sim.grid import usd
+from mm.sim.margin import liquidation_unit
 from mm.sim.pit import Pit
 
 ZERO = Decimal(0)
@@ -22,7 +23,7 @@ def account_state(account: Account | None, pits: dict[int, Pit]) -> AccountState
 
     equity = account.equity(marks)
     held = {asset: p for asset, p in account.positions.items() if p.size}
-    maintenance = account.maintenance(marks)
+    pool, maintenance = account.pool(marks), account.maintenance(marks)
     return AccountState(
         equity=usd(equity),
         cash=usd(account.cash),
@@ -31,7 +32,7 @@ def account_state(account: Account | None, pits: dict[int, Pit]) -> AccountState
         maintenance_margin=usd(maintenance),
         withdrawable=usd(max(0, equity - account.requirement(marks))),
         positions=tuple(
-            _row(position, pits[asset], equity - maintenance) for asset, position in held.items()
+            _row(position, pits[asset], pool - maintenance) for asset, position in held.items()
         ),
     )
 
@@ -45,7 +46,11 @@ def chosen_leverage(account: Account, instrument: Instrument, default: int) -> t
 
 
 def _row(position: Position, pit: Pit, slack: int) -> PositionRow:
+    """`slack`: the cross pool's equity above its maintenance margin."""
     unit, grid = pit.mark_unit, pit.grid
+    if not position.is_cross:
+        slack = position.margin_used(unit) - position.maintenance_margin(unit)
+    edge = liquidation_unit(position.size, unit, slack, position.tiers)
     return PositionRow(
         coin=pit.coin,
         size=grid.size_out(position.size),
@@ -53,20 +58,10 @@ def _row(position: Position, pit: Pit, slack: int) -> PositionRow:
         leverage=position.leverage,
         is_cross=position.is_cross,
         max_leverage=position.max_leverage,
-        margin_used=usd(position.initial_margin(unit) + position.added),
+        margin_used=usd(position.margin_used(unit)),
         notional=usd(abs(position.size) * unit),
         unrealized_pnl=usd(position.unrealised(unit)),
-        liquidation_price=_liquidation_price(position, unit, slack, grid),
+        liquidation_price=None if edge is None else grid.price_out(round(edge / grid.micro)),
         funding_since_open=usd(position.funding_since_open),
         funding_all_time=usd(position.funding_all_time),
     )
-
-
-def _liquidation_price(position: Position, unit: int, slack: int, grid: Grid) -> Decimal | None:
-    """Where equity meets maintenance margin if only this price moves; None if it never does.
-
-    From 0 = slack + size·(x - unit) - |size|·(x - unit)/(2·max leverage), x micro-USD per lot.
-    """
-    size, most = position.size, 2 * position.max_leverage
-    x = unit - slack * most / (size * most - abs(size))
-    return grid.price_out(round(x / grid.micro)) if x > 0 else None

@@ -24,6 +24,7 @@ class Status(StrEnum):
     TICK_REJECTED = "tickRejected"
     MIN_NOTIONAL_REJECTED = "minTradeNtlRejected"
     MARGIN_REJECTED = "perpMarginRejected"
+    MAX_POSITION_REJECTED = "perpMaxPositionRejected"
     REDUCE_ONLY_REJECTED = "reduceOnlyRejected"
     ALO_REJECTED = "badAloPxRejected"
     IOC_REJECTED = "iocCancelRejected"

@@ -24,6 +24,10 @@ SPOT = Refusal("Spot is not supported by this exchange.")
 DUPLICATE_CLOID = Refusal("Order with this cloid is already open.")  # wording unverified
 TICK = Refusal("Price must be divisible by tick size.", Status.TICK_REJECTED)
 MIN_NOTIONAL = Refusal("Order must have minimum value of $10.", Status.MIN_NOTIONAL_REJECTED)
+TIER = Refusal(
+    "Order would cause position to exceed margin tier limit at current leverage",
+    Status.MAX_POSITION_REJECTED,
+)
 MARGIN = Refusal("Insufficient margin to place order.", Status.MARGIN_REJECTED)
 REDUCE_ONLY = Refusal("Reduce only order would increase position.", Status.REDUCE_ONLY_REJECTED)
 IOC = Refusal("Order could not immediately match against any resting orders.", Status.IOC_REJECTED)

@@ -60,6 +60,10 @@ class Scenario(Struct, frozen=True, kw_only=True, gc=False):
     price: Positive = 64_000.0
     size_decimals: Annotated[int, Meta(ge=0, le=5)] = 5
     asset: Annotated[int, Meta(ge=0)] = 0
+    leverage_tiers: tuple[tuple[Positive, Annotated[int, Meta(ge=1, le=40)]], ...] = (
+        (150_000_000.0, 20),
+    )
+    """(position in USD from which, leverage at most): BTC's on the venue."""
     oracle_interval_ms: Interval = 3_000.0
 
     @property
@@ -69,6 +73,7 @@ class Scenario(Struct, frozen=True, kw_only=True, gc=False):
             asset=self.asset,
             size_decimals=self.size_decimals,
             price_decimals=6 - self.size_decimals,
+            leverage_tiers=self.leverage_tiers,
         )
 
     @property

@@ -1,10 +1,11 @@
 """How aggressors meet the book: clients' orders, the market's takers, a moving background."""
 
 import math
+from collections.abc import Sequence
 
 from mm.model.exchange import Tif
 from mm.model.units import Side
-from mm.sim.accounts import Account
+from mm.sim.accounts import Account, Position
 from mm.sim.floor import BACKGROUND_TAKER, Floor
 from mm.sim.market import Background, Taker
 from mm.sim.matching import ANY_PRICE, Half, Take
@@ -134,28 +135,39 @@ class Trading:
         self._floor.close(maker, Status.MARGIN)
         return False
 
-    def liquidate(self, account: Account) -> None:
-        """Cancel everything, then close every position at whatever price the book gives."""
-        self._floor.cancel_all(account, Status.LIQUIDATED)
-        for asset, position in account.positions.items():
-            if not position.size:
-                continue
-            side = Side.ASK if position.size > 0 else Side.BID
-            lots = abs(position.size)
-            order = Order(
-                oid=self._floor.next_oid(),
-                user=account.user,
-                asset=asset,
-                side=side,
-                price=0,
-                original=lots,
-                remaining=lots,
-                tif=Tif.IOC,
-                reduce_only=True,
-                cloid=None,
-                placed_ms=self._floor.now_ms,
-            )
-            self.match(order, ANY_PRICE, liquidation=True)
+    def liquidate(self, account: Account, assets: Sequence[int]) -> None:
+        """Cancel what shares the margin of these positions, then close them at whatever price the
+        book gives.
+
+        What an isolated one loses beyond its margin is not its owner's: the background pays.
+        """
+        pooled = [a for a, p in account.positions.items() if p.is_cross]
+        shared = set(assets).union(pooled if set(assets) & set(pooled) else ())
+        self._floor.cancel_all(account, Status.LIQUIDATED, shared)
+        for asset in assets:
+            position = account.positions[asset]
+            before = account.cash - position.margin
+            self._close(account, asset, position)
+            if not position.is_cross:
+                self._floor.accounts.bail_out(account, before - (account.cash - position.margin))
+
+    def _close(self, account: Account, asset: int, position: Position) -> None:
+        side = Side.ASK if position.size > 0 else Side.BID
+        lots = abs(position.size)
+        order = Order(
+            oid=self._floor.next_oid(),
+            user=account.user,
+            asset=asset,
+            side=side,
+            price=0,
+            original=lots,
+            remaining=lots,
+            tif=Tif.IOC,
+            reduce_only=True,
+            cloid=None,
+            placed_ms=self._floor.now_ms,
+        )
+        self.match(order, ANY_PRICE, liquidation=True)
 
 
 def _bound(pit: Pit, taker: Taker) -> int:

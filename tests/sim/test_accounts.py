@@ -69,7 +69,7 @@ def test_fees_round_to_the_micro_dollar(notional: int, rate: int, paid: int) -> 
 )
 def test_realised_plus_unrealised_is_cash_flow(trades: list[tuple[int, int]], mark: int) -> None:
     """Whatever the rounding of the average entry, profit is what came in less what went out."""
-    position = Position(leverage=20, max_leverage=40)
+    position = Position(leverage=20, tiers=((0, 40),))
     realised = sum(position.trade(lots, unit) for lots, unit in trades)
     flow = -sum(lots * unit for lots, unit in trades)
     assert position.size == sum(lots for lots, _ in trades)
@@ -271,7 +271,7 @@ def test_liquidation_price_is_where_liquidation_happens() -> None:
     price = row.liquidation_price
     assert price is not None
     unit = int(price * 10)
-    position = Position(20, 40, size=-1_900_000, cost=-1_900_000 * 999_900)
+    position = Position(20, ((0, 40),), size=-1_900_000, cost=-1_900_000 * 999_900)
     cash = micro_usd(session.exchange.account(A, 0).cash)
     for at, safe in ((unit - 1, True), (unit + 1, False)):
         assert (cash + position.unrealised(at) >= position.maintenance_margin(at)) is safe

@@ -112,7 +112,15 @@ async def test_isolated_margin_and_requests_are_paid_for() -> None:
         state = await venue.info(type="clearinghouseState", user=ALICE.address)
         (row,) = state["assetPositions"]
         assert row["position"]["leverage"]["type"] == "isolated"
-        assert Decimal(row["position"]["marginUsed"]) == 50 + Decimal("0.1") * 80_000 / 10
+        paid = Decimal("0.1") * 80_010
+        lost = Decimal("0.1") * (80_000 - 80_010)
+        assert Decimal(row["position"]["marginUsed"]) == 50 + paid / 10 + lost
+        pool, whole = state["crossMarginSummary"], state["marginSummary"]
+        assert Decimal(pool["accountValue"]) == (
+            Decimal(whole["accountValue"]) - Decimal(row["position"]["marginUsed"])
+        )
+        assert pool["totalMarginUsed"] == pool["totalNtlPos"] == "0.0"
+        assert pool["totalRawUsd"] == pool["accountValue"]
         data = await venue.info(type="activeAssetData", user=ALICE.address, coin="BTC")
         assert data["leverage"] == {"type": "isolated", "value": 10}
         assert data["availableToTrade"] == [state["withdrawable"]] * 2

@@ -104,7 +104,7 @@ def test_optional_keys_appear_only_where_they_say_something() -> None:
         "BTC", -one, Decimal(100), 5, False, 40, Decimal(20), Decimal(101), -one, None, zero, zero
     )
     position = shapes.position(isolated)["position"]
-    assert position["leverage"] == {"type": "isolated", "value": 5, "rawUsd": "120.0"}
+    assert position["leverage"] == {"type": "isolated", "value": 5, "rawUsd": "121.0"}
     assert position["liquidationPx"] is None
     assert position["returnOnEquity"] == "-0.05"
 

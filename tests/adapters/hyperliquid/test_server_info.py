@@ -2,8 +2,12 @@
 
 import json
 
+import msgspec
 import pytest
+from msgspec import structs
 
+from mm.adapters.hyperliquid import answers
+from mm.adapters.hyperliquid.server import universe
 from mm.sim.exchange import ExchangeOptions
 from mm.sim.fees import TIERS
 from mm.sim.market import Background, Market
@@ -11,6 +15,7 @@ from tests.adapters.hyperliquid.rig import (
     ALICE,
     BOB,
     BTC,
+    ETH,
     START_MS,
     Json,
     ScriptedMarket,
@@ -227,3 +232,17 @@ async def test_an_oversized_body_is_refused() -> None:
         for path in ("/info", "/exchange"):
             assert (await venue.post(path, b"x" * 1_000_001))[0] == 413
         assert (await venue.post("/elsewhere", ""))[0] == 404
+
+
+def test_a_client_reads_the_margin_tiers_that_the_exchange_has() -> None:
+    tiered = structs.replace(BTC, leverage_tiers=((1.5e8, 20), (1e9, 5)))
+    like = structs.replace(tiered, name="LIKE", asset=3)
+    told = universe.meta([tiered, ETH, like])
+    assert [row["marginTableId"] for row in told["universe"]] == [51, 25, 1, 51]
+    read = msgspec.json.decode(json.dumps(told), type=answers.Meta, strict=False)
+    assert [read.tiers(asset) for asset in read.universe] == [
+        tiered.leverage_tiers,
+        (),
+        (),
+        tiered.leverage_tiers,
+    ]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from msgspec import structs
+
 from mm.adapters.hyperliquid.sign import wire_number
 from mm.model.events import Levels
 from mm.model.exchange import (
@@ -17,7 +19,6 @@ from mm.model.exchange import (
     PositionRow,
     TradeReport,
 )
-from mm.model.instrument import Instrument
 from mm.model.units import Side, exact
 
 Json: TypeAlias = dict[str, Any]
@@ -206,47 +207,10 @@ def mid_or_mark(state: AssetContext) -> str:
     return number(state.mark if state.mid is None else state.mid)
 
 
-def meta(instruments: Sequence[Instrument], first: int = 0) -> Json:
-    """The universe; an instrument's place in it is its asset id less `first`, so gaps are delisted
-    names."""
-    by_asset = {instrument.asset: instrument for instrument in instruments}
-    universe: list[Json] = []
-    for asset in range(first, max(by_asset, default=-1) + 1):
-        found = by_asset.get(asset)
-        universe.append(_delisted(asset) if found is None else _universe_row(found))
-    tables = sorted({row["marginTableId"] for row in universe})
-    return {
-        "universe": universe,
-        "marginTables": [[leverage, _margin_table(leverage)] for leverage in tables],
-        "collateralToken": 0,
-    }
-
-
-def _universe_row(instrument: Instrument) -> Json:
-    return {
-        "name": instrument.name,
-        "szDecimals": instrument.size_decimals,
-        "maxLeverage": instrument.max_leverage,
-        "marginTableId": instrument.max_leverage,
-    }
-
-
-def _delisted(asset: int) -> Json:
-    row = {"name": f"DELISTED{asset}", "szDecimals": 0, "maxLeverage": 1, "marginTableId": 1}
-    return row | {"isDelisted": True}
-
-
-def _margin_table(leverage: int) -> Json:
-    return {
-        "description": "",
-        "marginTiers": [{"lowerBound": "0.0", "maxLeverage": leverage}],
-    }
-
-
 def position(row: PositionRow) -> Json:
     leverage: Json = {"type": "cross" if row.is_cross else "isolated", "value": row.leverage}
     if not row.is_cross:
-        leverage["rawUsd"] = short_number(row.margin_used - row.size * row.entry_price)
+        leverage["rawUsd"] = short_number(row.margin_used - row.size * _mark(row))
     margin = row.margin_used
     funding_paid = {
         "allTime": number(row.funding_all_time),
@@ -276,20 +240,31 @@ def _maybe_short(value: Decimal | None) -> str | None:
 
 
 def clearinghouse(state: AccountState, now_ms: int) -> Json:
-    raw = state.equity - sum((row.size * _mark(row) for row in state.positions), Decimal(0))
-    summary = {
-        "accountValue": short_number(state.equity),
-        "totalNtlPos": short_number(state.notional),
-        "totalRawUsd": short_number(raw),
-        "totalMarginUsed": short_number(state.margin_used),
-    }
+    alone = [row for row in state.positions if not row.is_cross]
+    pool = structs.replace(
+        state,
+        equity=state.equity - sum(row.margin_used for row in alone),
+        margin_used=state.margin_used - sum(row.margin_used for row in alone),
+        notional=state.notional - sum(row.notional for row in alone),
+        positions=tuple(row for row in state.positions if row.is_cross),
+    )
     return {
-        "marginSummary": summary,
-        "crossMarginSummary": dict(summary),
+        "marginSummary": _summary(state),
+        "crossMarginSummary": _summary(pool),
         "crossMaintenanceMarginUsed": short_number(state.maintenance_margin),
         "withdrawable": short_number(state.withdrawable),
         "assetPositions": [position(row) for row in state.positions if row.size],
         "time": now_ms,
+    }
+
+
+def _summary(state: AccountState) -> Json:
+    raw = state.equity - sum((row.size * _mark(row) for row in state.positions), Decimal(0))
+    return {
+        "accountValue": short_number(state.equity),
+        "totalNtlPos": short_number(state.notional),
+        "totalRawUsd": short_number(raw),
+        "totalMarginUsed": short_number(state.margin_used),
     }
 
 

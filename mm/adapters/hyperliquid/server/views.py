@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec import structs
 
 from mm.adapters.hyperliquid.desks import dex_of
-from mm.adapters.hyperliquid.server import shapes
+from mm.adapters.hyperliquid.server import shapes, universe
 from mm.adapters.hyperliquid.server.candles import Candles
 from mm.adapters.hyperliquid.server.options import Clock
 from mm.adapters.hyperliquid.server.shapes import number
@@ -96,7 +96,7 @@ class Views:
         """Of one exchange: the builders' lists have asset ids from an offset on (protocol 0)."""
         listed = [one for one in self._listed if dex_of(one.name) == (dex or "")]
         first = listed[0].asset // STEP * STEP if dex and listed else 0
-        return shapes.meta(listed, first)
+        return universe.meta(listed, first)
 
     def contexts(self, dex: str | None = None) -> list[Json]:
         """Positional with the universe of `meta`."""
