@@ -112,7 +112,11 @@ class Reconciler:
         return own
 
     async def resolve(self) -> None:
-        """One pass over all doubts and queries; what stays open is asked again later."""
+        """One pass over all queries and the oldest doubts; what stays open is asked again later.
+
+        What was learned before the venue fell silent counts: where connections break often, a pass
+        over many might never come to its end.
+        """
         while self._own.queries:
             cloid = min(self._own.queries)
             self._own.queries.discard(cloid)
@@ -128,10 +132,14 @@ class Reconciler:
                 self._tell(cloid, found)
         if len(self._own.doubts) > MANY:
             await self._resolve_many()
-        doubts = list(self._own.doubts.items())
-        unsettled = [one for each in doubts if (one := await self._ask(*each)) is not None]
-        if unsettled:
+        unsettled: list[Unsettled | None] = []
+        try:
+            for each in list(self._own.doubts.items())[:MANY]:
+                unsettled += [await self._ask(*each)]
+        except RestError:
             await self._conclude(unsettled)
+            raise
+        await self._conclude(unsettled)
 
     async def run(self, doubtful: asyncio.Event) -> None:
         """Ask after doubtful orders at once, then ever more slowly until none is left."""
@@ -150,12 +158,20 @@ class Reconciler:
                 delay_s = min(2.0 * delay_s, RESOLVE_MAX_S)
 
     async def _resolve_many(self) -> None:
-        for dex in self._desks.dexes:
-            begun, listed = self._begun, await self.listing(dex)
-            for one in listed if begun == self._begun else ():
-                known = self._own.doubts.get(one.cloid or "")
-                if known is not None and executed(known, one.oid):
-                    self._opened(one.cloid or "", one.oid)
+        """One listing tells of all that rest, and of what has expired also that it does not: then
+        its fills say how it ended, and no status has to be asked for."""
+        now, begun, doubts = self._seat.now(), self._begun, self._own.doubts.items()
+        expired = [
+            Unsettled(cloid, doubt, None)
+            for cloid, doubt in doubts
+            if now > doubt.expires and not self._own.in_flight(cloid)
+        ]
+        listed = [one for dex in self._desks.dexes for one in await self.listing(dex)]
+        for one in listed if begun == self._begun else ():
+            known = self._own.doubts.get(one.cloid or "")
+            if known is not None and executed(known, one.oid):
+                self._opened(one.cloid or "", one.oid)
+        await self._settle(expired, listed, begun)
 
     # -- audits ---------------------------------------------------------------------------------
 
@@ -219,17 +235,24 @@ class Reconciler:
             self._opened(cloid, found.order.oid)
         return None
 
-    async def _conclude(self, unsettled: Sequence[Unsettled]) -> None:
+    async def _conclude(self, asked: Sequence[Unsettled | None]) -> None:
         """One listing of each exchange, and one look at the fills, for all of them: the venue
         forgets orders after some thousands, and a modify ends the old id and may have left a new
         one under the same client id."""
+        unsettled, begun = [one for one in asked if one is not None], self._begun
         wanted = {one.cloid for one in unsettled if one.may_rest}
-        begun = self._begun
         dexes = {dex_of(self._own.coin_of(cloid) or "") for cloid in wanted}
         listed = [row for dex in sorted(dexes) for row in await self.listing(dex)]
+        await self._settle(unsettled, listed, begun)
+
+    async def _settle(
+        self, unsettled: Sequence[Unsettled], listed: Sequence[OrderCore], begun: int
+    ) -> None:
+        """`listed`: all that rests there, asked for when so many audits had begun."""
+        wanted = {one.cloid for one in unsettled if one.may_rest}
         resting = {row.cloid: row.oid for row in listed if row.cloid in wanted}
-        gone = [one for one in unsettled if one.cloid not in resting]
-        if any(one.found is None or self._lacks_fills(one) for one in gone):
+        gone = [one for one in unsettled if one.cloid not in resting and one.may_have_filled]
+        if any(one.found is None or one.cloid not in self._own.filled for one in gone):
             await self.missed.fills()
         for one in unsettled:
             if self._own.doubts.get(one.cloid) is not one.doubt:
@@ -241,9 +264,6 @@ class Reconciler:
                 self._forgotten(one.cloid, one.doubt)
             else:
                 self._ended(one.cloid, one.doubt, one.found)
-
-    def _lacks_fills(self, one: Unsettled) -> bool:
-        return one.may_have_filled and one.cloid not in self._own.filled
 
     def _ended(self, cloid: str, doubt: Doubt, found: FoundOrder) -> None:
         replaced = executed(doubt, found.order.oid) and not never_rested(found.status)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from aiohttp import web
 
 from mm.adapters.hyperliquid.back_fill import FUNDED_MS, HOUR_MS
@@ -18,7 +19,7 @@ from mm.adapters.hyperliquid.inbox import OVERLAP_MS, Inbox
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.reconcile import NEVER_PLACED, Reconciler
-from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import Hooks, VenueSettings
 from mm.adapters.hyperliquid.wire import WireFill
@@ -50,6 +51,8 @@ class Venue:
         self.fills: list[Json] = []
         self.fundings: list[Json] = []
         self.asked: list[str] = []
+        self.mute = ""
+        """A client id whose status it does not tell."""
         self.meanwhile: dict[str, Callable[[], object]] = {}
         """What happens once, between the answer to such a question and its arrival."""
 
@@ -64,6 +67,8 @@ class Venue:
             case "frontendOpenOrders":
                 return self.orders
             case "orderStatus":
+                if body["oid"] == self.mute:
+                    raise web.HTTPBadGateway
                 return self.statuses.get(body["oid"], {"status": "unknownOid"})
             case "userFillsByTime":
                 rest = [fill for fill in self.fills if fill["time"] >= body["startTime"]]
@@ -268,6 +273,47 @@ async def test_however_many_the_venue_does_not_know_one_listing_and_one_page_of_
         assert [event.cloid for event in told if isinstance(event, OrderClosed)] == [names[3]]
         assert {e.cloid for e in told if isinstance(e, Rejected)} == {names[0], names[4]}
         assert not b.own.doubts
+
+
+async def test_of_many_that_have_expired_one_listing_and_the_fills_tell_without_any_status() -> (
+    None
+):
+    """A question each took longer than connections stood, so hundreds stayed in doubt."""
+    async with bench() as b:
+        names = [cloid(number) for number in range(40)]
+        kinds = [RequestKind.PLACE, RequestKind.CANCEL, RequestKind.MODIFY]
+        for at, name in enumerate(names):
+            oid = 100 + at if kinds[at % 3] is RequestKind.MODIFY else None
+            b.own.doubts[name] = Doubt(kind=kinds[at % 3], expires=LONG_AGO, oid=oid)
+        b.venue.orders = [order(name, 100 + at) for at, name in enumerate(names[:20])]
+        b.venue.fills = [fill(9, 2000, names[30])]
+
+        told = await b.resolve()
+
+        assert b.venue.asked == ["frontendOpenOrders", "userFillsByTime"]
+        opened = [event.cloid for event in told if isinstance(event, OrderOpened)]
+        assert sorted(opened) == names[:20]
+        refused = {event.cloid for event in told if isinstance(event, Rejected)}
+        assert refused == {name for name in names[20::] if names.index(name) % 3 == 0} - {names[30]}
+        closed = {event.cloid for event in told if isinstance(event, OrderClosed)}
+        assert closed == set(names[20:]) - refused
+        assert not b.own.doubts
+
+
+async def test_what_was_learned_before_the_venue_fell_silent_counts() -> None:
+    async with bench() as b:
+        first, second = cloid(1), cloid(2)
+        for name in (first, second):
+            b.own.doubts[name] = Doubt(kind=RequestKind.MODIFY, expires=NEVER, oid=5)
+        b.venue.knows(first, 5, "filled")
+        b.venue.fills = [fill(9, 2000, first)]
+        b.venue.mute = second
+
+        with pytest.raises(RestError):
+            await b.reconciler.resolve()
+
+        assert [type(event) for event in b.told()] == [Fill, OrderClosed]
+        assert list(b.own.doubts) == [second]
 
 
 async def test_an_unknown_status_is_asked_for() -> None:
