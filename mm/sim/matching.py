@@ -242,7 +242,8 @@ class Half:
         return [Touch(p, size, self._count(self.side * p)) for p, size in self.sizes(depth)]
 
     def _count(self, key: int) -> int:
-        return len(self.levels.get(key, ())) + (self.shown_size(key) > 0)
+        orders = self.levels.get(key)
+        return 1 if orders is None else len(orders) + (self.shown_size(key) > 0)
 
 
 class Book:

