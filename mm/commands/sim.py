@@ -3,19 +3,19 @@
 import json
 import math
 import secrets
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from statistics import median
 
 import typer
-from rich.console import Console
-from rich.progress import track
+from msgspec import structs
 
 from mm.app.config_layers import ConfigError
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.plan import draw
 from mm.app.simulate.run import Outcome, simulate
+from mm.commands.parallel import cores, run_all
 
 SHOWN = 60
 """Lines of the trace that a failure prints."""
@@ -26,18 +26,17 @@ MANY, MANY_S = 30, 300.0
 def sim(
     which: tuple[int | None, int, int], only: list[str], lines: int | None, as_json: bool
 ) -> int:
-    """`which`: the first seed, how many from there on, and how many that nobody has seen.
+    """`which`: the first seed, how many from there on, and how many that nobody has seen. On each
+    core that this process may use runs one at a time.
 
     1 on a violation. ConfigError for a fault of no known name.
     """
     first, seeds, fresh = which
     begin = 1 if first is None else first
     chosen = [*range(begin, begin + seeds), *(secrets.randbelow(2**31) for _ in range(fresh))]
-    again = "".join(f" --only {name}" for name in _known(only))
-    outcomes = []
-    for seed in _shown(chosen):
-        plan = draw(seed, tuple(only), MANY_S, MANY) if only else None
-        outcomes.append(_told(simulate(seed, plan), again, lines, as_json))
+    run = partial(_run, tuple(_known(only)), lines, as_json)
+    few = len(chosen) < 2
+    outcomes = list(map(run, chosen)) if few else run_all(run, chosen, cores(), "simulating")
     if as_json:
         typer.echo(json.dumps(_summary(outcomes)))
     else:
@@ -52,22 +51,17 @@ def _known(only: list[str]) -> list[str]:
     return only
 
 
-def _shown(seeds: list[int]) -> Iterable[int]:
-    if not sys.stderr.isatty() or len(seeds) < 2:
-        return seeds
-    return track(seeds, "simulating", console=Console(stderr=True), transient=True)
-
-
-def _told(outcome: Outcome, again: str, lines: int | None, as_json: bool) -> Outcome:
-    """Say at once what a failing seed came to, and how to see it again."""
+def _run(only: tuple[str, ...], lines: int | None, as_json: bool, seed: int) -> Outcome:
+    """Without its trace, which is told at once: of thousands of seeds it would be gigabytes."""
+    outcome = simulate(seed, draw(seed, only, MANY_S, MANY) if only else None)
     wanted = lines if lines is not None else SHOWN if outcome.violation else 0
-    if wanted:
-        shown = outcome.trace[-wanted:]
-        typer.echo("\n".join(shown), err=as_json)
+    told = list(outcome.trace[-wanted:]) if wanted else []
     if outcome.violation:
-        typer.echo(f"seed {outcome.seed}: {outcome.violation}", err=as_json)
-        typer.echo(f"  again: mm sim --seed {outcome.seed}{again}", err=as_json)
-    return outcome
+        again = "".join(f" --only {name}" for name in only)
+        told += [f"seed {seed}: {outcome.violation}", f"  again: mm sim --seed {seed}{again}"]
+    if told:
+        typer.echo("\n".join(told), err=as_json)
+    return structs.replace(outcome, trace=())
 
 
 def _summary(outcomes: list[Outcome]) -> dict[str, object]:

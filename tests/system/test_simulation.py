@@ -49,6 +49,16 @@ def digest(hash_seed: str) -> object:
     return json.loads(answer.stdout)["digests"]
 
 
+def test_several_at_a_time_are_each_what_they_are_alone(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert sim((7, 2, 0), [], 3, as_json=True) == 0
+    told = capfd.readouterr()
+    digests = {str(seed): simulate(seed).digest for seed in (7, 8)}
+    assert json.loads(told.out)["digests"] == digests
+    assert len(told.err.splitlines()) == 2 * 3
+
+
 def test_without_faults_all_is_well() -> None:
     outcome = simulate(1, structs.replace(draw(1, tuple(FAULTS)), opening=(), faults=()))
     assert not outcome.violation
