@@ -236,7 +236,7 @@ class ModelRest(Rest):
         await pause()
         return rows
 
-    async def fills_since(self, user: str, start_ms: int) -> answers.Fills:
+    async def fills_since(self, user: str, start_ms: int, *, urgent: bool = False) -> answers.Fills:
         await pause()
         fills = [one for one in self._venue.fills if one.time >= start_ms]
         await pause()

@@ -59,12 +59,14 @@ class BackFill:
             self._own.traded |= traded
             raise
 
-    async def fills(self) -> None:
+    async def fills(self, *, urgent: bool = False) -> None:
+        """`urgent`: waits for no request weight."""
         asked = self._seat.now()
         since_ms = self._filled_ms
         if since_ms is None:
             since_ms = min(desk.inbox.known_ms for desk in self._desks)
-        found = await self._rest.fills_since(self._seat.account, since_ms - OVERLAP_MS)
+        since_ms -= OVERLAP_MS
+        found = await self._rest.fills_since(self._seat.account, since_ms, urgent=urgent)
         for desk in self._desks:
             news = list(desk.inbox.recovered(found, asked, self._seat.now()))
             self._health.fills_recovered += len(news)

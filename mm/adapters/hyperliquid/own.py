@@ -68,6 +68,10 @@ class OwnOrders:
         """None where nobody has said so."""
         return self._coins.get(cloid)
 
+    def expired(self, now: Ns) -> dict[str, Doubt]:
+        """Doubts about requests that can no longer be executed."""
+        return {cloid: doubt for cloid, doubt in self.doubts.items() if now > doubt.expires}
+
     # -- requests -------------------------------------------------------------------------------
 
     def sent(self, cloids: Iterable[str]) -> None:

@@ -65,11 +65,12 @@ class Reconciler:
         asked = self._seat.now()
         self._begun += 1
         this = self._begun
-        await self.missed.fills()
-        await self.missed.fundings()
-        for dex in self._desks.dexes:
-            if this == self._begun:
-                await self._audit(dex, after_gap)
+        with self._rest.meter.hurry(after_gap):
+            await self.missed.fills()
+            await self.missed.fundings()
+            for dex in self._desks.dexes:
+                if this == self._begun:
+                    await self._audit(dex, after_gap)
         if this == self._begun:
             self.audited, self.relinking_until = asked, 0
 
@@ -113,10 +114,26 @@ class Reconciler:
 
     async def resolve(self) -> None:
         """One pass over all queries and the oldest doubts; what stays open is asked again later.
+        What was learned before the venue fell silent counts: a pass may never come to its end."""
+        await self._answer_queries()
+        if len(self._askable) > MANY:
+            await self._resolve_many()
+        unsettled: list[Unsettled | None] = []
+        try:
+            for each in list(self._askable.items())[:MANY]:
+                unsettled += [await self._ask(*each)]
+        except RestError:
+            await self._conclude(unsettled)
+            raise
+        await self._conclude(unsettled)
 
-        What was learned before the venue fell silent counts: where connections break often, a pass
-        over many might never come to its end.
-        """
+    @property
+    def _askable(self) -> dict[str, Doubt]:
+        """Where request weight is short, what an expiry will settle waits for it."""
+        poor = not self._rest.meter.may_poll
+        return self._own.expired(self._seat.now()) if poor else self._own.doubts
+
+    async def _answer_queries(self) -> None:
         while self._own.queries:
             cloid = min(self._own.queries)
             self._own.queries.discard(cloid)
@@ -130,16 +147,6 @@ class Reconciler:
                 self._own.queries.add(cloid)
             elif found is not None:
                 self._tell(cloid, found)
-        if len(self._own.doubts) > MANY:
-            await self._resolve_many()
-        unsettled: list[Unsettled | None] = []
-        try:
-            for each in list(self._own.doubts.items())[:MANY]:
-                unsettled += [await self._ask(*each)]
-        except RestError:
-            await self._conclude(unsettled)
-            raise
-        await self._conclude(unsettled)
 
     async def run(self, doubtful: asyncio.Event) -> None:
         """Ask after doubtful orders at once, then ever more slowly until none is left."""
@@ -160,12 +167,9 @@ class Reconciler:
     async def _resolve_many(self) -> None:
         """One listing tells of all that rest, and of what has expired also that it does not: then
         its fills say how it ended, and no status has to be asked for."""
-        now, begun, doubts = self._seat.now(), self._begun, self._own.doubts.items()
-        expired = [
-            Unsettled(cloid, doubt, None)
-            for cloid, doubt in doubts
-            if now > doubt.expires and not self._own.in_flight(cloid)
-        ]
+        begun, doubts = self._begun, self._own.expired(self._seat.now()).items()
+        idle = (one for one in doubts if not self._own.in_flight(one[0]))
+        expired = [Unsettled(cloid, doubt, None) for cloid, doubt in idle]
         listed = [one for dex in self._desks.dexes for one in await self.listing(dex)]
         for one in listed if begun == self._begun else ():
             known = self._own.doubts.get(one.cloid or "")
@@ -189,13 +193,12 @@ class Reconciler:
             now = self._seat.now()
             self._desks.put_all(self._own.updated(cloid, one.oid, now, now))
         for cloid in self._own.missing([one.cloid or "" for one in listed], asked):
-            if dex_of(self._own.coin_of(cloid) or "") != dex:
+            coin = self._own.coin_of(cloid) or ""
+            if dex_of(coin) != dex:
                 continue
             found = (await self._rest.order_status(self._seat.account, cloid)).order
             ended_ms = 0 if found is None else found.status_timestamp
-            self._repairs[self._own.coin_of(cloid) or ""] += self.missed.is_late(
-                ended_ms * NS_PER_MS
-            )
+            self._repairs[coin] += self.missed.is_late(ended_ms * NS_PER_MS)
             if found is None:
                 self._close(cloid, UNLISTED)
             else:
@@ -222,8 +225,7 @@ class Reconciler:
         what shows that it was counts; after its expiry the order is as the venue says."""
         if self._own.in_flight(cloid):
             return None  # a later request is under way: its answer may tell
-        expired = self._seat.now() > doubt.expires  # before asking: the answer is then as final
-        begun = self._begun
+        expired, begun = self._seat.now() > doubt.expires, self._begun  # both before asking
         found = (await self._rest.order_status(self._seat.account, cloid)).order
         if self._own.doubts.get(cloid) is not doubt:
             return None  # settled by the stream meanwhile

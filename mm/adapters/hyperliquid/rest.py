@@ -115,12 +115,13 @@ class Rest:
                 raise
             return None
 
-    async def fills_since(self, user: str, start_ms: int) -> answers.Fills:
-        """All fills from `start_ms` on, oldest first, over as many pages as it takes."""
+    async def fills_since(self, user: str, start_ms: int, *, urgent: bool = False) -> answers.Fills:
+        """All fills from `start_ms` on, oldest first, over as many pages as it takes. `urgent`: on
+        the way out, which waits for no weight."""
         body = {"type": "userFillsByTime", "user": user, "startTime": max(0, start_ms)}
         found: dict[tuple[int, int, int], WireFill] = {}
         while True:
-            page = await self._info(body, answers.Fills, 20)
+            page = await self._info(body, answers.Fills, 20, urgent=urgent)
             self.meter.spend(len(page) // ROWS)
             known = len(found)
             found.update({(one.time, one.tid, one.oid): one for one in page})

@@ -34,7 +34,7 @@ from mm.model.events import (
     Rejected,
     RequestKind,
 )
-from mm.model.units import NS_PER_MS
+from mm.model.units import NS_PER_MS, NS_PER_S
 from tests.adapters.hyperliquid.stand import ME, WallClock, cloid
 
 Json = dict[str, Any]
@@ -297,6 +297,22 @@ async def test_of_many_that_have_expired_one_listing_and_the_fills_tell_without_
         assert refused == {name for name in names[20::] if names.index(name) % 3 == 0} - {names[30]}
         closed = {event.cloid for event in told if isinstance(event, OrderClosed)}
         assert closed == set(names[20:]) - refused
+        assert not b.own.doubts
+
+
+async def test_where_weight_is_short_only_what_has_expired_is_asked_after() -> None:
+    """A new connection needs what is left."""
+    async with bench() as b:
+        for name, expires in ((cloid(1), LONG_AGO), (cloid(2), NEVER)):
+            b.own.doubts[name] = Doubt(kind=RequestKind.CANCEL, expires=expires)
+            b.venue.knows(name, 5, "canceled")
+        b.rest.meter.spend(b.rest.meter.limit * 4 // 5)
+
+        await b.resolve()
+
+        assert list(b.own.doubts) == [cloid(2)]
+        b.clock._ahead = 61 * NS_PER_S
+        await b.resolve()
         assert not b.own.doubts
 
 

@@ -227,6 +227,21 @@ async def test_cancel_all_waits_for_what_is_in_flight() -> None:
         assert at.resting() == {}
 
 
+async def test_the_last_fills_are_told_though_the_minutes_weight_is_spent() -> None:
+    """They were left to the next start: the ledger of a stopped daemon lacked them."""
+    async with stand() as at:
+        async with live(at) as (venue, probe):
+            venue.send([bid(1, "99995")])
+            await probe.first(OrderOpened)
+        at.take(Side.ASK, "99995", "0.01")
+        await until(lambda: not at.resting())
+        venue.meter.spend(venue.meter.spare)
+
+        assert await venue.cancel_all() == 0
+
+        assert [fill.cloid for fill in probe.of(Fill)] == [cloid(1)]
+
+
 async def test_cancel_all_says_so_where_it_cannot_know() -> None:
     async with stand() as at, proxy(at.server.port) as network:
         venue = at.venue(Probe(), base_url=network.url, cancel_all_s=0.3, request_timeout_s=0.2)
