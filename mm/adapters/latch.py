@@ -1,4 +1,5 @@
-"""Why each instrument is halted, in a file that needs no room: a full disk must not forget it."""
+"""What holds each instrument back (a halt, a pause, a flatten) and why, in a file that needs no
+room: a full disk must not forget it."""
 
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import msgspec
 
 from mm.adapters.ledger_schema import LedgerError
 
+HALT, PAUSE, FLATTEN = "halt", "pause", "flatten"
 PAGE = 4096
 REASON_CHARS = 200
 
@@ -29,13 +31,13 @@ def _sync(file: int) -> None:
 class Latch:
     """One page, written when there was room and rewritten in place (`ledger-….latch`).
 
-    It stands beside the ledger's rows: whichever of the two says halted wins, until both are told
+    It stands beside the ledger's rows: whichever of the two says held wins, until both are told
     of a resume. What is set outlives the process at once, and a cut of the power a moment later.
     """
 
-    def __init__(self, file: int, halts: dict[str, str], sync: Callable[[int], None]) -> None:
+    def __init__(self, file: int, held: dict[str, str], sync: Callable[[int], None]) -> None:
         self._file = file
-        self._halts = halts
+        self._held = held
         self._sync = sync
 
     @classmethod
@@ -51,27 +53,33 @@ class Latch:
             ) from None
         return cls(file, _read(os.pread(file, 16 * PAGE, 0), path), sync)
 
-    def reason(self, instrument: str) -> str:
-        """Why this one is halted, "" where it is not."""
-        return self._halts.get(instrument) or self._halts.get("", "")
+    def reason(self, instrument: str, verb: str = HALT) -> str:
+        """Why this one is halted, paused or to be flat; "" where it is not."""
+        return self._held.get(_key(instrument, verb)) or self._held.get(_key("", verb), "")
 
-    def set(self, instrument: str, reason: str) -> None:
+    def set(self, instrument: str, reason: str, verb: str = HALT) -> None:
         """ "" clears it. Raises LedgerError where the page cannot be rewritten."""
-        if reason == self._halts.get(instrument, "") and (reason or "" not in self._halts):
+        key, damaged = _key(instrument, verb), _key("", verb)
+        if reason == self._held.get(key, "") and (reason or damaged not in self._held):
             return
-        self._halts[instrument] = reason
+        self._held[key] = reason
         if not reason:  # whoever lifts a halt has seen that the page was damaged
-            self._halts.pop("", None)
+            self._held.pop(damaged, None)
         try:
-            os.pwrite(self._file, _page(self._halts), 0)
+            os.pwrite(self._file, _page(self._held), 0)
         except OSError as error:
-            raise LedgerError(f"cannot write the halt of {instrument}: {error.strerror}") from None
+            text = f"cannot write the {verb} of {instrument}: {error.strerror}"
+            raise LedgerError(text) from None
         self._sync(self._file)
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _key(instrument: str, verb: str) -> str:
+    return instrument if verb == HALT else f"{instrument} {verb}"
 
 
 def _create(path: Path) -> None:
@@ -86,9 +94,9 @@ def _create(path: Path) -> None:
     new.rename(path)
 
 
-def _page(halts: dict[str, str]) -> bytes:
+def _page(reasons: dict[str, str]) -> bytes:
     """Checksum and JSON, filled up with blanks; long reasons are cut to what there is room for."""
-    held = {instrument: reason for instrument, reason in halts.items() if reason}
+    held = {key: reason for key, reason in reasons.items() if reason}
     cut = REASON_CHARS
     while len(text := _sealed(held, cut)) >= PAGE and cut:
         cut //= 2
@@ -96,7 +104,7 @@ def _page(halts: dict[str, str]) -> bytes:
 
 
 def _sealed(held: dict[str, str], cut: int) -> bytes:
-    text = msgspec.json.encode({one: reason[:cut] or "halted" for one, reason in held.items()})
+    text = msgspec.json.encode({key: reason[:cut] or "held" for key, reason in held.items()})
     return b"%08x %b" % (crc32(text), text)
 
 

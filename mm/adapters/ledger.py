@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, structs
 
-from mm.adapters.latch import Latch
+from mm.adapters.latch import FLATTEN, HALT, PAUSE, Latch
 from mm.adapters.ledger_schema import LedgerError as LedgerError
 from mm.adapters.ledger_schema import open_database, sealed_insert
 from mm.adapters.ledger_state import LedgerState as LedgerState
@@ -127,10 +127,10 @@ class Ledger:
             worth = str(mark.equity), str(mark.pnl), str(mark.transferred)
             self._writer.put(Row(EQUITY, (ts, instrument, str(position), *worth)))
 
-    def hold(self, instrument: str, reason: str) -> None:
+    def hold(self, instrument: str, reason: str, verb: str = HALT) -> None:
         """Set or clear the latch's own file, which needs no room and fails by itself."""
         if self._page is not None:
-            self._page.set(instrument, reason)
+            self._page.set(instrument, reason, verb)
 
     def latch(self, ts: Ns, instrument: str, reason: str) -> None:
         """Set the kill switch (or clear it with ""); each change stays on record.
@@ -156,9 +156,14 @@ class Ledger:
     def state(self, instrument: str, now: Ns) -> LedgerState:
         """What the ledger knows, all rows so far included; `now` says which UTC day it is."""
         state = self.read(lambda database: read_state(database, instrument, now))
-        if self._page is None or state.halted:
+        if self._page is None:
             return state
-        return structs.replace(state, halted=self._page.reason(instrument))
+        return structs.replace(
+            state,
+            halted=state.halted or self._page.reason(instrument),
+            paused=state.paused or self._page.reason(instrument, PAUSE),
+            flatten=state.flatten or bool(self._page.reason(instrument, FLATTEN)),
+        )
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of `query`, run after all rows so far. Blocks: for start, tests and tools."""

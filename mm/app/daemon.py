@@ -1,10 +1,11 @@
 """The running daemon, seen by those who watch and command it: recorders, and the web's source."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.journal import JournalWriter
+from mm.adapters.latch import FLATTEN, HALT, PAUSE
 from mm.adapters.ledger import Ledger
 from mm.adapters.metrics import Metrics
 from mm.adapters.web.face import Face
@@ -25,13 +26,24 @@ class LedgerRecorder:
 
     def record(self, event: Event, step: Step) -> None:
         try:
-            for action in step.actions:
-                if isinstance(action, Halt):  # before anything that a full disk may refuse
-                    self._ledger.hold(self._instrument, action.reason)
+            for verb, reason in _holds(event, step):  # before anything that a full disk may refuse
+                self._ledger.hold(self._instrument, reason, verb)
         finally:
             self._ledger.record_event(self._instrument, event)
             if step.actions:
                 self._ledger.record_actions(event.ts, self._instrument, step.actions)
+
+
+def _holds(event: Event, step: Step) -> Iterator[tuple[str, str]]:
+    """(verb, why) of what is to hold the instrument back from now on; "" of what no more is."""
+    if isinstance(event, Command):
+        why = "" if event.verb == "resume" else event.reason or event.source
+        for verb in (PAUSE, FLATTEN):
+            if event.verb in (verb, "resume"):
+                yield verb, why
+    for action in step.actions:
+        if isinstance(action, Halt):
+            yield HALT, action.reason
 
 
 class JournalRecorder:

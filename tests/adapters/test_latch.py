@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm.adapters.latch import PAGE, Latch
+from mm.adapters.latch import FLATTEN, HALT, PAGE, PAUSE, Latch
 from mm.adapters.ledger_schema import LedgerError
 from tests.full_disk import fill, mounted
 
@@ -44,6 +44,30 @@ def test_a_full_disk_keeps_it(tmp_path: Path) -> None:
         with closing(Latch.open(disk / "one.latch")) as again:
             assert again.reason("BTC") == "daily loss"
             assert again.reason("ETH") == ""
+
+
+def test_a_pause_and_a_flatten_are_kept_beside_a_halt_on_a_full_disk(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", 1) as disk:
+        with closing(Latch.open(disk / "one.latch")) as latch:
+            fill(disk)
+            latch.set("BTC", "lunch", PAUSE)
+            latch.set("BTC", "operator", FLATTEN)
+            latch.set("ETH", "operator", FLATTEN)
+            latch.set("ETH", "", FLATTEN)
+
+        with closing(Latch.open(disk / "one.latch")) as again:
+            assert again.reason("BTC", PAUSE) == "lunch"
+            assert again.reason("BTC", FLATTEN) == "operator"
+            assert again.reason("BTC") == ""
+            assert not any(again.reason("ETH", verb) for verb in (HALT, PAUSE, FLATTEN))
+
+
+def test_a_damaged_page_halts_until_a_halt_is_lifted_not_a_pause(tmp_path: Path) -> None:
+    (tmp_path / "one.latch").write_bytes(b"no page")
+    with closing(Latch.open(tmp_path / "one.latch", sync=lambda _: None)) as latch:
+        latch.set("BTC", "", PAUSE)
+        assert "damaged" in latch.reason("BTC")
+        assert latch.reason("BTC", PAUSE) == ""
 
 
 def test_a_full_disk_without_one_is_told(tmp_path: Path) -> None:

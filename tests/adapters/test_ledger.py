@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from mm.adapters.latch import FLATTEN, PAUSE
 from mm.adapters.ledger import Ledger, LedgerError, latch_path
 from mm.adapters.ledger_schema import verdict
 from mm.app.daemon import LedgerRecorder
@@ -619,6 +620,30 @@ def test_a_halt_on_a_full_disk_is_there_after_a_restart(tmp_path: Path) -> None:
         assert last.state(COIN, NOON).halted == ""
 
 
+def test_a_pause_and_a_flatten_on_a_full_disk_are_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    ledger.read(fill_up)
+    recorder = LedgerRecorder(ledger, COIN)
+    with contextlib.suppress(LedgerError):
+        fill_many(ledger, 50_000)
+    pause, flatten = (Command(NOON, verb, "operator", "x") for verb in ("pause", "flatten"))
+    for command, step in ((pause, Step(())), (flatten, Step((Halt("x"),)))):
+        with pytest.raises(LedgerError, match="full"):
+            recorder.record(command, step)
+    with pytest.raises(LedgerError, match="full"):
+        ledger.close()
+
+    with contextlib.closing(Ledger.open(path)) as again:
+        state = again.state(COIN, NOON)
+        assert (state.paused, state.flatten, state.halted) == ("x", True, "x")
+        resume = Command(NOON, "resume", "operator", "")
+        LedgerRecorder(again, COIN).record(resume, Step((Halt(""),)))
+    with contextlib.closing(Ledger.open(path)) as last:
+        state = last.state(COIN, NOON)
+        assert (state.paused, state.flatten, state.halted) == ("", False, "")
+
+
 def test_whichever_of_ledger_and_latch_says_halted_wins(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with contextlib.closing(Ledger.open(path)) as ledger:
@@ -633,6 +658,21 @@ def test_whichever_of_ledger_and_latch_says_halted_wins(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "old.db", path)  # a backup is restored
     with contextlib.closing(Ledger.open(path)) as ledger:
         assert ledger.state(COIN, NOON).halted == "daily loss"
+
+
+def test_whichever_of_ledger_and_latch_says_paused_or_flat_wins(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        ledger.hold(COIN, "lunch", PAUSE)  # and the disk took no row of it
+        ledger.hold(COIN, "operator", FLATTEN)
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        state = ledger.state(COIN, NOON)
+        assert (state.paused, state.flatten) == ("lunch", True)
+        ledger.record_event(COIN, Command(NOON, "pause", "operator", "supper"))
+        ledger.hold(COIN, "", PAUSE)
+        ledger.hold(COIN, "", FLATTEN)
+        state = ledger.state(COIN, NOON)
+        assert (state.paused, state.flatten) == ("supper", False)
 
 
 def test_a_writer_that_falls_behind_is_an_error(

@@ -6,6 +6,7 @@ It answers what the venue port asks: actions (as JSON), order updates, fills, an
 from collections import deque
 from collections.abc import Coroutine, Generator, Sequence
 from decimal import Decimal
+from itertools import cycle
 from types import coroutine
 from typing import Any
 
@@ -16,7 +17,7 @@ from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.wire import OrderCore, OrderUpdate, WireFill, WireFunding, WireTrade
 from mm.model.actions import Cancel, Modify, Place
-from mm.model.units import NS_PER_MS, Ns, Side
+from mm.model.units import NS_PER_MS, SIDES, Ns, Side
 
 COIN = "TEST"
 ZERO = Decimal(0)
@@ -25,6 +26,8 @@ NOT_MODIFIABLE = "Cannot modify canceled or filled order asset=0"
 POST_ONLY = "Post only order would have immediately matched, bbo was 1@2. asset=0"
 REDUCE_ONLY = "Reduce only order would increase position. asset=0"
 NO_MATCH = "Order could not immediately match against any resting orders. asset=0"
+MIXED = ("refused", "done", "early", "closes first")
+"""What befalls the requests of one action, in turn."""
 US = "0x" + "ab" * 20
 
 Request = Place | Modify | Cancel
@@ -47,13 +50,15 @@ class VenueOrder:
     """One venue id."""
 
     __slots__ = (
-        "cloid", "level", "oid", "price", "remaining", "side", "size", "status", "status_ms",
+        "cloid", "filled", "level", "oid", "price", "reduce_only", "remaining", "side", "size",
+        "status", "status_ms",
     )  # fmt: skip
 
     def __init__(self, oid: int, ask: Place | Modify, ms: int) -> None:
         self.oid, self.cloid, self.side = oid, ask.cloid, ask.side
         self.price, self.size, self.level = ask.price, ask.size, ask.level
-        self.remaining = ask.size
+        self.filled, self.remaining = ZERO, ask.size
+        self.reduce_only = ask.reduce_only
         self.status, self.status_ms = "open", ms
 
     def row(self) -> OrderCore:
@@ -95,7 +100,10 @@ class ModelVenue:
         """The answer to one signed action. `fate`: of what may be refused, how it is."""
         if fate == "whole":
             return _json({"status": "err", "response": "Insufficient margin to place order."})
-        statuses = [self._item(one, fate) for one in requests]
+        fates = MIXED if fate == "mixed" else (fate,)
+        statuses = [
+            self._item(one, each) for one, each in zip(requests, cycle(fates), strict=False)
+        ]
         return _json(
             {"status": "ok", "response": {"type": "order", "data": {"statuses": statuses}}}
         )
@@ -125,7 +133,12 @@ class ModelVenue:
     def _place(self, request: Place, fate: str) -> Status:
         if fate in ("refused", "refused aloud"):
             return {"error": NO_MATCH if request.flatten else self._refuse(request, fate)}
-        return self._exit(request, fate) if request.flatten else self._open(request)
+        if request.flatten:
+            return self._exit(request, fate)
+        return self._open(request) if self._reduces(request) else {"error": REDUCE_ONLY}
+
+    def _reduces(self, ask: Place | Modify) -> bool:
+        return not ask.reduce_only or ask.side * self.position < 0
 
     def _refuse(self, request: Place | Modify, fate: str) -> str:
         """`aloud`: under an id of its own, of which the stream tells as well."""
@@ -147,6 +160,9 @@ class ModelVenue:
         return {"filled": filled}
 
     def _replace(self, request: Modify, old: VenueOrder, *, closes_first: bool) -> Status:
+        if not self._reduces(request):
+            self.end(old, "canceled")
+            return {"error": f"Error placing new order during modify: {REDUCE_ONLY}"}
         if closes_first:
             self.end(old, "canceled")
             return self._open(request)
@@ -159,6 +175,7 @@ class ModelVenue:
         order = self._new(ask)
         self.open[order.oid] = order
         self._say(order)
+        self._shrink()
         return {"resting": {"oid": order.oid, "cloid": order.cloid}}
 
     def _new(self, ask: Place | Modify) -> VenueOrder:
@@ -178,6 +195,7 @@ class ModelVenue:
     def take(self, order: VenueOrder, size: Decimal) -> None:
         """A taker trades with this order of ours."""
         order.remaining -= size
+        order.filled += size
         letter: Any = "B" if order.side is Side.BID else "A"
         fill = WireFill(
             COIN, order.price, size, letter, self.clock.ms, self.position, order.oid, False, ZERO,
@@ -194,6 +212,16 @@ class ModelVenue:
             self.prints.append((self.clock.ts, word))
         if not order.remaining:
             self.end(order, "filled")
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Reduce-only orders together are no larger than the position; the latest come first."""
+        left = {side: max(ZERO, -side * self.position) for side in SIDES}
+        for order in reversed([one for one in self.resting if one.reduce_only]):
+            order.remaining = min(order.remaining, left[order.side])
+            left[order.side] -= order.remaining
+            if not order.remaining:
+                self.end(order, "reduceOnlyCanceled")
 
     def _say(self, order: VenueOrder) -> None:
         if self.listening:

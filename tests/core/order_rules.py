@@ -21,8 +21,9 @@ Rows = list[tuple[int, int]]
 Arguments = tuple[Any, ...]
 Step = tuple[str, Arguments]
 
-FATES = ("done", "done", "closes first", "refused", "refused aloud", "early", "whole")
-ENDS = ("canceled", "scheduledCancel", "selfTradeCanceled")
+FATES = ("done", "done", "closes first", "refused", "refused aloud", "early", "whole", "mixed")
+ENDS = ("canceled", "marginCanceled", "scheduledCancel", "selfTradeCanceled", "somehowSettled")
+"""The last: a status that nobody knows."""
 WAITS_MS = (60, 60, 300, 600, 2500, 7000, 16000)
 SIDES = (Side.BID, Side.ASK)
 
@@ -62,16 +63,24 @@ def rows(random: Random) -> Rows:
 # -- our side -------------------------------------------------------------------------------------
 
 
-def ladder(side: Side, wanted: Rows) -> tuple[Level, ...]:
+def ladder(side: Side, wanted: Rows, *, reduce_only: bool = False) -> tuple[Level, ...]:
     base = Decimal(100) - side
     return tuple(
-        Level(side, number, base - side * (number * 10 + depth), Decimal(size))
+        Level(side, number, base - side * (number * 10 + depth), Decimal(size), reduce_only)
         for number, (size, depth) in enumerate(wanted, 1)
     )
 
 
-def quote(world: World, bids: Rows, asks: Rows, sent: bool = True) -> None:
-    world.quote(Ladder(ladder(Side.BID, bids), ladder(Side.ASK, asks)), sent=sent)
+def quote(world: World, bids: Rows, asks: Rows, sent: bool = True, reducing: bool = False) -> None:
+    """`reducing`: what leads out of the position may do no more than that."""
+    position = world.state.pnl.position
+    world.quote(
+        Ladder(
+            ladder(Side.BID, bids, reduce_only=reducing and position < 0),
+            ladder(Side.ASK, asks, reduce_only=reducing and position > 0),
+        ),
+        sent=sent,
+    )
 
 
 def requote_all_told(world: World, bids: Rows, asks: Rows) -> None:
@@ -131,6 +140,12 @@ def end(world: World, at: int, status: str) -> None:
     world.venue.end(world.venue.resting[at % len(world.venue.open)], status)
 
 
+def end_all(world: World) -> None:
+    """The venue's dead-man switch."""
+    for one in world.venue.resting:
+        world.venue.end(one, "scheduledCancel")
+
+
 def forget(world: World) -> None:
     """The venue answers no more for orders that have ended."""
     world.venue.forgotten.update(world.levels)
@@ -152,7 +167,7 @@ def up(world: World) -> bool:
 
 
 RULES: dict[str, Rule] = {
-    "quote": Rule(20, up, lambda r: (rows(r), rows(r), r.random() < 0.95), quote),
+    "quote": Rule(20, up, lambda r: (rows(r), rows(r), r.random() < 0.95, r.random() < 0.2), quote),
     "requote all told": Rule(
         1, lambda w: up(w) and not w.tasks, lambda r: (rows(r), rows(r)), requote_all_told
     ),
@@ -164,9 +179,12 @@ RULES: dict[str, Rule] = {
     "print": Rule(8, lambda w: w.venue.prints, word, told_by_a_print),
     "take": Rule(15, lambda w: w.venue.open, lambda r: (r.randrange(8), r.randint(1, 4)), take),
     "end": Rule(4, lambda w: w.venue.open, lambda r: (r.randrange(8), r.choice(ENDS)), end),
+    "end all": Rule(0.5, lambda w: w.venue.open, nothing, end_all),
     "forget": Rule(0.5, always, nothing, forget),
     "mute": Rule(0.5, up, lambda r: (r.random() < 0.5,), mute),
-    "flatten": Rule(2, lambda w: up(w) and w.state.pnl.position, nothing, World.flatten),
+    "flatten": Rule(2, lambda w: w.state.pnl.position, nothing, World.flatten),
+    "pull": Rule(4, lambda w: not up(w), nothing, World.pull),
+    "insist": Rule(3, lambda w: w.insists, nothing, lambda w: w.start("insist")),
     "wait": Rule(12, always, lambda r: (r.choice(WAITS_MS),), lambda w, ms: w.wait(ms * NS_PER_MS)),
     "cancel all": Rule(1, always, nothing, World.cancel_all),
     "disconnect": Rule(1, up, nothing, World.disconnect),
@@ -297,13 +315,20 @@ class Life:
         self._agreed()
 
     def _agreed(self) -> None:
-        venue = {(one.cloid, one.oid, one.price, one.remaining) for one in self.world.venue.resting}
+        """But for what the venue has cut reduce-only orders to: it does not say so."""
+        resting = self.world.venue.resting
+        venue = {(one.cloid, one.oid, one.price, one.size - one.filled) for one in resting}
         assert self.world.live_orders() == venue, "tracked is not what rests"
         for side in SIDES:
-            resting = sum(
-                (one.remaining for one in self.world.venue.resting if one.side is side), ZERO
-            )
-            assert self.world.state.orders.worst_case(side) == resting, "a doubt without end"
+            most = sum((one.size - one.filled for one in resting if one.side is side), ZERO)
+            most += self._cut(side)
+            assert self.world.state.orders.worst_case(side) == most, "a doubt without end"
+
+    def _cut(self, side: Side) -> Decimal:
+        """Of such orders that filled at less: it counts until two audits have not listed them."""
+        ours = self.world.state.orders.side(side)
+        filled = (one for one in ours if one.ended and one.reduce_only and not one.flatten)
+        return sum((one.worst_case for one in filled if one.linger_until is None), ZERO)
 
     def _at_rest(self) -> None:
         """All three agree, and nobody waits for a word."""

@@ -27,7 +27,7 @@ from mm.adapters.hyperliquid.sweep import Sweeper
 from mm.adapters.hyperliquid.verdicts import Ticket, Verdicts
 from mm.core.audit import audit
 from mm.core.diff import diff, even
-from mm.core.orders import LINGER_NS, Order
+from mm.core.orders import LINGER_NS, Order, OrderState
 from mm.core.risk import Limits, review
 from mm.core.settings import EngineSettings
 from mm.core.state import State
@@ -67,10 +67,10 @@ class Signature:
 
 
 class Flight:
-    """A signed action under way."""
+    """A signed action under way; `by_rest`: whatever becomes of the connection."""
 
-    def __init__(self, ticket: Ticket) -> None:
-        self.ticket = ticket
+    def __init__(self, ticket: Ticket, by_rest: bool) -> None:
+        self.ticket, self.by_rest = ticket, by_rest
         self.answer: bytes | None = None
         self.awaited = True
 
@@ -181,7 +181,12 @@ class World:
                 self.verdicts.unsent(ticket, "not connected: nothing was sent")
                 continue
             self.verdicts.sent(ticket)
-            self.flights.append(Flight(ticket))
+            self.flights.append(Flight(ticket, by_rest=not self.state.link_up))
+
+    def pull(self) -> None:
+        """While the link is down, as on a stale book: cancels go by REST."""
+        resting = [one.cloid for one in self.state.orders if one.state is OrderState.OPEN]
+        self.act([Cancel(cloid) for cloid in resting])
 
     def cancel_all(self) -> None:
         self.state.record([CancelAll("test")], self.clock.ts)
@@ -218,17 +223,27 @@ class World:
         if flight.awaited and flight.answer is not None:
             flight.awaited = False
             self.verdicts.answer(flight.ticket, flight.answer)
+            self._may_have_traded(flight)
 
     def lose(self, flight: Flight) -> None:
         """Alone: the answer to an earlier request of the same order may still come."""
         if flight.awaited:
             flight.awaited = False
             self.verdicts.lost(flight.ticket, "lost")
+            self._may_have_traded(flight)
+
+    def _may_have_traded(self, flight: Flight) -> None:
+        """An exit by REST: no stream tells of its fills."""
+        self.own.traded |= flight.by_rest and isinstance(flight.ticket.requests[0], Place)
 
     def start(self, name: str) -> None:
         if any(task.name == name for task in self.tasks):
             return
-        works = {"audit": self.reconciler.audit, "resolve": self.resolve}
+        works = {
+            "audit": self.reconciler.audit,
+            "insist": self.sweeper.cancel_again,
+            "resolve": self.resolve,
+        }
         self.tasks.append(Task(name, works[name](), self.clock.ts))
 
     async def resolve(self) -> None:
@@ -269,7 +284,8 @@ class World:
         self.venue.disconnect()
         self.held = None
         for flight in self.flights:
-            self.lose(flight)
+            if not flight.by_rest:
+                self.lose(flight)
         self.emit(Link(self.clock.ts, False, "lost"))
 
     async def reconnect(self) -> None:
@@ -304,13 +320,17 @@ class World:
             return ZERO
         if isinstance(request, Modify) and self.venue.orders[request.oid].status != "open":
             return ZERO
-        if isinstance(request, Place) and request.flatten:
+        if request.reduce_only or (isinstance(request, Place) and request.flatten):
             return min(request.size, max(ZERO, -side * self.venue.position))
         return request.size
 
     def live_orders(self) -> set[tuple[str, int | None, Decimal, Decimal]]:
         ours: Iterable[Order] = self.state.orders
         return {(o.cloid, o.oid, o.price, o.remaining) for o in ours if not o.ended}
+
+    @property
+    def insists(self) -> bool:
+        return any(doubt.to_cancel for doubt in self.own.doubts.values())
 
     def venue_ids(self) -> dict[str, int]:
         return {one.cloid: one.oid for one in self.venue.resting}

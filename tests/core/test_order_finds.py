@@ -70,6 +70,21 @@ FOUND: dict[str, tuple[Step, ...]] = {
         ("update", (2, False)),
         ("update", (1, False)),
     ),
+    # 4200098: news that a replaced id rested, held up until its successor had ended and then cut
+    # off from that of its end by a gap; each audit found it missing and left it as it was.
+    "an id that outlived its successor": (
+        ("quote", ([], [(2, 0)], True)),
+        ("execute", (0, "done")),
+        ("answer", (0,)),
+        ("quote", ([], [(3, 3)], True)),
+        ("execute", (0, "done")),
+        ("answer", (0,)),
+        ("quote", ([], [(1, 4)], True)),
+        ("execute", (0, "refused aloud")),
+        ("answer", (0,)),
+        ("update", (0, False)),
+        ("disconnect", ()),
+    ),
     # By reading: the venue's word that an order rests under its old id, so its modify in doubt
     # never happened, came with the news that this id had ended meanwhile.
     "the end of a doubt, and of its order": (

@@ -164,7 +164,7 @@ class Inbox:
             yield from self._rejected(cloid, status, ts)
         elif ends_order(status):
             yield from self._own.closed(cloid, oid, status, ts, venue_ts)
-        elif status != "triggered":
+        elif not is_known(status):
             self._own.queries.add(cloid)
 
     def _rejected(self, cloid: str, status: str, ts: Ns) -> Iterator[Event]:
@@ -175,6 +175,11 @@ class Inbox:
             code = rejects.classify_status(status)
             self._health.rejects[code] += 1
             yield Rejected(ts=ts, cloid=cloid, kind=doubt.kind, code=code, message=status)
+
+
+def is_known(status: str) -> bool:
+    """Does it say whether the order rests?"""
+    return status in ("open", "triggered") or ends_order(status)
 
 
 def never_rested(status: str) -> bool:

@@ -54,6 +54,8 @@ class OwnOrders:
         self.filled: Recent[str, None] = Recent(REMEMBERED)
         """Client ids that had a fill: evidence that they were placed."""
         self._closed: Recent[int, str] = Recent(REMEMBERED)
+        self._latest: Recent[str, int] = Recent(REMEMBERED)
+        """The last venue id of each client id: they only grow, so earlier ones are history."""
         self._coins: Recent[str, str] = Recent(REMEMBERED)
         self._in_flight: Counter[str] = Counter()
 
@@ -94,12 +96,13 @@ class OwnOrders:
         """The venue says that `oid` rests.
 
         Of the target of a doubtful modify that is no news: the answer may be that of an earlier
-        request, come late, and says nothing of the modify. Nor is an id before the one that is
-        known, for ids only grow: history that other word overtook.
+        request, come late, and says nothing of the modify. Nor is an id before the latest: history
+        that other word overtook.
         """
         known = self.open.get(cloid)
-        if known is not None and oid < known.oid:
+        if oid < self._latest.get(cloid, 0):
             return []
+        self._latest[cloid] = oid
         news: list[News] = [OrderOpened(ts=ts, venue_ts=venue_ts, cloid=cloid, oid=oid)]
         self._open_settles(cloid, oid)
         doubt = self.doubts.get(cloid)
@@ -129,7 +132,8 @@ class OwnOrders:
             self._close_settles(cloid, oid)
             known = self.open.get(cloid)
             if known is not None and known.oid <= oid:
-                del self.open[cloid]  # ids only grow: an earlier one was replaced unheard
+                del self.open[cloid]  # an earlier one was replaced unheard
+            self._latest[cloid] = max(oid, self._latest.get(cloid, 0))
             if oid in self._closed:
                 return []
             self._closed[oid] = reason
@@ -167,9 +171,6 @@ class OwnOrders:
 
     def _close_settles(self, cloid: str, oid: int) -> None:
         """A modify closes the old id: that says nothing of the new one, however late it is told."""
-        doubt, known = self.doubts.get(cloid), self.open.get(cloid)
-        if doubt is None or doubt.oid == oid:
-            return
-        newest = max(doubt.oid or 0, 0 if known is None else known.oid)
-        if oid >= newest:  # else it is history
+        doubt, latest = self.doubts.get(cloid), self._latest.get(cloid, 0)
+        if doubt is not None and doubt.oid != oid and oid >= latest:
             del self.doubts[cloid]

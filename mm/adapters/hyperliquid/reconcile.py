@@ -12,6 +12,7 @@ from mm.adapters.hyperliquid.desks import Desks, dex_of
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import ends_order, never_rested
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
+from mm.adapters.hyperliquid.questions import Questions
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.unsettled import Unsettled, executed
@@ -40,7 +41,7 @@ class Reconciler:
         self._desks = desks
         self._health = health
         self.missed = BackFill(seat, rest, own, desks, health)
-        self._foreign: dict[str, int] = {}
+        self.ask = Questions(seat, rest, own, desks)
         self._repairs: Counter[str] = Counter()
         """By coin, since the last audit: what no stream had told in time."""
         self._begun = 0
@@ -50,11 +51,6 @@ class Reconciler:
         """When the last whole audit began."""
         self.relinking_until: Ns = 0
         """Until then a new connection's audit is awaited, which settles most doubts at once."""
-
-    @property
-    def foreign_open(self) -> int:
-        """Open orders of others on our account, by the latest listings."""
-        return sum(self._foreign.values())
 
     async def audit(self, *, after_gap: bool = False) -> None:
         """Fills that we missed, then orders and account. Fills first: an Account that is ahead of
@@ -70,14 +66,14 @@ class Reconciler:
             await self.missed.fundings()
             for dex in self._desks.dexes:
                 if this == self._begun:
-                    await self._audit(dex, after_gap)
+                    await self._audit(dex, asked, after_gap)
         if this == self._begun:
             self.audited, self.relinking_until = asked, 0
 
-    async def _audit(self, dex: str, after_gap: bool) -> None:
-        """Nothing is told once a later audit has begun."""
+    async def _audit(self, dex: str, began: Ns, after_gap: bool) -> None:
+        """Nothing is told once a later audit has begun. Fills are known as of `began`."""
         asked, this = self._seat.now(), self._begun
-        listed = await self.listing(dex)
+        listed = await self.ask.listing(dex)
         if this != self._begun:
             return
         await self._compare(dex, listed, asked)
@@ -94,23 +90,13 @@ class Reconciler:
             account = Account(
                 ts=self._seat.now(),
                 venue_ts=state.time * NS_PER_MS,
-                request_ts=asked,
+                request_ts=began,
                 position=state.position(desk.coin),
                 equity=state.equity,
                 orders=rows,
                 repaired=0 if after_gap else repaired,
             )
             desk.outlet.put(account)
-
-    async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
-        """Our own open orders in our coins there; foreign ones are counted and left alone."""
-        listed = await self._rest.open_orders(self._seat.account, dex, urgent=urgent)
-        ours = {desk.coin for desk in self._desks.on(dex)}
-        own = [one for one in listed if one.coin in ours and self._own.is_own(one.cloid)]
-        self._foreign[dex] = len(listed) - len(own)
-        for one in own:
-            self._own.belongs(one.cloid or "", one.coin)
-        return own
 
     async def resolve(self) -> None:
         """One pass over all queries and the oldest doubts; what stays open is asked again later.
@@ -137,16 +123,23 @@ class Reconciler:
         while self._own.queries:
             cloid = min(self._own.queries)
             self._own.queries.discard(cloid)
-            begun = self._begun
             try:
-                found = (await self._rest.order_status(self._seat.account, cloid)).order
+                await self._inquire(cloid)
             except RestError:
                 self._own.queries.add(cloid)
                 raise
-            if found is not None and begun != self._begun and not ends_order(found.status):
-                self._own.queries.add(cloid)
-            elif found is not None:
-                self._tell(cloid, found)
+
+    async def _inquire(self, cloid: str) -> None:
+        begun, asked = self._begun, self._seat.now()
+        found = await self.ask.status(cloid)
+        if found is None:  # forgotten: then the listing tells
+            listed = await self.ask.listing(dex_of(self._own.coin_of(cloid) or ""))
+            if cloid in self._own.missing([one.cloid or "" for one in listed], asked):
+                self._close(cloid, UNLISTED)
+        elif begun != self._begun and not ends_order(found.status):
+            self._own.queries.add(cloid)
+        else:
+            self._tell(cloid, found)
 
     async def run(self, doubtful: asyncio.Event) -> None:
         """Ask after doubtful orders at once, then ever more slowly until none is left."""
@@ -170,7 +163,7 @@ class Reconciler:
         begun, doubts = self._begun, self._own.expired(self._seat.now()).items()
         idle = (one for one in doubts if not self._own.in_flight(one[0]))
         expired = [Unsettled(cloid, doubt, None) for cloid, doubt in idle]
-        listed = [one for dex in self._desks.dexes for one in await self.listing(dex)]
+        listed = [one for dex in self._desks.dexes for one in await self.ask.listing(dex)]
         for one in listed if begun == self._begun else ():
             known = self._own.doubts.get(one.cloid or "")
             if known is not None and executed(known, one.oid):
@@ -196,10 +189,10 @@ class Reconciler:
             coin = self._own.coin_of(cloid) or ""
             if dex_of(coin) != dex:
                 continue
-            found = (await self._rest.order_status(self._seat.account, cloid)).order
+            found = await self.ask.status(cloid)
             ended_ms = 0 if found is None else found.status_timestamp
             self._repairs[coin] += self.missed.is_late(ended_ms * NS_PER_MS)
-            if found is None:
+            if found is None or never_rested(found.status):  # that tells of its replacement only
                 self._close(cloid, UNLISTED)
             else:
                 self._tell(cloid, found)
@@ -226,7 +219,7 @@ class Reconciler:
         if self._own.in_flight(cloid):
             return None  # a later request is under way: its answer may tell
         expired, begun = self._seat.now() > doubt.expires, self._begun  # both before asking
-        found = (await self._rest.order_status(self._seat.account, cloid)).order
+        found = await self.ask.status(cloid)
         if self._own.doubts.get(cloid) is not doubt:
             return None  # settled by the stream meanwhile
         if found is None:
@@ -244,7 +237,7 @@ class Reconciler:
         unsettled, begun = [one for one in asked if one is not None], self._begun
         wanted = {one.cloid for one in unsettled if one.may_rest}
         dexes = {dex_of(self._own.coin_of(cloid) or "") for cloid in wanted}
-        listed = [row for dex in sorted(dexes) for row in await self.listing(dex)]
+        listed = [row for dex in sorted(dexes) for row in await self.ask.listing(dex)]
         await self._settle(unsettled, listed, begun)
 
     async def _settle(

@@ -110,7 +110,9 @@ class Sweeper:
 
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many were listed."""
-        listed = [one for dex in self._desks.dexes for one in await reconciler.listing(dex, True)]
+        listed = [
+            one for dex in self._desks.dexes for one in await reconciler.ask.listing(dex, True)
+        ]
         wanted = (one for one in listed if coins is None or one.coin in coins)
         cloids = [one.cloid for one in wanted if one.cloid is not None]
         for start in range(0, len(cloids), encode.MAX_ITEMS):

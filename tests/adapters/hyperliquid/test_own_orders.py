@@ -46,6 +46,25 @@ def test_the_old_id_of_a_modify_ends_without_its_order() -> None:
     assert orders.closed(ONE, 6, "canceled", 0, 0) == [], "told already, by the cancel's answer"
 
 
+def test_what_was_replaced_by_what_has_ended_never_opens_again() -> None:
+    """Its end may never be told: in a gap it would be believed open for ever."""
+    orders = own()
+    orders.opened(ONE, 6, 0, 0)
+    orders.gone(ONE, "canceled")
+    assert orders.updated(ONE, 5, 0, 0) == []
+    assert orders.open == {}
+
+
+def test_the_late_end_of_a_replaced_id_settles_no_doubt_after_its_successors_end() -> None:
+    orders = own()
+    orders.opened(ONE, 5, 0, 0)
+    orders.opened(ONE, 6, 0, 0)
+    orders.doubts[ONE] = Doubt(kind=RequestKind.MODIFY, expires=9, oid=6)
+    orders.closed(ONE, 6, "canceled", 0, 0)
+    orders.closed(ONE, 5, "canceled", 0, 0)
+    assert ONE in orders.doubts
+
+
 @pytest.mark.parametrize(("kind", "target"), [(RequestKind.CANCEL, None), (RequestKind.MODIFY, 6)])
 def test_the_late_end_of_a_replaced_id_settles_no_doubt(
     kind: RequestKind, target: int | None

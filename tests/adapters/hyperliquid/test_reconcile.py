@@ -344,6 +344,56 @@ async def test_an_unknown_status_is_asked_for() -> None:
         assert await b.resolve() == []
 
 
+@pytest.mark.parametrize("rests", [True, False])
+async def test_of_a_status_that_nobody_knows_the_listing_says_whether_it_rests(rests: bool) -> None:
+    """Asked for by its words alone it was asked for again, without end and without a pause."""
+    async with bench() as b:
+        b.own.belongs(ONE, "BTC")
+        b.own.opened(ONE, 5, 0, 0)
+        b.own.queries.add(ONE)
+        b.venue.knows(ONE, 5, "somehowSettled")
+        b.venue.orders = [order(ONE, 5)] if rests else []
+        told = [event.reason for event in await b.resolve() if isinstance(event, OrderClosed)]
+        assert told == ([] if rests else ["somehowSettled, canceled"])
+        assert (ONE in b.own.open, b.own.queries) == (rests, set())
+
+
+async def test_what_is_asked_for_and_forgotten_is_what_the_listing_says() -> None:
+    async with bench() as b:
+        b.own.belongs(ONE, "BTC")
+        b.own.opened(ONE, 5, 0, 0)
+        b.own.queries.add(ONE)
+        b.venue.orders = [order(ONE, 5)]
+        assert await b.resolve() == []
+        b.own.queries.add(ONE)
+        b.venue.orders = []
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert b.own.open == {}
+
+
+async def test_an_audit_ends_what_is_known_only_by_its_refused_replacement() -> None:
+    """Each audit found it missing again, and was called one that had something to put right."""
+    async with bench() as b:
+        b.own.belongs(ONE, "BTC")
+        b.own.opened(ONE, 5, 0, 0)
+        b.venue.knows(ONE, 6, "badAloPxRejected")
+        await b.reconciler.audit()
+        assert isinstance(b.told()[0], OrderClosed)
+        assert b.own.open == {}
+
+
+async def test_a_doubt_about_what_ended_in_a_way_that_nobody_knows_ends() -> None:
+    async with bench() as b:
+        b.own.belongs(ONE, "BTC")
+        b.own.opened(ONE, 5, 0, 0)
+        b.doubt(RequestKind.CANCEL)
+        b.venue.knows(ONE, 5, "somehowSettled")
+        (told,) = await b.resolve()
+        assert isinstance(told, OrderClosed)
+        assert (b.own.open, b.own.doubts) == ({}, {})
+
+
 async def test_an_audit_ends_what_is_not_listed_and_opens_what_is() -> None:
     async with bench() as b:
         for number, oid in ((1, 11), (2, 12), (3, 13)):
@@ -360,7 +410,7 @@ async def test_an_audit_ends_what_is_not_listed_and_opens_what_is() -> None:
         assert isinstance(account, Account)
         assert [one.oid for one in account.orders or ()] == [14, 23]
         assert (account.position, account.equity) == (Decimal("0.5"), Decimal(1000))
-        assert b.reconciler.foreign_open == 1
+        assert b.reconciler.ask.foreign_open == 1
 
 
 async def test_an_audit_says_how_much_no_stream_had_told_in_time() -> None:
@@ -461,6 +511,17 @@ async def test_a_doubt_that_ends_with_its_order_ends_it() -> None:
         (told,) = await b.resolve()
         assert isinstance(told, OrderClosed)
         assert (told.oid, b.own.doubts) == (None, {})
+
+
+async def test_a_print_heard_after_fills_were_listed_is_not_among_them() -> None:
+    """What an audit says of prints holds as of its first question, which is that for fills."""
+    async with bench() as b:
+        heard: list[int] = []
+        b.venue.meanwhile["userFillsByTime"] = lambda: heard.append(b.clock.now())
+        await b.reconciler.audit()
+        (account,) = b.told()
+        assert isinstance(account, Account)
+        assert account.request_ts < heard[0]
 
 
 async def test_more_fills_than_a_page_are_all_fetched() -> None:

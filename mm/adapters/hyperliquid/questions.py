@@ -1,0 +1,47 @@
+"""What we ask the venue of our orders: all that rest, and how one of them stands."""
+
+from msgspec import structs
+
+from mm.adapters.hyperliquid.answers import FoundOrder
+from mm.adapters.hyperliquid.desks import Desks, dex_of
+from mm.adapters.hyperliquid.inbox import is_known
+from mm.adapters.hyperliquid.own import OwnOrders
+from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.wire import OrderCore
+
+
+class Questions:
+    """Each raises RestError where the venue does not answer."""
+
+    def __init__(self, seat: Seat, rest: Rest, own: OwnOrders, desks: Desks) -> None:
+        self._seat = seat
+        self._rest = rest
+        self._own = own
+        self._desks = desks
+        self._foreign: dict[str, int] = {}
+
+    @property
+    def foreign_open(self) -> int:
+        """Open orders of others on our account, by the latest listings."""
+        return sum(self._foreign.values())
+
+    async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
+        """Our own open orders in our coins there; foreign ones are counted and left alone."""
+        listed = await self._rest.open_orders(self._seat.account, dex, urgent=urgent)
+        ours = {desk.coin for desk in self._desks.on(dex)}
+        own = [one for one in listed if one.coin in ours and self._own.is_own(one.cloid)]
+        self._foreign[dex] = len(listed) - len(own)
+        for one in own:
+            self._own.belongs(one.cloid or "", one.coin)
+        return own
+
+    async def status(self, cloid: str) -> FoundOrder | None:
+        """The venue's word on one order. Of a status that we do not know, and it adds them
+        unannounced, the listing says whether the order rests."""
+        found = (await self._rest.order_status(self._seat.account, cloid)).order
+        if found is None or is_known(found.status):
+            return found
+        listed = await self.listing(dex_of(found.order.coin))
+        rests = any(row.oid == found.order.oid for row in listed)
+        return structs.replace(found, status="open" if rests else f"{found.status}, canceled")
