@@ -1,12 +1,15 @@
 """For every test: hypothesis without wall-clock deadlines; a missing tool is said aloud."""
 
+import asyncio
 import os
 import shutil
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import settings
 
 from mm.adapters.hyperliquid import nonce
+from tests.patience import PatientLoop
 
 settings.register_profile("mm", deadline=None, print_blob=True)  # shared machines stall at will
 settings.load_profile("mm")
@@ -19,6 +22,11 @@ TOOLS = {"browser": {"chromium": "chromium"}, "prometheus": {"promtool": "promet
 def process_of_its_own() -> None:
     """No test goes on from the nonces of another, whose clock may have been ahead."""
     nonce.forget_all()
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """No timeout runs out because the machine was busy."""
+    return {"patient": PatientLoop}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,7 +1,6 @@
 """A stand for the client: the real exchange behind the real server, in real time, with faults."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +17,7 @@ from mm.model.exchange import CancelOrders, OrderRef, OrderSpec, PlaceOrders, Re
 from mm.model.units import NS_PER_MS, Ns, Side
 from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scripted import calm_market
+from tests.patience import now_ns
 
 ME = Signer("0x" + "11" * 32)
 OTHER = "0x" + "b0" * 20
@@ -43,7 +43,7 @@ class WallClock:
         self._ahead = ahead
 
     def now(self) -> Ns:
-        return time.time_ns() + self._ahead
+        return now_ns() + self._ahead
 
 
 class Probe:
