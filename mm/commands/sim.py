@@ -34,7 +34,7 @@ def sim(
     first, seeds, fresh = which
     begin = 1 if first is None else first
     chosen = [*range(begin, begin + seeds), *(secrets.randbelow(2**31) for _ in range(fresh))]
-    run = partial(_run, tuple(_known(only)), lines, as_json)
+    run = partial(run_one, tuple(_known(only)), lines, as_json)
     few = len(chosen) < 2
     outcomes = list(map(run, chosen)) if few else run_all(run, chosen, cores(), "simulating")
     if as_json:
@@ -51,7 +51,7 @@ def _known(only: list[str]) -> list[str]:
     return only
 
 
-def _run(only: tuple[str, ...], lines: int | None, as_json: bool, seed: int) -> Outcome:
+def run_one(only: tuple[str, ...], lines: int | None, as_json: bool, seed: int) -> Outcome:
     """Without its trace, which is told at once: of thousands of seeds it would be gigabytes."""
     outcome = simulate(seed, draw(seed, only, MANY_S, MANY) if only else None)
     wanted = lines if lines is not None else SHOWN if outcome.violation else 0

@@ -13,7 +13,7 @@ from mm.app.config_layers import ConfigError
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.plan import draw
 from mm.app.simulate.run import simulate
-from mm.commands.sim import sim
+from mm.commands.sim import run_one, sim
 
 ROOT = Path(__file__).parents[2]
 FIXED = (*range(1, 7), 83, 1113)
@@ -54,9 +54,10 @@ def test_several_at_a_time_are_each_what_they_are_alone(
 ) -> None:
     assert sim((7, 2, 0), [], 3, as_json=True) == 0
     told = capfd.readouterr()
-    digests = {str(seed): simulate(seed).digest for seed in (7, 8)}
-    assert json.loads(told.out)["digests"] == digests
+    alone = [run_one((), 3, True, seed) for seed in (7, 8)]
+    assert json.loads(told.out)["digests"] == {str(one.seed): one.digest for one in alone}
     assert len(told.err.splitlines()) == 2 * 3
+    assert not any(one.trace for one in alone), "ten thousand traces would take gigabytes"
 
 
 def test_without_faults_all_is_well() -> None:
