@@ -5,8 +5,11 @@ from typing import Final
 
 from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
+from mm.model.units import SIDES
 
 ZERO: Final = Decimal(0)
+EQUITY: Final = 0.025
+"""A jump of less than 2 % is not told from profit; and prices differ a little."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -45,17 +48,29 @@ class AtRest:
         adapter = {cloid: one.oid for cloid, one in venue.own.open.items()}
         if adapter != {row.cloid: row.oid for row in rows}:
             return f"the adapter believes {adapter}"
+        return self._equity()
+
+    def _equity(self) -> str:
+        """What loss is measured on: a deposit or a withdrawal is known after two audits."""
+        truth = float(self.world.venue.equity)
+        for coin, engine in self.world.maker.engines.items():
+            ours = float(engine.state.equity or 0)
+            if abs(ours - truth) > EQUITY * truth:
+                return f"equity of {coin} {ours:.0f} USD, venue {truth:.0f} USD"
         return ""
 
     def quoting(self) -> str:
-        """Why not both sides of every coin are quoted, "" where they are."""
+        """Why not both sides of every coin are quoted, "" where they are: at the venue."""
         reasons = []
+        resting = {(row.coin, row.side) for row in self.world.venue.orders()}
         for coin, engine in self.world.maker.engines.items():
             state = engine.state
             if state.kill.halted:
                 reasons.append(f"{coin}: {state.kill.halted}")
             blocked = state.presence.reason.items()
             reasons += [f"{coin} {side.label}: {reason}" for side, reason in blocked if reason]
+            empty = [side for side in SIDES if (coin, side) not in resting]
+            reasons += [f"{coin}: no {side.label} rests" for side in empty]
         return "; ".join(reasons) if self.world.maker.engines else "no daemon"
 
     def ended(self) -> None:

@@ -56,16 +56,22 @@ async def lock_ledger(world: World, random: Random) -> bool:
 
 
 async def poison(world: World, random: Random) -> bool:
-    """An exception in any task of the daemon."""
-    host = world.maker.host
-    tasks = host.tasks() if host is not None and host.alive else []
-    if not tasks:
-        return False
-    task = random.choice(tasks)
-    world.trace.say("nature", f"poisons {task.title}")
-    task.body.poison = Injected("by the simulation")
-    await asyncio.sleep(HEARD_S)
-    return task.body.poison is None
+    """An exception in any task of the daemon, and in another. Those that it is made of, which have
+    names, are as likely as all that they start."""
+    heard = 0
+    for _ in range(2):
+        host = world.maker.host
+        tasks = host.tasks() if host is not None and host.alive else []
+        named = [task for task in tasks if not task.get_name().startswith("task ")]
+        chosen = named if named and random.random() < 0.5 else tasks
+        if not chosen:
+            break
+        task = random.choice(chosen)
+        world.trace.say("nature", f"poisons {task.title}")
+        task.body.poison = Injected("by the simulation")
+        await asyncio.sleep(HEARD_S)
+        heard += task.body.poison is None
+    return heard > 0
 
 
 async def kill(world: World, _: Random) -> bool:
@@ -116,7 +122,7 @@ async def pause(world: World, random: Random) -> bool:
 async def halt(world: World, random: Random) -> bool:
     """Now and then with a crash before it is lifted: the latch must hold."""
     heard = world.maker.command(random.choice(("halt", "flatten")))
-    await asyncio.sleep(random.uniform(1.0, 10.0))
+    await asyncio.sleep(random.uniform(*random.choice(((1.0, 10.0), (12.0, 25.0)))))
     if random.random() < 0.5:
         world.maker.kill()
         await asyncio.sleep(random.uniform(5.0, 15.0))

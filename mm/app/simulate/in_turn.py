@@ -7,12 +7,14 @@ from mm.app.simulate.at_rest import BrokenPromiseError
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.model.actions import Action, Modify, Place, Step
-from mm.model.events import Command, Event, Start
-from mm.model.units import SIDES, Side
+from mm.model.events import Bbo, Book, Command, Event, Start, Tick
+from mm.model.units import NS_PER_S, SIDES, Ns, Side, nanoseconds
 
-UNEXPLAINED_S: Final = 5.0
+UNEXPLAINED_S: Final = 2.5
 SLEPT_S: Final = 2.5
 """Between two turns: the process was frozen, for there is a Tick each second."""
+TIMER_S: Final = 3.0
+"""Three periods of the quote timer."""
 MAX_ORDERS: Final = 60
 
 
@@ -25,19 +27,38 @@ class InTurn:
         self._unexplained: dict[tuple[str, Side], float] = {}
         self._last: dict[str, float] = {}
         """When each coin last had a turn."""
+        self._rang: dict[str, float] = {}
+        """When the quote timer last rang for it, or could not."""
+        self._fed: dict[str, Ns] = {}
+        """When it last saw a book, in this life."""
         self._latched: set[str] = set()
         """Coins that are halted: no restart may forget it, full as the disk may have been."""
 
     def turn(self, coin: str, engine: Engine, event: Event, step: Step) -> None:
         self.turns += 1
+        if isinstance(event, Tick):
+            self._rang[coin] = self.world.now
         self._halt_holds(coin, engine, event)
         self._while_halted(engine, step.actions)
         self._sizes(engine, step.actions)
+        self._on_a_fresh_book(coin, engine, event, step.actions)
         self._no_cross(engine, step.actions)
         if not isinstance(event, Start):
             self._explained(coin, engine)
         if len(engine.state.orders) > MAX_ORDERS:
             raise BrokenPromiseError(f"{len(engine.state.orders)} orders are tracked")
+
+    def look(self) -> None:
+        """The quote timer rings, whatever became of other tasks, until the daemon leaves."""
+        maker, now = self.world.maker, self.world.now
+        stopping = any(one.state.link_reason == "stopped" for one in maker.engines.values())
+        if stopping or not maker.running or maker.host is None or maker.host.frozen:
+            self._rang.clear()
+            return
+        self._rang = {coin: self._rang.get(coin, now) for coin in maker.engines}
+        for coin, at in self._rang.items():
+            if now - at > TIMER_S:
+                raise BrokenPromiseError(f"{coin}: the quote timer is silent for {TIMER_S:g} s")
 
     def unlatch(self) -> None:
         """The operator lifts the halts."""
@@ -67,6 +88,21 @@ class InTurn:
                 continue
             if float(action.size * action.price) > most:
                 raise BrokenPromiseError(f"{action} is above max_order_usd")
+
+    def _on_a_fresh_book(
+        self, coin: str, engine: Engine, event: Event, actions: tuple[Action, ...]
+    ) -> None:
+        """No quote is sent on a book that nobody has told of for longer than is allowed."""
+        if isinstance(event, Start):
+            self._fed.pop(coin, None)
+        elif isinstance(event, Book | Bbo):
+            self._fed[coin] = event.ts
+        age = event.ts - self._fed.get(coin, 0)
+        if age <= nanoseconds(engine.settings.risk.max_book_age_s):
+            return
+        for action in actions:
+            if isinstance(action, Place | Modify) and not getattr(action, "flatten", False):
+                raise BrokenPromiseError(f"{action} on a book that is {age / NS_PER_S:.1f} s old")
 
     @staticmethod
     def _no_cross(engine: Engine, actions: tuple[Action, ...]) -> None:

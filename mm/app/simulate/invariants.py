@@ -11,7 +11,7 @@ from mm.core.engine import Engine
 from mm.core.guard import judge
 from mm.core.orders import OrderState
 from mm.model.exchange import OrderRow
-from mm.model.units import Side
+from mm.model.units import SIDES, Side
 
 DRIFT: Final = 1.02
 """Price drift since an order was approved may carry its worst case over the limit by this much."""
@@ -19,7 +19,11 @@ NEAR: Final = 1.1
 """No order of ours lies further from the market's mid than this factor."""
 UNTRACKED_S: Final = 45.0
 """By then two audits have found an order that we did not know of."""
+TRACKED_S: Final = 2.0
+"""An order of the present life: the venue has said so, and what it said is on its way."""
 DEAD_MAN_S: Final = 62.0
+ARMED_S: Final = 25.0
+"""The switch is pushed back every 20 s."""
 HALT_S: Final = 10.0
 GONE_S: Final = 45.0
 """By then two audits have missed an order that we believe in."""
@@ -50,6 +54,7 @@ class Invariants:
         self._halted_since: float | None = None
         self._dark_since: float | None = None
         self._unserved_since: float | None = None
+        self._unarmed_since: float | None = None
         self.excused_until = 0.0
         """Until then the venue could not be reached: promises that need it wait."""
         self._limit_usd = _setting(world, "risk.max_position_usd")
@@ -77,32 +82,33 @@ class Invariants:
             self._standing.look(coin, engine, own, reachable)
             self._may_leave(coin, engine, reachable)
         self._subscribed(reachable)
+        self._armed(reachable)
         self._bounded()
         if venue.overdrawn and self.world.now - maker.began_at > MINUTE_S:
             raise BrokenPromiseError("the address has spent its request weight")
 
     def _exposure(self, rows: list[OrderRow]) -> None:
         """Position and all resting orders of a side never exceed the limit, of one coin or all."""
-        held = self.world.venue.positions() if rows else {}
+        held = self.world.venue.positions() if rows or self._gross_usd else {}
         gross = 0.0
         for coin, position in held.items():
             own = [row for row in rows if row.coin == coin]
-            gross += max([self._worst_usd(side, position, own) for side in Side])
+            gross += max([self._worst_usd(coin, side, position, own) for side in SIDES])
         if self._gross_usd and gross > self._gross_usd * DRIFT:
             raise BrokenPromiseError(f"gross {gross:.0f} USD above {self._gross_usd:.0f}")
 
-    def _worst_usd(self, side: Side, position: Decimal, rows: list[OrderRow]) -> float:
+    def _worst_usd(self, coin: str, side: Side, position: Decimal, rows: list[OrderRow]) -> float:
         resting = sum((r.remaining for r in rows if r.side is side), ZERO)
         worst = side * position + resting
-        if not rows or worst <= 0:
+        if worst <= 0 or not (rows or self._gross_usd):
             return 0.0
-        near = float(worst * max(row.price for row in rows))
+        near = float(worst * max((row.price for row in rows), default=ZERO))
         if near * NEAR < self._limit_usd and not self._gross_usd:
             return near  # without the price
-        mid = self.world.venue.exchange.mid(rows[0].coin)
+        mid = self.world.venue.exchange.mid(coin)
         usd = near if mid is None else float(worst) * float(mid)
         if resting and mid is not None and usd > self._limit_usd * DRIFT:
-            text = f"{rows[0].coin} {side.label} worst case {worst} above {self._limit_usd:.0f} USD"
+            text = f"{coin} {side.label} worst case {worst} above {self._limit_usd:.0f} USD"
             raise BrokenPromiseError(text)
         return usd
 
@@ -129,15 +135,25 @@ class Invariants:
             )
 
     def _tracked(self, rows: list[OrderRow], engines: dict[str, Engine], reachable: bool) -> None:
-        now = self.world.now
+        """What this life sent and what rests it never loses sight of, whatever it did not hear;
+        what a former life left it finds when the venue can be reached."""
+        now, wired = self.world.now, self.world.maker.wired
+        traders = wired.traders if wired is not None else ()
+        begins = {
+            one.coin: f"0x{engines[one.coin].settings.cloid_prefix}{one.run_id}" for one in traders
+        }
         resting = {row.oid: row for row in rows}
         for oid in [oid for oid in self._untracked if oid not in resting]:
             del self._untracked[oid]
         for oid, row in resting.items():
-            if not reachable or engines[row.coin].state.orders.get(row.cloid) is not None:
+            order = engines[row.coin].state.orders.get(row.cloid)
+            own = (row.cloid or "").startswith(begins[row.coin])
+            known = order is not None and not (own and order.ended)
+            within_s = TRACKED_S if own else UNTRACKED_S
+            if known or not (own or reachable):
                 self._untracked.pop(oid, None)
-            elif now - self._untracked.setdefault(oid, now) > UNTRACKED_S:
-                text = f"order {oid} {row.cloid} rests untracked for {UNTRACKED_S:g} s"
+            elif now - self._untracked.setdefault(oid, now) > within_s:
+                text = f"order {oid} {row.cloid} rests untracked for {within_s:g} s"
                 raise BrokenPromiseError(text)
 
     def _believed(self, rows: list[OrderRow], engines: dict[str, Engine], reachable: bool) -> None:
@@ -199,6 +215,17 @@ class Invariants:
         if world.now - self._unserved_since > SUBSCRIBED_S:
             text = f"{served} of {wanted} subscriptions for {SUBSCRIBED_S:g} s"
             raise BrokenPromiseError(f"{text} though the link is up")
+
+    def _armed(self, reachable: bool) -> None:
+        """While the link is up the venue's dead-man switch is set, where it has one for us."""
+        world = self.world
+        able = reachable and not world.venue.throttled and world.maker.linked_at is not None
+        if not (able and world.plan.dead_man) or world.venue.armed:
+            self._unarmed_since = None
+            return
+        self._unarmed_since = self._unarmed_since or world.now
+        if world.now - self._unarmed_since > ARMED_S:
+            raise BrokenPromiseError(f"no dead-man switch is set for {ARMED_S:g} s")
 
     def _bounded(self) -> None:
         world, maker = self.world, self.world.maker

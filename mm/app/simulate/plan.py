@@ -1,6 +1,7 @@
 """What a seed decides before a run begins: market, wire, and which faults come when."""
 
 import math
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
@@ -10,6 +11,9 @@ from mm.model.units import NS_PER_S, Ns
 
 COINS: Final = ("BTC", "ETH", "SOL")
 GROSS: Final = ("portfolio.max_gross_usd=3000", "portfolio.max_gross_usd=3500")
+LOSING: Final = 0.3
+"""Share of the runs that may lose no more than one of these fractions of their equity."""
+LOSSES: Final = (0.0001, 0.0003)
 MIDNIGHT_S: Final = 1_800_057_600
 """A midnight in UTC; runs begin a little before it, a full hour, or neither."""
 
@@ -39,6 +43,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     busy_s: float
     """How long faults may come."""
     settings: tuple[str, ...]
+
+    @property
+    def may_lose(self) -> bool:
+        """Is the limit on losses so low that ordinary ones reach it?"""
+        return any(one.startswith("risk.max_drawdown_fraction=") for one in self.settings)
 
 
 def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3) -> Plan:
@@ -79,5 +88,15 @@ def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3
             f"stochastic.policy={random.choice(('fill_hungry', 'target_rate', 'off'))}",
             "daemon.checkpoint_interval_s=10",
             *(random.sample(GROSS, random.randrange(2)) if len(coins) > 1 else ()),
+            *_limits(Random(f"{seed} limits")),
         ),
     )
+
+
+def _limits(random: Random) -> Iterator[str]:
+    """Some limits are so close that a run reaches them."""
+    yield f"risk.max_book_age_s={random.choice((2, 5))}"
+    if random.random() < LOSING:
+        loss = random.choice(LOSSES)
+        yield f"risk.max_daily_loss_fraction={loss}"
+        yield f"risk.max_drawdown_fraction={loss}"

@@ -32,6 +32,7 @@ FIRST_QUOTE_S: Final = 60.0
 AGREE_S: Final = 60.0
 QUOTE_AGAIN_S: Final = 75.0
 END_S: Final = 15.0
+ATTEND_S: Final = 15.0
 WEIGHT_S: Final = 90.0
 
 
@@ -89,6 +90,8 @@ class Story:
         """Of them, those that something or somebody felt."""
         self.found: Counter[str] = Counter()
         """In how many circumstances they struck."""
+        self._lost_at: float | None = None
+        """Since when it is halted for a loss."""
         self._failed: asyncio.Future[None]
 
     async def tell(self) -> None:
@@ -200,6 +203,19 @@ class Story:
             await asyncio.sleep(LOOK_S)
             self._excuse()
             self.checks.look()
+            self.in_turn.look()
+            self._attend()
+
+    def _attend(self) -> None:
+        """An operator looks at a halt for a loss, and lifts it."""
+        maker = self.world.maker
+        if not maker.has_lost:
+            self._lost_at = None
+        elif self._lost_at is None:
+            self._lost_at = self.world.now
+        elif self.world.now - self._lost_at > ATTEND_S:
+            self._lost_at = None
+            maker.command("resume")
 
     def _excuse(self) -> None:
         """The wire or the venue is out of order: until a little later nobody can be reached."""

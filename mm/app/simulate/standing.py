@@ -7,10 +7,10 @@ from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.model.exchange import OrderRow
 from mm.model.quote import Level
-from mm.model.units import BPS, NS_PER_S, Side
+from mm.model.units import BPS, NS_PER_S, SIDES, Side
 
-FEED_S: Final = 6.0
-"""The feed's threshold and a second on top."""
+FEED_S: Final = 1.0
+"""On top of the feed's threshold."""
 ASTRAY_S: Final = 8.0
 SLACK_BPS: Final = 2.0
 """Beyond the hysteresis that the quotes have."""
@@ -33,26 +33,28 @@ class Standing:
         """`rows`: those of this coin. `reachable`: may the venue be asked for anything?"""
         still = [row for row in rows if self._is_still(engine, row)]
         settled = [row for row in still if not self._was_changing(engine, row)]
-        self._fresh(coin, settled, reachable)
+        self._fresh(coin, engine, settled, reachable)
         venue = self.world.venue
         state = engine.state
         waits = state.kill.halted or state.recourse.waiting(self.world.maker.clock.now())
         able = reachable and not (venue.throttled or venue.spent or waits)
-        for side in Side:
+        for side in SIDES:
             where = _astray(engine, side, [row for row in still if row.side is side])
             if not (able and where):
                 self._astray.pop((coin, side), None)
             elif self.world.now - self._astray.setdefault((coin, side), self.world.now) > ASTRAY_S:
                 raise BrokenPromiseError(f"{coin} {side.label} for {ASTRAY_S:g} s {where}")
 
-    def _fresh(self, coin: str, settled: list[OrderRow], reachable: bool) -> None:
+    def _fresh(self, coin: str, engine: Engine, settled: list[OrderRow], reachable: bool) -> None:
         """No quote on a feed that has been silent for longer than its threshold and a second."""
         venue = self.world.maker.venue
         if venue is None:
             return
         last = max(venue.health.last("book", coin), venue.health.last("bbo", coin))
         age_s = (self.world.maker.clock.now() - last) / NS_PER_S
-        grace_s = FEED_S + 4 * sum(self.world.plan.latency_s) + 8 * self.world.plan.jitter_s + 0.5
+        plan = self.world.plan
+        grace_s = engine.settings.risk.max_book_age_s + FEED_S
+        grace_s += 4 * sum(plan.latency_s) + 8 * plan.jitter_s + 0.5
         if settled and reachable and last and age_s > grace_s:
             text = f"{len(settled)} orders rest on a feed that is {age_s:.1f} s old"
             raise BrokenPromiseError(text)

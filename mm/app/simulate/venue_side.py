@@ -123,6 +123,16 @@ class VenueSide:
         """By coin, of all coins."""
         return {coin: self.exchange.position(USER, coin) for coin in self.plan.coins}
 
+    @property
+    def equity(self) -> Decimal:
+        return self.exchange.account(USER, 0).equity
+
+    @property
+    def armed(self) -> bool:
+        """Is our dead-man switch set?"""
+        account = self.exchange._accounts.known(USER)
+        return account is not None and account.cancel_at_ms is not None
+
     def subscriptions(self) -> int:
         """Of the connection that has most."""
         return max((len(one.subscriptions) for one in self.server.connections), default=0)

@@ -26,6 +26,7 @@ from mm.app.simulate.venue_side import AT, FAUCET_USD, KEY, VenueSide
 from mm.app.wiring import Wired
 from mm.core.engine import Engine
 from mm.core.guard import unhalted
+from mm.core.kill_switch import LOSSES
 from mm.model.actions import Step
 from mm.model.events import Command, Event, Link, Start
 from mm.model.instrument import Instrument
@@ -208,10 +209,22 @@ class MakerSide:
         return self.host is not None and self.host.alive and not self._over.is_set()
 
     def lift(self) -> None:
-        """The operator lifts what he set, where nobody heard him before, and nothing else."""
-        kills = [engine.state.kill for engine in self.engines.values()]
-        if any(kill.paused or _by_operator(kill.halted) for kill in kills):
+        """The operator lifts what he set, where nobody heard him before, and a halt for a loss that
+        he expects; and nothing else."""
+        paused = any(engine.state.kill.paused for engine in self.engines.values())
+        if paused or self.has_halted("operator") or self.has_lost:
             self.command("resume")
+
+    @property
+    def has_lost(self) -> bool:
+        """Is it halted for a loss, where one is no wonder?"""
+        return self.plan.may_lose and self.has_halted(*LOSSES)
+
+    def has_halted(self, *causes: str) -> bool:
+        """Is any engine halted, for one of these? Of several instruments one halts, and the others
+        name it: "BTC: operator: ..."."""
+        halts = (engine.state.kill.halted for engine in self.engines.values())
+        return any(cause in halted.split(": ")[:2] for halted in halts for cause in causes)
 
     def command(self, verb: str) -> bool:
         """The operator's word. Is somebody there to hear it?"""
@@ -223,11 +236,6 @@ class MakerSide:
         said = Command(self.clock.now(), verb, "operator", "simulated")
         host.start(_say(wired, said), "operator")
         return True
-
-
-def _by_operator(halted: str) -> bool:
-    """Of several instruments one halts, and the others name it: "BTC: operator: ..."."""
-    return "operator" in halted.split(": ")[:2]
 
 
 async def _say(wired: Wired, said: Command) -> None:
