@@ -9,6 +9,8 @@ from mm.app.simulate.world import World
 
 HEARD_S: Final = 10.0
 """How long a poisoned task may wait before it runs again."""
+TIMER: Final = "tick ("
+"""Title of the task that asks for quotes."""
 
 
 async def clock_step(world: World, random: Random) -> bool:
@@ -56,22 +58,26 @@ async def lock_ledger(world: World, random: Random) -> bool:
 
 
 async def poison(world: World, random: Random) -> bool:
-    """An exception in any task of the daemon, and in another. Those that it is made of, which have
-    names, are as likely as all that they start."""
-    heard = 0
-    for _ in range(2):
-        host = world.maker.host
-        tasks = host.tasks() if host is not None and host.alive else []
-        named = [task for task in tasks if not task.get_name().startswith("task ")]
-        chosen = named if named and random.random() < 0.5 else tasks
-        if not chosen:
-            break
-        task = random.choice(chosen)
-        world.trace.say("nature", f"poisons {task.title}")
-        task.body.poison = Injected("by the simulation")
-        await asyncio.sleep(HEARD_S)
-        heard += task.body.poison is None
-    return heard > 0
+    """An exception in any task of the daemon."""
+    return await _poison(world, random, "")
+
+
+async def poison_timer(world: World, random: Random) -> bool:
+    """An exception in its quote timer, without which nothing is decided."""
+    return await _poison(world, random, TIMER)
+
+
+async def _poison(world: World, random: Random, title: str) -> bool:
+    host = world.maker.host
+    tasks = host.tasks() if host is not None and host.alive else []
+    chosen = [task for task in tasks if task.title.startswith(title)]
+    if not chosen:
+        return False
+    task = random.choice(chosen)
+    world.trace.say("nature", f"poisons {task.title}")
+    task.body.poison = Injected("by the simulation")
+    await asyncio.sleep(HEARD_S)
+    return task.body.poison is None
 
 
 async def kill(world: World, _: Random) -> bool:

@@ -15,6 +15,8 @@ SLEPT_S: Final = 2.5
 """Between two turns: the process was frozen, for there is a Tick each second."""
 TIMER_S: Final = 3.0
 """Three periods of the quote timer."""
+AT_WORK: Final = "stop"
+"""The task that waits for a signal: it ends with all others when the daemon leaves."""
 MAX_ORDERS: Final = 60
 
 
@@ -51,14 +53,13 @@ class InTurn:
     def look(self) -> None:
         """The quote timer rings, whatever became of other tasks, until the daemon leaves."""
         maker, now = self.world.maker, self.world.now
-        stopping = any(one.state.link_reason == "stopped" for one in maker.engines.values())
-        if stopping or not maker.running or maker.host is None or maker.host.frozen:
+        if not maker.running or maker.host is None or maker.host.frozen:
             self._rang.clear()
             return
         self._rang = {coin: self._rang.get(coin, now) for coin in maker.engines}
-        for coin, at in self._rang.items():
-            if now - at > TIMER_S:
-                raise BrokenPromiseError(f"{coin}: the quote timer is silent for {TIMER_S:g} s")
+        late = [coin for coin, at in self._rang.items() if now - at > TIMER_S]
+        if late and any(task.get_name() == AT_WORK for task in maker.host.tasks()):
+            raise BrokenPromiseError(f"{late}: the quote timer is silent for {TIMER_S:g} s")
 
     def unlatch(self) -> None:
         """The operator lifts the halts."""
@@ -98,7 +99,7 @@ class InTurn:
         elif isinstance(event, Book | Bbo):
             self._fed[coin] = event.ts
         age = event.ts - self._fed.get(coin, 0)
-        if age <= nanoseconds(engine.settings.risk.max_book_age_s):
+        if not actions or age <= nanoseconds(engine.settings.risk.max_book_age_s):
             return
         for action in actions:
             if isinstance(action, Place | Modify) and not getattr(action, "flatten", False):

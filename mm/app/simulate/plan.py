@@ -11,9 +11,9 @@ from mm.model.units import NS_PER_S, Ns
 
 COINS: Final = ("BTC", "ETH", "SOL")
 GROSS: Final = ("portfolio.max_gross_usd=3000", "portfolio.max_gross_usd=3500")
-LOSING: Final = 0.3
+LOSING: Final = 0.4
 """Share of the runs that may lose no more than one of these fractions of their equity."""
-LOSSES: Final = (0.0001, 0.0003)
+LOSSES: Final = ("0.00001", "0.00003")
 MIDNIGHT_S: Final = 1_800_057_600
 """A midnight in UTC; runs begin a little before it, a full hour, or neither."""
 
