@@ -1,27 +1,55 @@
 """Promises that cannot be broken promise nothing: some daemons broken on purpose, each noticed."""
 
-import pytest
+import re
+from typing import Final
 
-from mm.app.simulate.plan import draw
+import pytest
+from msgspec import structs
+
+from mm.app.simulate.plan import Plan, draw
 from tests.system.mutants import MUTANTS, caught
 
-NOTICED = {
-    "forgets_a_fill": ("drop_clean", "position"),
-    "stops_without_cancelling": ("pause", "rest after an orderly end"),
-    "leaves_its_orders_when_the_link_goes": ("refuse", "rest on a feed"),
-    "never_moves_an_order": ("deposit", "is wanted"),
-    "never_asks_after_doubtful_orders": ("lost_replies", "doubts"),
+NOTICED: Final = {
+    "forgets_a_fill": ("drop_clean", 3, "position|cash"),
+    "stops_without_cancelling": ("pause", 1, "rest after an orderly end"),
+    "leaves_its_orders_when_the_link_goes": ("refuse", 1, "rest on a feed"),
+    "never_moves_an_order": ("deposit", 1, "is wanted"),
+    "never_asks_after_doubtful_orders": ("lost_replies", 1, "doubts"),
+    "halts_without_cancelling": ("slow_disk", 1, "after a halt"),
+    "quotes_on_a_stale_feed": ("mute", 3, "on a book that is"),
+    "loses_its_timer_unnoticed": ("poison_timer", 1, "timer is silent"),
+    "forgets_a_halt_at_a_restart": ("halt", 1, "halt was forgotten"),
+    "hides_why_it_does_not_quote": ("pause", 1, "no reason"),
+    "tells_nobody_of_the_gross_limit": ("deposit", 3, "gross"),
+    "forgets_the_dead_man": ("slow_disk", 1, "no dead-man switch"),
+    "counts_only_what_rests": ("odd_frames", 3, "gross|worst case"),
+    "skips_audits": ("deposit", 1, "equity"),
+    "takes_a_lost_answer_for_a_refusal": ("lost_replies", 1, "untracked"),
 }
-"""By name: the faults that bring it out, and words of the promise that it breaks."""
-TRIES = range(1, 9)
+"""By name: the fault that brings it out, a seed that notices, and words of the broken promise."""
+TRIES: Final = 8
+"""A change of the code changes what a seed runs: one of so many from there on."""
+CLOSE: Final = ("risk.max_daily_loss_fraction=0.00001", "risk.max_drawdown_fraction=0.00001")
+WORLDS: Final = {
+    "halts_without_cancelling": lambda plan: structs.replace(
+        plan, settings=(*plan.settings, *CLOSE)
+    ),
+    "forgets_the_dead_man": lambda plan: structs.replace(plan, dead_man=True),
+}
+"""What its plan has besides."""
+
+
+def plan_for(name: str, fault: str, seed: int) -> Plan:
+    plan = draw(seed, (fault,), 60.0, 8)
+    return WORLDS[name](plan) if name in WORLDS else plan
 
 
 @pytest.mark.parametrize("name", NOTICED)
 def test_a_broken_daemon_is_noticed(name: str) -> None:
-    fault, words = NOTICED[name]
-    found = caught(name, (draw(seed, (fault,), 60.0, 8) for seed in TRIES))
+    fault, first, words = NOTICED[name]
+    found = caught(name, (plan_for(name, fault, seed) for seed in range(first, first + TRIES)))
     assert found is not None
-    assert words in found[1]
+    assert re.search(words, found[1])
 
 
 def test_each_mutant_breaks_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
