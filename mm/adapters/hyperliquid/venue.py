@@ -251,8 +251,8 @@ class HyperliquidVenue:
     # -- periodic -------------------------------------------------------------------------------
 
     def _when_up(self, act: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        async def guarded() -> None:
-            if self._up and self.meter.may_poll:
+        async def guarded() -> None:  # the dead-man switch at any weight: else it fires on us
+            if self._up and (act == self._arm or self.meter.may_poll):
                 await self._try(act)
 
         return guarded

@@ -258,6 +258,14 @@ async def test_the_dead_man_is_armed_refreshed_and_cleared() -> None:
         assert not venue.dead_man.armed
 
 
+async def test_the_dead_man_is_pushed_back_however_little_request_weight_is_left() -> None:
+    async with stand() as at, live(at, dead_man_s=6.0) as (venue, probe):
+        await probe.until(lambda: venue.dead_man.armed)
+        venue.meter.spend(venue.meter.limit)
+        venue.dead_man.armed = False
+        await probe.until(lambda: venue.dead_man.armed)
+
+
 async def test_the_dead_man_stays_away_from_foreign_orders() -> None:
     async with stand() as at:
         at.place(ME.address, Side.BID, "99950", "0.01", "0x" + "f" * 32)
