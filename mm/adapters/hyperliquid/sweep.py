@@ -121,8 +121,8 @@ class Sweeper:
 
     async def _cancel(self, cloids: list[str]) -> tuple[Item, ...]:
         envelope = self._seat.envelope(encode.cancel(cloids, self._asset_of))
-        self._budget.spend(len(cloids))
         raw = await self._rest.exchange(envelope, encode.weight(len(cloids)))
+        self._budget.spend(len(cloids))  # not what never reached the venue, however often it goes
         try:
             items = answers.items(raw, len(cloids))
         except msgspec.DecodeError as error:
