@@ -68,7 +68,7 @@ class VenueOrder:
 
 class ModelVenue:
     """`updates`, `fill_words` and `prints` are the streams: what was said, oldest first, with its
-    time. `mute`: the stream of fills says nothing, though the connection stands."""
+    time. `mute`, `still`: that of fills, of orders says nothing, though the connection stands."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -83,7 +83,7 @@ class ModelVenue:
         self.fill_words: deque[tuple[Ns, WireFill]] = deque()
         self.prints: deque[tuple[Ns, WireTrade]] = deque()
         self.listening = True
-        self.mute = False
+        self.mute = self.still = False
 
     @property
     def resting(self) -> list[VenueOrder]:
@@ -224,12 +224,12 @@ class ModelVenue:
                 self.end(order, "reduceOnlyCanceled")
 
     def _say(self, order: VenueOrder) -> None:
-        if self.listening:
+        if self.listening and not self.still:
             word = OrderUpdate(order.row(), order.status, order.status_ms)
             self.updates.append((self.clock.ts, [word]))
 
     def disconnect(self) -> None:
-        self.listening = self.mute = False
+        self.listening = self.mute = self.still = False
         self.updates.clear()
         self.fill_words.clear()
         self.prints.clear()

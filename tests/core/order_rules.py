@@ -155,11 +155,15 @@ def mute(world: World, silent: bool) -> None:
     world.venue.mute = silent
 
 
+def still(world: World, silent: bool) -> None:
+    world.venue.still = silent
+
+
 def step(world: World, at: int, steps: int, fail: bool) -> None:
     task = world.tasks[at % len(world.tasks)]
     for _ in range(steps):
         if task in world.tasks:
-            world.step(task, fail=fail and task.name != "reconnect")
+            world.step(task, fail=fail)
 
 
 def up(world: World) -> bool:
@@ -182,6 +186,7 @@ RULES: dict[str, Rule] = {
     "end all": Rule(0.5, lambda w: w.venue.open, nothing, end_all),
     "forget": Rule(0.5, always, nothing, forget),
     "mute": Rule(0.5, up, lambda r: (r.random() < 0.5,), mute),
+    "still": Rule(0.2, up, lambda r: (r.random() < 0.5,), still),
     "flatten": Rule(2, lambda w: w.state.pnl.position, nothing, World.flatten),
     "pull": Rule(4, lambda w: not up(w), nothing, World.pull),
     "insist": Rule(3, lambda w: w.insists, nothing, lambda w: w.start("insist")),
@@ -215,6 +220,8 @@ class Life:
         self.world = World()
         self.swept = False
         """Everything was to be cancelled: what of it failed the next audit repairs, not before."""
+        self.stilled = False
+        """The stream of orders was silent: what it left out the audits tell, not before."""
 
     def draw(self, random: Random, climate: Climate) -> Step:
         """Something that can happen now."""
@@ -229,6 +236,7 @@ class Life:
         rule = RULES[name]
         if rule.able(self.world):
             self.swept |= name == "cancel all"
+            self.stilled |= arguments == (True,) and name == "still"
             rule.act(self.world, *arguments)
             self.check()
 
@@ -303,6 +311,7 @@ class Life:
     def _all_told(self) -> None:
         """Once every word has arrived the orders are right by themselves, before any audit."""
         world = self.world
+        world.venue.still = False
         if not world.state.link_up:
             world.begin_reconnect()
         for _ in range(8):
@@ -311,6 +320,8 @@ class Life:
             world.drain()
             world.wait(NS_PER_S)
         world.state.expire(world.clock.ts)
+        if self.stilled:
+            return
         assert not [order.cloid for order in world.state.orders if order.busy], "busy without cause"
         self._agreed()
 

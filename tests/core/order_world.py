@@ -254,6 +254,9 @@ class World:
     def step(self, task: Task, *, fail: bool = False) -> None:
         if task.step(self.clock.ts, fail=fail):
             self.tasks.remove(task)
+            if task.name == "reconnect" and not self.state.link_up:  # the next connection tries
+                self.venue.disconnect()
+                self.held = None
 
     def wait(self, elapsed: Ns) -> None:
         """Time passes, and no word is later than is assumed."""
