@@ -67,8 +67,8 @@ def faults_of(config: ExchangeConfig) -> Faults:
 
 def introduce(config: ExchangeConfig) -> None:
     """Say in the log what market the daemon meets on it, and what estimates should come to."""
-    text = "A new exchange and a new account: halts of earlier runs hold until `mm resume`; "
-    text += "position, profit, estimates and pauses are not carried over"
+    text = "A new exchange and a new account: halts and pauses of earlier runs hold until "
+    text += "`mm resume`; position, profit and estimates are not carried over"
     log("info", "daemon", text)
     if config.tape is not None:
         text = "The market is a recording: its truth is unknown, own fills are simulated"

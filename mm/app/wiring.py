@@ -178,7 +178,7 @@ def _ledger_path(
     config: Config, data: Path, settings: VenueSettings, signer: Signer | None
 ) -> Path:
     """One ledger an account. The embedded exchange begins anew each time, so its ledger does, but
-    for the latch: a halt holds until somebody lifts it."""
+    for the latch: a halt or a pause holds until somebody lifts it."""
     if config.venue.network == "embedded":
         for suffix in ("db", "db-wal", "db-shm"):
             (data / f"ledger-embedded.{suffix}").unlink(missing_ok=True)
