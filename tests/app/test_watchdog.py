@@ -80,11 +80,11 @@ def test_stopped_it_loses_its_orders_and_comes_back_killed_it_leaves_nothing(
     assert b"MM_" not in environment
 
     os.kill(running.process.pid, signal.SIGSTOP)
+    until(lambda: running.matches("No sign of life from the daemon"), "the watchdog to notice")
     until(lambda: own(exchange) == [], "the orders to be cancelled", every_s=0.5)
     os.kill(running.process.pid, signal.SIGCONT)
     until(lambda: own(exchange), "quotes after the stop", every_s=0.5)
     until(lambda: running.matches("The daemon lives again"), "the watchdog to notice")
-    assert running.matches("No sign of life from the daemon")
     assert children(running.process.pid) == [watchdog]
 
     running.process.kill()
