@@ -2,8 +2,9 @@
 
 import asyncio
 import selectors
+import threading
 import time
-from typing import Final
+from typing import Final, Self
 
 from mm.model.units import NS_PER_S, Ns
 
@@ -45,6 +46,30 @@ class PatientLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._patience.time()
+
+
+class Stopwatch:
+    """How long something took, less what the machine did not run even who only watches."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        over = False
+        while not over:
+            began = time.monotonic()
+            over = self._over.wait(NAP_S)
+            self.elapsed_s += min(time.monotonic() - began, NAP_S + OVERSLEPT_S)
 
 
 def now_ns() -> Ns:

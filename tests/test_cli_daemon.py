@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mm.adapters.data_dir import read_runtime, read_token
+from tests.patience import Stopwatch
 
 ROOT = Path(__file__).parents[1]
 KEY = "0x" + "cd" * 32
@@ -66,9 +67,10 @@ class Started:
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """(exit code, seconds that it took)."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        return self.process.wait(LIMIT_S), time.monotonic() - began
+        with Stopwatch() as watch:
+            self.process.send_signal(number)
+            code = self.process.wait(LIMIT_S)
+        return code, watch.elapsed_s
 
 
 @pytest.fixture

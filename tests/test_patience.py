@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 
-from tests.patience import PatientLoop, now_ns
+from tests.patience import PatientLoop, Stopwatch, now_ns
 
 FROZEN_S = 0.6
 THAW = """
@@ -30,6 +31,19 @@ async def test_a_timer_waits_for_a_process_that_is_frozen() -> None:
     assert time.monotonic() - wall >= FROZEN_S
     assert time.monotonic() - wall - (loop.time() - began) > FROZEN_S / 2
     assert now_ns() - clock < (loop.time() - began) * 1e9 + 1e6
+
+
+def test_a_stopwatch_stands_still_while_it_is_frozen() -> None:
+    wall = time.monotonic()
+    with Stopwatch() as watch:
+        subprocess.run([sys.executable, "-c", THAW, str(os.getpid()), str(FROZEN_S)], check=True)
+    assert 0.0 < watch.elapsed_s < time.monotonic() - wall - FROZEN_S / 2
+
+
+def test_a_stopwatch_counts_what_was_waited_for() -> None:
+    with Stopwatch() as watch:
+        time.sleep(0.25)
+    assert watch.elapsed_s >= 0.2
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,7 @@ def no_process_outlives_its_test() -> Iterator[None]:
     yield
     for process in Process.started:
         process.kill()
-        process.wait(30)
+        process.wait(60)
     Process.started.clear()
 
 

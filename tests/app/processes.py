@@ -59,7 +59,7 @@ class Process:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 class Exchange:
@@ -86,7 +86,7 @@ class Exchange:
         deadline = time.monotonic() + 2 * LIMIT_S
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=5) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as refusal:
                 with refusal:

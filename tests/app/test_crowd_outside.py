@@ -40,6 +40,6 @@ def test_a_crowd_takes_neither_the_page_nor_the_venues_connection(tmp_path: Path
         Exchange(tmp_path, 1200, "--port", port)
         until(lambda: len(running.matches("Link up")) > 1, "the venue again")
 
-        with urllib.request.urlopen(f"{page}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{page}/healthz", timeout=60) as answer:
             assert answer.status == 200
         assert files(pid) < before + 64 + 32

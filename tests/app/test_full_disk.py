@@ -14,11 +14,11 @@ def test_a_halt_on_a_full_disk_survives_a_kill(tmp_path: Path, exchange: Exchang
         first = daemon(tmp_path, exchange, "--set", "daemon.checkpoint_interval_s=3600")
         until(lambda: first.matches("Link up"), "the link")
         paused = Process(tmp_path / "pause.log", "pause", "--set", data)
-        assert paused.process.wait(30) == 0
+        assert paused.process.wait(60) == 0
         until(lambda: first.matches("paused"), "the pause")
         rest = fill(disk)
         halted = Process(tmp_path / "halt.log", "halt", "--set", data, "--reason", "test")
-        assert halted.process.wait(30) == 0
+        assert halted.process.wait(60) == 0
         until(lambda: first.matches("Command: halt"), "the halt")
         first.stop(signal.SIGKILL)
         rest.unlink()

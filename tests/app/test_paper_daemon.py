@@ -51,7 +51,7 @@ class Paper:
     def get(self, path: str) -> str:
         runtime = read_runtime(self.data)
         assert runtime is not None
-        with urllib.request.urlopen(runtime.url + path, timeout=5) as answer:
+        with urllib.request.urlopen(runtime.url + path, timeout=60) as answer:
             return str(answer.read().decode())
 
     def state(self) -> Any:  # noqa: ANN401 - JSON
@@ -60,7 +60,7 @@ class Paper:
     def status(self) -> str:
         log = self._directory / "status.log"
         asked = Process(log, "status", "--set", f"daemon.data_dir={self.data}")
-        assert asked.process.wait(30) == 0
+        assert asked.process.wait(60) == 0
         return log.read_text()
 
     def position(self) -> Decimal:

@@ -84,6 +84,6 @@ def test_a_recording_cut_and_killed_is_read_and_replays(tmp_path: Path, wire: Te
 
 def test_an_unknown_coin_is_one_clear_line(tmp_path: Path, wire: Tee) -> None:
     asked = recorder(tmp_path, wire, "--coin", "BTX")
-    assert asked.process.wait(30) == 1
+    assert asked.process.wait(60) == 1
     assert asked.matches("unknown coin 'BTX'.*did you mean 'BTC'?")
     assert not asked.matches("Traceback")

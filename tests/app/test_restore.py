@@ -15,7 +15,7 @@ def test_a_copy_by_the_documented_command_is_restored_and_completed(
     (command,) = re.findall(r"^python3 -c .*backup\.db$", OPERATIONS, re.MULTILINE)
     first = daemon(tmp_path, exchange)
     until(lambda: first.matches('"Fill"'), "the first fill")
-    subprocess.run(command, shell=True, check=True, cwd=tmp_path, timeout=30)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, timeout=60)
     known = len(first.matches('"Fill"'))
     until(lambda: len(first.matches('"Fill"')) > known + 3, "fills after the copy")
     assert first.stop() == 0
@@ -28,7 +28,7 @@ def test_a_copy_by_the_documented_command_is_restored_and_completed(
     until(lambda: second.matches("Link up"), "the second start")
     until(lambda: second.matches("Halted before this start.*--halted"), "its halt")
     command = Process(tmp_path / "resume.log", "resume", "--set", f"daemon.data_dir={path.parent}")
-    assert command.process.wait(30) == 0
+    assert command.process.wait(60) == 0
     until(lambda: second.matches("Quoting bid"), "quotes after the resume")
     assert second.stop() == 0
     log = second.log.read_text()

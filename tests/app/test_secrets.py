@@ -23,7 +23,7 @@ def told_over_http(page: str) -> bytes:
     said = b""
     for path in ("/", "/metrics", "/api/state", "/readyz", "/healthz", "/nothing"):
         try:
-            answer = urllib.request.urlopen(f"{page}{path}", timeout=5)
+            answer = urllib.request.urlopen(f"{page}{path}", timeout=60)
         except urllib.error.HTTPError as refusal:
             answer = refusal
         with contextlib.closing(answer):
@@ -32,7 +32,7 @@ def told_over_http(page: str) -> bytes:
         f"{page}/api/halt", b"{}", {"Authorization": "Bearer wrong", "Origin": page}
     )
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-        urllib.request.urlopen(wrong, timeout=5)
+        urllib.request.urlopen(wrong, timeout=60)
     with refused.value as answer:
         return said + answer.read()
 
@@ -52,7 +52,7 @@ def test_secrets_stay_secret(tmp_path: Path, exchange: Exchange, ends: signal.Si
         MM_VENUE__PRIVATE_KEY=KEY,
         MM_WEB__TOKEN=WEB_TOKEN,
     )
-    assert show.process.wait(30) == 0
+    assert show.process.wait(60) == 0
     assert show.matches("private_key")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {".log", ".db", ".mmj"} <= {path.suffix for path in files}

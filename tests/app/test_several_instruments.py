@@ -40,7 +40,7 @@ class Floor:
     def say(self, *words: str) -> None:
         data = f"daemon.data_dir={self.directory / 'data'}"
         said = Process(self.directory / "said.log", *words, "--set", data)
-        assert said.process.wait(30) == 0, (self.directory / "said.log").read_text()
+        assert said.process.wait(60) == 0, (self.directory / "said.log").read_text()
 
     def resting(self) -> dict[str, set[str]]:
         """Client ids by coin."""

@@ -111,7 +111,7 @@ class Watch:
 
     def sample(self) -> None:
         at = self.at_s
-        with urllib.request.urlopen(f"{self._page}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._page}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         lag = re.search(r"^mm_loop_lag_seconds(?:{.*})? (\S+)", text, re.MULTILINE)
         assert lag is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.processes import KEY, LIMIT_S, Exchange, Process, daemon, ledger, same_fills, until
+from tests.patience import Stopwatch
 
 
 def test_kill_9_in_the_middle_of_quoting(tmp_path: Path, exchange: Exchange) -> None:
@@ -43,11 +44,11 @@ def test_a_signal_leaves_nothing_resting_within_5_s(
     running = daemon(tmp_path, exchange)
     until(lambda: running.matches('"Fill"'), "the first fill")
 
-    began = time.monotonic()
-    code = running.stop(number)
+    with Stopwatch() as watch:
+        code = running.stop(number)
 
     assert code == 0
-    assert time.monotonic() - began < 5.0
+    assert watch.elapsed_s < 5.0
     assert exchange.orders() == []
     assert same_fills(tmp_path, exchange)
 
@@ -92,7 +93,7 @@ def test_a_pause_survives_a_restart(tmp_path: Path, exchange: Exchange) -> None:
     until(lambda: first.matches("Quoting bid"), "quotes")
     data = f"daemon.data_dir={tmp_path / 'data'}"
     paused = Process(tmp_path / "pause.log", "pause", "--set", data, "--reason", "lunch")
-    assert paused.process.wait(30) == 0
+    assert paused.process.wait(60) == 0
     until(lambda: first.matches("paused: lunch"), "the pause")
     first.stop(signal.SIGKILL)
 
@@ -107,7 +108,7 @@ def test_a_halt_survives_a_restart(tmp_path: Path, exchange: Exchange) -> None:
     until(lambda: first.matches('"Fill"'), "the first fill")
     data = f"daemon.data_dir={tmp_path / 'data'}"
     halted = Process(tmp_path / "halt.log", "halt", "--set", data, "--reason", "test")
-    assert halted.process.wait(30) == 0
+    assert halted.process.wait(60) == 0
     until(lambda: exchange.orders() == [], "all orders to be cancelled", every_s=1.0)
     first.stop(signal.SIGKILL)
 
@@ -117,6 +118,6 @@ def test_a_halt_survives_a_restart(tmp_path: Path, exchange: Exchange) -> None:
     assert exchange.orders() == []
 
     resumed = Process(tmp_path / "resume.log", "resume", "--set", data)
-    assert resumed.process.wait(30) == 0
+    assert resumed.process.wait(60) == 0
     until(lambda: len(exchange.orders()) >= 10, "quotes after the resume", every_s=1.0)
     assert second.stop() == 0

@@ -64,7 +64,7 @@ def place_foreign(exchange: Exchange) -> None:
     request = urllib.request.Request(
         f"{exchange.url}/exchange", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert "resting" in answer.read().decode()
 
 

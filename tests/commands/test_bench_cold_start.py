@@ -163,7 +163,7 @@ def test_ctrl_c_ends_it_at_once_with_all_its_processes(
 ) -> None:
     os.killpg(running.pid, signal.SIGINT)
 
-    rest, errors = running.communicate(timeout=30)
+    rest, errors = running.communicate(timeout=60)
 
     assert (running.returncode, rest, errors) == (130, "", "")
     with pytest.raises(ProcessLookupError):

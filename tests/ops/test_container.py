@@ -138,7 +138,7 @@ def test_without_a_token_the_container_refuses_to_listen_to_the_network(tmp_path
         check=False,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 4
     assert "MM_WEB__TOKEN" in done.stderr
@@ -160,11 +160,11 @@ def test_the_entry_point_becomes_the_daemon_and_stops_on_sigterm(tmp_path: Path)
             stderr=subprocess.STDOUT,
         )
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while "Link up" not in log.read_text() and time.monotonic() < deadline:
                 time.sleep(0.1)
             daemon.send_signal(signal.SIGTERM)
-            assert daemon.wait(timeout=10) == 0, log.read_text()
+            assert daemon.wait(timeout=60) == 0, log.read_text()
         finally:
             daemon.kill()
             daemon.wait()

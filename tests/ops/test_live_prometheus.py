@@ -43,7 +43,7 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON of any shape
         url = f"{self._base}{path}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return json.load(answer)["data"]
 
     def errors(self) -> list[str]:
@@ -184,5 +184,5 @@ def test_what_is_scraped_agrees_with_itself(prometheus: Prometheus) -> None:
 def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path) -> None:
     with scraped_daemon(tmp_path) as (daemon, server):
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=10) == 0
+        assert daemon.wait(timeout=60) == 0
         wait_for("alert", lambda: server.query('ALERTS{alertname="DaemonDown"}'))

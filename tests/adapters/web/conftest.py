@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from mm.adapters.metrics import Metrics
 from mm.adapters.web.server import WebOptions, WebServer
 from tests.adapters.web.maker import Maker
 
 TOKEN = "a-token-for-tests-only"
+
+expect.set_options(timeout=60_000)  # a browser on a busy machine takes its time
 
 
 @pytest.fixture

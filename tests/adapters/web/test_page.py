@@ -260,7 +260,7 @@ async def test_a_lost_daemon_is_shown_and_found_again(
     )
     await again.start()
     running = asyncio.create_task(again.run())
-    await expect(page.get_by_test_id("link")).to_have_text("live", timeout=10_000)
+    await expect(page.get_by_test_id("link")).to_have_text("live", timeout=60_000)
     await expect(page.get_by_test_id("banner")).to_be_hidden()
     running.cancel()
     await again.stop()

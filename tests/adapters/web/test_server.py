@@ -115,7 +115,7 @@ async def test_every_answer_is_locked_down(client: aiohttp.ClientSession, path: 
 )  # fmt: skip
 async def test_no_path_leads_out_of_the_assets(server: WebServer, path: str) -> None:
     def ask() -> tuple[int, bytes]:  # raw: a client would tidy the path up
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read()
