@@ -51,6 +51,7 @@ class Invariants:
         self._gone: dict[str, float] = {}
         self._standing = Standing(world)
         self._stuck: dict[str, float] = {}
+        self._halts: dict[str, str] = {}
         self._halted_since: float | None = None
         self._dark_since: float | None = None
         self._unserved_since: float | None = None
@@ -175,12 +176,13 @@ class Invariants:
 
     def _halted(self, rows: list[OrderRow], engines: dict[str, Engine], reachable: bool) -> None:
         now = self.world.now
-        halted = {coin for coin, engine in engines.items() if engine.state.kill.halted}
+        kills = {coin: engine.state.kill.halted for coin, engine in engines.items()}
+        halted = {coin: reason for coin, reason in kills.items() if reason}
         if not (halted and reachable):
             self._halted_since = None
             return
-        if self._halted_since is None:
-            self._halted_since = now
+        if self._halted_since is None or halted != self._halts:  # resumed between two looks
+            self._halts, self._halted_since = halted, now
         left = [row for row in rows if row.coin in halted]
         if left and now - self._halted_since > HALT_S:
             raise BrokenPromiseError(f"{len(left)} orders rest {HALT_S:g} s after a halt")
