@@ -85,9 +85,9 @@ def test_a_thousand_random_actions_sign_as_the_sdk_signs() -> None:
 def test_one_signature_takes_microseconds() -> None:
     signer, costs = Signer(KEY), []
     for nonce in range(400):
-        start = time.perf_counter_ns()
+        start = time.process_time_ns()
         signer.sign(PLACE, nonce, None, None, mainnet=False)
-        costs.append((time.perf_counter_ns() - start) / 1e3)
+        costs.append((time.process_time_ns() - start) / 1e3)
     # 36 us alone on the machine; the SDK's own path takes 5 ms. The slack is for a busy machine.
     assert median(costs) < 500
 
