@@ -12,6 +12,8 @@ from mm.model.events import Allowance
 from mm.model.units import SIDES, Side, exact
 
 ZERO, ONE = Decimal(0), Decimal(1)
+OF_THE_VENUES = Decimal("0.99")
+"""Of its leverage: it counts orders at their own prices and positions at its mark, we all at S."""
 
 
 class Limits(Struct, frozen=True, gc=False):
@@ -72,9 +74,9 @@ class Limits(Struct, frozen=True, gc=False):
 
 
 def leverage(settings: RiskSettings, max_leverage: int | None) -> Decimal:
-    """The user's, or the venue's where that is less."""
+    """The user's, or a little less than the venue's where that binds."""
     wanted = exact(settings.max_leverage)
-    return wanted if max_leverage is None else min(wanted, Decimal(max_leverage))
+    return wanted if max_leverage is None else min(wanted, max_leverage * OF_THE_VENUES)
 
 
 class Refusal(Struct, frozen=True, gc=False):
