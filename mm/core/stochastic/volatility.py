@@ -153,20 +153,16 @@ class Volatility:
         D < 0, R + D with that of BV: as (R, D) and (-R, -D) are as likely, it holds the truth as
         often as BV's own does. So either way 90 %, though the lesser itself is biased downwards.
         """
-        found = [
-            (variance, n, per_return)
-            for variance, n, per_return in (
-                (self.bipower, _effective(self._root_s, self._root_squares), BIPOWER_VARIANCE),
-                (self.realised, _effective(self._time_s, self._time_squares), REALISED_VARIANCE),
-            )
-            if variance
-        ]
-        if not found:
+        bipower, realised = self.bipower or math.inf, self.realised or math.inf
+        if realised < bipower:
+            n, per_return = _effective(self._time_s, self._time_squares), REALISED_VARIANCE
+        else:
+            n, per_return = _effective(self._root_s, self._root_squares), BIPOWER_VARIANCE
+        value = math.sqrt(min(bipower, realised))
+        if value == math.inf:
             return None
-        variance, n, per_return = min(found)
-        low, high = _interval(variance, 2.0 * n / per_return)
-        age = self._age_s(ts)
-        return Estimate(math.sqrt(variance), low, high, n, Source.PUBLIC, age)
+        low, high = _interval(value, 2.0 * n / per_return)
+        return Estimate(value, low, high, n, Source.PUBLIC, self._age_s(ts))
 
     def _age_s(self, ts: Ns) -> float | None:
         return seconds(ts - self._last[0]) if self._last is not None else None
@@ -211,10 +207,9 @@ def _as_even(state: VolatilityState) -> float:
     return state.time_s**2 / max(_effective(state.root_s, state.root_squares), 1.0)
 
 
-def _interval(variance: float, freedom: float) -> tuple[float, float]:
-    """90 % interval of σ: the estimate is σ²·χ²/freedom, its spread matched by `freedom`
+def _interval(value: float, freedom: float) -> tuple[float, float]:
+    """90 % interval of σ: value² is σ²·χ²/freedom, its spread matched by `freedom`
     (Satterthwaite 1946), its quantiles by a cube (Wilson, Hilferty 1931)."""
     part = 2.0 / (9.0 * max(freedom, LEAST_FREEDOM))
     reach = Z90 * math.sqrt(part)
-    low, high = (math.sqrt(variance / (1.0 - part + sign * reach) ** 3) for sign in (1.0, -1.0))
-    return low, high
+    return value * (1.0 - part + reach) ** -1.5, value * (1.0 - part - reach) ** -1.5
