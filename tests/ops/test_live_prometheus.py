@@ -120,9 +120,9 @@ def scraped_daemon(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Prom
     """`mm run`, and a Prometheus that has scraped it."""
     run = [sys.executable, "-m", "mm", "run", "--port", "0", "--speed", "10"]
     run += ["--set", f"daemon.data_dir={folder / 'data'}"]
-    port = free_port()
     with process(run, folder / "mm.log") as daemon:
         target = wait_for("page", lambda: page_of(folder / "mm.log"))
+        port = free_port()  # at the last moment: the daemon takes some itself
         watch = [
             "prometheus",
             f"--config.file={configuration(folder, target)}",
