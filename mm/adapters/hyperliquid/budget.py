@@ -1,8 +1,7 @@
 """Two budgets of the venue: cumulative actions of an address, request weight of an IP."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from mm.model.events import ActionBudget
@@ -49,16 +48,14 @@ class WeightMeter:
 
     It only counts. What is left last is kept for what matters most: deep books are left out below
     half of the limit, audits and other polls below a quarter, other questions wait below a sixth,
-    those of a new connection below a twelfth, orders that add risk are not sent below a
-    twenty-fourth; cancels and the way out always go.
+    orders that add risk are not sent below a twenty-fourth; cancels and the way out always go.
     """
 
-    __slots__ = ("_kept", "_now", "_refused", "_spent", "_total", "limit")
+    __slots__ = ("_now", "_refused", "_spent", "_total", "limit")
 
     def __init__(self, now: Callable[[], Ns], limit: int = IP_WEIGHT) -> None:
         self._now = now
         self.limit = limit
-        self._kept = limit // 6
         self._spent: deque[tuple[Ns, int]] = deque()
         self._total = 0
         self._refused: Ns | None = None
@@ -92,9 +89,9 @@ class WeightMeter:
 
     def wait_s(self, weight: int) -> float:
         """How long a question of this weight has to wait; 0.0: it may be asked now."""
-        now = self._now()
+        now, kept = self._now(), self.limit // 6
         self._forget()
-        over = weight + self._kept + self._total - self.limit
+        over = weight + kept + self._total - self.limit
         due = now if self._refused is None else self._refused + REFUSED
         for ts, spent in self._spent:
             if over <= 0:
@@ -102,15 +99,6 @@ class WeightMeter:
             due = max(due, ts + MINUTE)
             over -= spent
         return max(0.0, seconds(due - now))
-
-    @contextmanager
-    def hurry(self, hurried: bool) -> Iterator[None]:
-        """Meanwhile questions wait below a twelfth of the limit only, if `hurried`."""
-        self._kept = self.limit // 12 if hurried else self._kept
-        try:
-            yield
-        finally:
-            self._kept = self.limit // 6
 
     def _forget(self) -> None:
         now = self._now()

@@ -61,12 +61,11 @@ class Reconciler:
         asked = self._seat.now()
         self._begun += 1
         this = self._begun
-        with self._rest.meter.hurry(after_gap):
-            await self.missed.fills()
-            await self.missed.fundings()
-            for dex in self._desks.dexes:
-                if this == self._begun:
-                    await self._audit(dex, asked, after_gap)
+        await self.missed.fills()
+        await self.missed.fundings()
+        for dex in self._desks.dexes:
+            if this == self._begun:
+                await self._audit(dex, asked, after_gap)
         if this == self._begun:
             self.audited, self.relinking_until = asked, 0
 

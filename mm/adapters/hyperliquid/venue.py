@@ -198,7 +198,7 @@ class HyperliquidVenue:
         """What traded while orders were leaving; and the dead-man switch where none is left."""
         try:
             async with asyncio.timeout(CLEAR_S):
-                await self._reconciler.missed.fills(urgent=True)
+                await self._reconciler.missed.fills(urgent=self.meter.may_add_risk)
                 if nothing_rests:
                     await self.dead_man.clear()
         except (TimeoutError, RestError) as error:

@@ -125,10 +125,6 @@ def test_what_is_left_of_the_weight_is_for_what_matters_most() -> None:
     assert (meter.may_poll, meter.wait_s(100), meter.may_add_risk) == (True, 0.0, True)
     meter.spend(1)
     assert (meter.may_poll, meter.wait_s(99), meter.wait_s(100)) == (False, 0.0, 60.0)
-    with meter.hurry(True):  # of a new connection
-        assert (meter.wait_s(199), meter.wait_s(200)) == (0.0, 60.0)
-    with meter.hurry(False):
-        assert (meter.wait_s(99), meter.wait_s(100)) == (0.0, 60.0)
     meter.spend(249)
     assert (meter.wait_s(1), meter.may_add_risk) == (60.0, True)
     meter.spend(1)
