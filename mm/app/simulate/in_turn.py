@@ -7,8 +7,8 @@ from mm.app.simulate.at_rest import BrokenPromiseError
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.model.actions import Action, Modify, Place, Step
-from mm.model.events import Bbo, Book, Command, Event, Start, Tick
-from mm.model.units import NS_PER_S, SIDES, Ns, Side, nanoseconds
+from mm.model.events import Command, Event, Start, Tick
+from mm.model.units import NS_PER_S, SIDES, Side, nanoseconds
 
 UNEXPLAINED_S: Final = 2.5
 SLEPT_S: Final = 2.5
@@ -31,8 +31,6 @@ class InTurn:
         """When each coin last had a turn."""
         self._rang: dict[str, float] = {}
         """When the quote timer last rang for it, or could not."""
-        self._fed: dict[str, Ns] = {}
-        """When it last saw a book, in this life."""
         self._latched: set[str] = set()
         """Coins that are halted: no restart may forget it, full as the disk may have been."""
 
@@ -94,11 +92,7 @@ class InTurn:
         self, coin: str, engine: Engine, event: Event, actions: tuple[Action, ...]
     ) -> None:
         """No quote is sent on a book that nobody has told of for longer than is allowed."""
-        if isinstance(event, Start):
-            self._fed.pop(coin, None)
-        elif isinstance(event, Book | Bbo):
-            self._fed[coin] = event.ts
-        age = event.ts - self._fed.get(coin, 0)
+        age = event.ts - self.world.maker.fed.get(coin, 0)
         if not actions or age <= nanoseconds(engine.settings.risk.max_book_age_s):
             return
         for action in actions:

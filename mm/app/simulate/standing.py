@@ -47,10 +47,7 @@ class Standing:
 
     def _fresh(self, coin: str, engine: Engine, settled: list[OrderRow], reachable: bool) -> None:
         """No quote on a feed that has been silent for longer than its threshold and a second."""
-        venue = self.world.maker.venue
-        if venue is None:
-            return
-        last = max(venue.health.last("book", coin), venue.health.last("bbo", coin))
+        last = self.world.maker.fed.get(coin, 0)
         age_s = (self.world.maker.clock.now() - last) / NS_PER_S
         plan = self.world.plan
         grace_s = engine.settings.risk.max_book_age_s + FEED_S

@@ -28,7 +28,7 @@ from mm.core.engine import Engine
 from mm.core.guard import unhalted
 from mm.core.kill_switch import LOSSES
 from mm.model.actions import Step
-from mm.model.events import Command, Event, Link, Start
+from mm.model.events import Bbo, Book, Command, Event, Link, Start
 from mm.model.instrument import Instrument
 from mm.model.units import Ns
 
@@ -62,6 +62,8 @@ class MakerSide:
         self.dead: deque[Host] = deque()
         self.journals: dict[str, list[tuple[Event, int]]] = {}
         """By coin: each event of the present process, and a hash of what came of it."""
+        self.fed: dict[str, Ns] = {}
+        """When each coin was last told a book, by a stream or on request, in this process."""
         self.instruments: dict[str, Instrument] = {}
         self.began_at = 0.0
         """When the present process was started."""
@@ -84,6 +86,9 @@ class MakerSide:
         self.trace.turn(f"{name}{self.boots}", event, step)
         if isinstance(event, Start):
             self.journals[coin] = []
+            self.fed.pop(coin, None)
+        elif isinstance(event, Book | Bbo):
+            self.fed[coin] = event.ts
         self.journals[coin].append((event, actions_hash(step)))
         if coin == self.plan.coins[0]:
             self._time_link(event)
