@@ -56,6 +56,25 @@ class Floor:
             sides.setdefault(order["coin"], set()).add(order["side"])
         return sides == {coin: {"A", "B"} for coin in coins}
 
+    def kill(self, running: Process, *coins: str) -> dict[str, set[str]]:
+        """Kill it in a moment when one of these coins has orders; what it left resting.
+
+        It stands still while we look: else it may be between two quotes by the time it dies.
+        """
+        found: dict[str, set[str]] = {}
+
+        def caught() -> bool:
+            running.process.send_signal(signal.SIGSTOP)
+            found.update(self.resting())
+            if any(found[coin] for coin in coins):
+                return True
+            running.process.send_signal(signal.SIGCONT)
+            return False
+
+        until(caught, "orders to rest", every_s=0.3)
+        running.stop(signal.SIGKILL)
+        return found
+
     def positions(self) -> dict[str, Decimal]:
         rows = self.exchange.ask(type="clearinghouseState")["assetPositions"]
         return {row["position"]["coin"]: Decimal(row["position"]["szi"]) for row in rows}
@@ -101,9 +120,7 @@ def test_three_coins_through_halt_kill_restart_and_stop(floor: Floor) -> None:
     floor.say("halt", "--instrument", "ETH", "--reason", "test")
     until(lambda: floor.quoting("BTC", "SOL"), "ETH to leave and the others to stay", every_s=0.5)
 
-    first.stop(signal.SIGKILL)
-    orphans = floor.resting()
-    assert orphans["BTC"] | orphans["SOL"]
+    orphans = floor.kill(first, "BTC", "SOL")
     second = floor.run()
     until(lambda: len(second.matches('"Link up"')) >= 6, "the second run's links")
     until(lambda: floor.quoting("BTC", "SOL"), "each as it was, by the ledger", every_s=0.5)
@@ -148,8 +165,7 @@ def test_the_portfolio_limit_holds_at_the_venue_and_kill_9_leaves_nothing(floor:
     for _ in range(20):
         worst.append(gross(floor))
         time.sleep(0.2)
-    running.stop(signal.SIGKILL)
-    assert any(floor.resting().values())  # a coin may be between two quotes
+    floor.kill(running, *COINS)
     until(lambda: floor.exchange.orders() == [], "the watchdog to clear all three", every_s=0.5)
 
     assert max(worst) > 0.8 * limit
