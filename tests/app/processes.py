@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mm.adapters.hyperliquid.sign import Signer
+from tests.patience import Stopwatch
 
 ROOT = Path(__file__).parents[2]
 KEY = "0x" + "ab" * 32
@@ -28,11 +29,11 @@ LIMIT_S = 60.0
 
 def until(question: Callable[[], object], what: str, every_s: float = 0.1) -> None:
     """Wait for a true answer; a test that waits says what for."""
-    deadline = time.monotonic() + LIMIT_S
-    while not question():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {LIMIT_S:g} s")
-        time.sleep(every_s)
+    with Stopwatch() as watch:
+        while not question():
+            if watch.elapsed_s > LIMIT_S:
+                pytest.fail(f"{what}: not within {LIMIT_S:g} s")
+            time.sleep(every_s)
 
 
 class Process:
