@@ -558,6 +558,14 @@ def fill_up(database: sqlite3.Connection) -> None:
     database.execute(f"PRAGMA max_page_count = {pages}")
 
 
+def run_out_of_room(ledger: Ledger) -> None:
+    """Until the writer has met the end of the disk."""
+    with contextlib.suppress(LedgerError):
+        fill_many(ledger, 50_000)
+    with pytest.raises(LedgerError, match="full"):
+        ledger.state(COIN, NOON)
+
+
 def test_a_full_disk_surfaces_in_the_next_calls_and_loses_nothing_silently(
     tmp_path: Path,
 ) -> None:
@@ -601,8 +609,7 @@ def test_a_halt_on_a_full_disk_is_there_after_a_restart(tmp_path: Path) -> None:
     ledger = Ledger.open(path)
     ledger.read(fill_up)
     recorder = LedgerRecorder(ledger, COIN)
-    with contextlib.suppress(LedgerError):
-        fill_many(ledger, 50_000)
+    run_out_of_room(ledger)
     with pytest.raises(LedgerError, match="full"):
         recorder.record(Tick(NOON), Step((Halt("drawdown"), CancelAll("drawdown"))))
     with pytest.raises(LedgerError, match="full"):
@@ -625,8 +632,7 @@ def test_a_pause_and_a_flatten_on_a_full_disk_are_there_after_a_restart(tmp_path
     ledger = Ledger.open(path)
     ledger.read(fill_up)
     recorder = LedgerRecorder(ledger, COIN)
-    with contextlib.suppress(LedgerError):
-        fill_many(ledger, 50_000)
+    run_out_of_room(ledger)
     pause, flatten = (Command(NOON, verb, "operator", "x") for verb in ("pause", "flatten"))
     for command, step in ((pause, Step(())), (flatten, Step((Halt("x"),)))):
         with pytest.raises(LedgerError, match="full"):
