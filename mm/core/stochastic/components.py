@@ -155,7 +155,7 @@ class StochasticComponents:
         saved = decode(data)
         age_s = max(seconds(ts - saved.ts), 0.0)
         volatility = Volatility(self._settings.volatility)
-        volatility.load(saved.volatility, age_s)
+        volatility.load(saved.volatility, age_s, saved.ts)
         intensity = KappaEstimator(self._settings.intensity)
         intensity.load(saved.kappa, age_s)
         adverse = AdverseSelection(self._settings.adverse)

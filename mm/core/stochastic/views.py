@@ -94,8 +94,10 @@ def outlook(components: StochasticComponents) -> tuple[float | None, str]:
     settings = controller.settings
     least = 1.0
     if controller.hungry:
-        thin = settings.policy == "target_rate"
-        least = settings.target_rate_floor if thin else settings.min_fill_hungry_gamma
+        if settings.policy == "target_rate":
+            least = settings.target_rate_floor
+        elif settings.lever == "width":  # γ brings quotes no nearer to speak of
+            least = settings.min_fill_hungry_gamma
     tighter = (effect.multiplier - min(least, effect.multiplier)) * effect.half_spread_bps
     at_floor = math.fsum(known.expected_rate(d - tighter) for d in effect.depths_bps)
     if at_floor * 86_400.0 < TOO_THIN_PER_DAY:

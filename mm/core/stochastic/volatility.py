@@ -56,6 +56,7 @@ class Volatility:
         "_first",
         "_gap",
         "_last",
+        "_learned",
         "_observations",
         "_previous",
         "_products",
@@ -73,6 +74,7 @@ class Volatility:
         self._gap = nanoseconds(settings.sample_s)
         self._first: Ns | None = None
         self._last: tuple[Ns, float] | None = None
+        self._learned: Ns | None = None  # the last return
         self._previous: tuple[float, float] | None = None  # |r|, spacing
         self._seen: float | None = None
         self._observations = 0.0
@@ -97,6 +99,7 @@ class Volatility:
         if ts - at < self._gap:
             return
         self._last = (ts, fair)
+        self._learned = ts
         self._add(abs(BPS * math.log(fair / price)), seconds(ts - at))
 
     def _add(self, move: float, spacing: float) -> None:
@@ -165,7 +168,7 @@ class Volatility:
         return Estimate(value, low, high, n, Source.PUBLIC, self._age_s(ts))
 
     def _age_s(self, ts: Ns) -> float | None:
-        return seconds(ts - self._last[0]) if self._last is not None else None
+        return max(seconds(ts - self._learned), 0.0) if self._learned is not None else None
 
     def state(self) -> VolatilityState:
         return VolatilityState(
@@ -178,8 +181,9 @@ class Volatility:
             self._time_squares,
         )
 
-    def load(self, state: VolatilityState, age_s: float) -> None:
-        """Continue from a checkpoint; the gap itself is no return."""
+    def load(self, state: VolatilityState, age_s: float, saved: Ns | None = None) -> None:
+        """Continue from a checkpoint of the time `saved`, from which the age of what it told is
+        counted; the gap itself is no return."""
         sums = (v for v in msgspec.structs.astuple(state) if v is not None)
         if not all(0.0 <= v <= MOST for v in sums):
             raise ValueError("checkpoint: volatility out of bounds")
@@ -195,6 +199,7 @@ class Volatility:
         self._root_s = state.root_s * fade
         self._root_squares = state.root_squares * fade * fade
         self._previous = self._last = self._seen = None
+        self._learned = saved if self._observations > 0.0 else None
 
 
 def _effective(total: float, squares: float) -> float:

@@ -59,9 +59,9 @@ class ParameterAggregator:
             "adverse_bid_bps": components.adverse.adverse_bps(Side.BID, sigma.value),
             "adverse_ask_bps": components.adverse.adverse_bps(Side.ASK, sigma.value),
         }
-        if sources.fair <= 0 or not all(map(math.isfinite, numbers.values())):
-            bad = [name for name, value in numbers.items() if not math.isfinite(value)]
-            return NotReady(f"{(bad or ['fair'])[0]} is no usable number")
+        bad = unusable(numbers, sources.premia)
+        if bad:
+            return NotReady(f"{bad} is no usable number")
         return calibrated(sources, uncalibrated(sources, numbers))
 
     @staticmethod
@@ -78,6 +78,13 @@ class ParameterAggregator:
         loss = max(0.0, -multiplier) * half_spread
         depths = tuple(s.depth_bps for s in (quote.bid, quote.ask) if s is not None)
         calibration.record_quote(QuoteEffect(depths, multiplier, half_spread, effect, loss))
+
+
+def unusable(numbers: dict[str, float], premia: tuple[Premium, ...]) -> str:
+    """The first input that formulas cannot take, or ""."""
+    named = [*numbers.items(), *((f"premium {p.name}", p.bid_bps + p.ask_bps) for p in premia)]
+    bad = (name for name, value in named if not math.isfinite(value))
+    return next(bad, "fair" if numbers["fair"] <= 0.0 else "")
 
 
 def moves_gamma(settings: CalibrationSettings) -> bool:
@@ -178,9 +185,7 @@ def bounded_premia(premia: tuple[Premium, ...], most: float) -> tuple[Premium, .
     if not premia:
         return ()
     kept = tuple(
-        Premium(p.name, clip(p.bid_bps, (0.0, most)), clip(p.ask_bps, (0.0, most)))
-        for p in premia
-        if math.isfinite(p.bid_bps) and math.isfinite(p.ask_bps)
+        Premium(p.name, clip(p.bid_bps, (0.0, most)), clip(p.ask_bps, (0.0, most))) for p in premia
     )
     bid = most - math.fsum(p.bid_bps for p in kept)
     ask = most - math.fsum(p.ask_bps for p in kept)

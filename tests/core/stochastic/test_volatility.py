@@ -199,9 +199,10 @@ def test_when_time_is_up_the_wider_of_prior_and_estimate_is_used() -> None:
     assert (calm.value, calm.source) == (1.0, Source.PRIOR)
     assert wild is not None
     assert wild.value > 8
+    assert calm.age_s == wild.age_s == 92.0
     assert wild.source is Source.PUBLIC
     assert single is not None
-    assert single.value == 1.0
+    assert (single.value, single.n, single.age_s) == (1.0, 0.0, None)
 
 
 def test_enough_observations_need_no_wait_and_the_prior_counts_no_more() -> None:
@@ -217,12 +218,13 @@ def test_a_checkpoint_brings_it_back_faded() -> None:
     volatility, ts = diffused(1.0, 3600.0, 7)
     before = volatility.estimate(ts)
     restored = Volatility(VolatilitySettings())
-    restored.load(volatility.state(), age_s=600.0)
+    restored.load(volatility.state(), 600.0, ts)
     restored.learn(ts + 600 * NS_PER_S, 100.0)
     after = restored.estimate(ts + 600 * NS_PER_S)
     assert before is not None
     assert after is not None
     assert after.value == pytest.approx(before.value, rel=1e-9)
+    assert after.age_s == 600.0  # S alone, without a return, is no news of it
     assert restored.state().observations == pytest.approx(volatility.state().observations / 2)
 
 

@@ -97,6 +97,8 @@ def test_the_same_sources_give_the_same_parameters() -> None:
         ({"maker_fee_bps": None}, "maker fee unknown"),
         ({"maker_fee_bps": math.inf}, "maker_fee_bps is no usable number"),
         ({"inventory_lots": math.nan}, "inventory_lots is no usable number"),
+        ({"premia": (Premium("x", math.nan, 0.0),)}, "premium x is no usable number"),
+        ({"premia": (Premium("x", 0.0, math.inf),)}, "premium x is no usable number"),
     ],
 )
 def test_what_is_missing_is_named(changes: dict[str, object], reason: str) -> None:
@@ -261,7 +263,7 @@ def test_thompson_quotes_with_the_draw() -> None:
 
 
 def test_premia_are_each_and_together_bounded_and_the_excess_is_itemised() -> None:
-    premia = (Premium("stale", 15.0, 1.0), Premium("budget", 99.0, -3.0), Premium("x", math.nan, 0))
+    premia = (Premium("stale", 15.0, 1.0), Premium("budget", 99.0, -3.0))
     bounded = bounded_premia(premia, 20.0)
     assert [p.name for p in bounded] == ["stale", "budget", "cap"]
     assert math.fsum(p.bid_bps for p in bounded) == pytest.approx(20.0)
