@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from docs.pictures import estimating, learning, quoting
+from docs.pictures import estimating, learning, limits, quoting
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent / "model.md"
@@ -30,6 +30,8 @@ PICTURES: dict[str, Callable[[Figure], list[str]]] = {
     "posterior": estimating.posterior,
     "confidence": estimating.confidence,
     "reach": estimating.reach,
+    "queue": limits.queue,
+    "clusters": limits.clusters,
     "adverse": learning.adverse,
     "controller": learning.controller,
     "thompson": learning.thompson,

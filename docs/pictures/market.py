@@ -37,13 +37,18 @@ class TakerMarket:
         self.deepest: list[float] = []
         """Depth of the deepest fill of each arrival."""
         self.takers = 0
-        self._random = Random(seed)
+        self.random = Random(seed)
         self._resting: tuple[float, ...] = ()
         self._reach = reach or (lambda random: random.expovariate(kappa))
-        self._arrival = arrival
+        self.arrival = arrival
         self._ts = START
         self._trades = 0
         self.components.learn_fair(START, START, FAIR, 1.0)
+
+    def comes(self) -> tuple[float, Side]:
+        """After how many seconds the next taker comes, and which side of the book it takes."""
+        wait_s = self.random.expovariate(2.0 * self.arrival)
+        return wait_s, self.random.choice((Side.BID, Side.ASK))
 
     def run(self, depths: Depths, arrivals: int) -> None:
         """Until so many arrivals more have filled us."""
@@ -65,9 +70,9 @@ class TakerMarket:
     def _taker(self) -> None:
         """The next one, whether or not it reaches us."""
         self.takers += 1
-        self._ts += nanoseconds(self._random.expovariate(2.0 * self._arrival)) + 1
-        side = self._random.choice((Side.BID, Side.ASK))
-        reach = self._reach(self._random)
+        wait_s, side = self.comes()
+        self._ts += nanoseconds(wait_s) + 1
+        reach = self._reach(self.random)
         taken = [depth for depth in self._resting if depth <= reach]
         for depth in taken:
             self.components.learn_fill(self._fill(side, FAIR - side * depth))
