@@ -285,7 +285,9 @@ class ModelRest(Rest):
         await pause()
         return answers.OrderStatus("unknownOid" if found is None else "order", found)
 
-    async def clearinghouse(self, user: str, dex: str = "") -> answers.Clearinghouse:
+    async def clearinghouse(
+        self, user: str, dex: str = "", *, urgent: bool = False
+    ) -> answers.Clearinghouse:
         await pause()
         held = {"type": "oneWay", "position": {"coin": COIN, "szi": str(self._venue.position)}}
         word = {

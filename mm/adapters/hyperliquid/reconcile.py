@@ -76,7 +76,9 @@ class Reconciler:
         if this != self._begun:
             return
         await self._compare(dex, listed, asked)
+        wondered = self._seat.now()
         state = await self._rest.clearinghouse(self._seat.account, dex)
+        self._seat.hear_time(state.time, wondered)
         if this != self._begun:
             return
         resting = [one for one in listed if self._own.end_of(one.oid) is None]

@@ -90,9 +90,12 @@ class Rest:
         found = await self._info({"type": "perpDexs"}, list[answers.Dex | None], 20)
         return ["" if dex is None else dex.name for dex in found]
 
-    async def clearinghouse(self, user: str, dex: str = "") -> answers.Clearinghouse:
+    async def clearinghouse(
+        self, user: str, dex: str = "", *, urgent: bool = False
+    ) -> answers.Clearinghouse:
+        """`urgent`: waits for no weight."""
         body = _on(dex, {"type": "clearinghouseState", "user": user})
-        return await self._info(body, answers.Clearinghouse, 2)
+        return await self._info(body, answers.Clearinghouse, 2, urgent=urgent)
 
     async def open_orders(
         self, user: str, dex: str = "", *, urgent: bool = False

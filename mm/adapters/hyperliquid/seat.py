@@ -1,9 +1,12 @@
 """Who we are at the venue: account, signer, nonces, and the venue's time."""
 
+from contextlib import suppress
 from typing import Any, Final
 
+from mm.adapters.hyperliquid import skew
 from mm.adapters.hyperliquid.encode import WireAction
 from mm.adapters.hyperliquid.nonce import allocator_of
+from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.settings import Clock, Signer, VenueSettings
 from mm.model.units import NS_PER_MS, Ns, nanoseconds
 
@@ -40,6 +43,22 @@ class Seat:
     def outrank(self, nonce: int) -> None:
         """Our next nonce is above this one."""
         self._nonces.outrank(nonce)
+
+    def hear_time(self, told_ms: int, asked: Ns) -> None:
+        """The venue's time, in an answer to what was asked at `asked`; 0: it does not say.
+
+        Ours falls behind while the machine is suspended, and drifts for want of NTP: by more than
+        an expiry, and the venue refuses everything, cancels too.
+        """
+        if told_ms:
+            asked_ms, now_ms = asked // NS_PER_MS, self.now() // NS_PER_MS
+            self.skew_ms = skew.heard(self.skew_ms, told_ms, asked_ms, now_ms)
+
+    async def ask_time(self, rest: Rest) -> None:
+        """Where actions expire on arrival, our idea of the venue's clock may be to blame."""
+        asked = self.now()
+        with suppress(RestError):
+            self.hear_time((await rest.clearinghouse(self.account, urgent=True)).time, asked)
 
     def envelope(self, action: WireAction) -> dict[str, Any]:
         """The signed body of an /exchange request, with a nonce and an expiry of its own.

@@ -76,6 +76,8 @@ class Sender:
         self._budget = budget
         self._verdicts = verdicts
         verdicts.on_low_nonce = seat.outrank
+        verdicts.on_expired = self._doubt_time
+        self._time_doubtful = False
         self._queue = Queue()
         self._wake = asyncio.Event()
         self.posts = Posts(seat.settings.request_timeout_s)
@@ -111,10 +113,16 @@ class Sender:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._time_doubtful and self._rest.meter.may_poll:
+                self._time_doubtful = False
+                await self._seat.ask_time(self._rest)
             queue, self._queue = self._queue, Queue()
             for requests in queue.requests():
                 if affordable := self._affordable(requests):
                     await self._request(affordable)
+
+    def _doubt_time(self) -> None:
+        self._time_doubtful = True
 
     def _affordable(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
         """The venue would refuse all that comes after the minute's request weight is spent: the

@@ -127,11 +127,20 @@ class Sweeper:
             items = answers.items(raw, len(cloids))
         except msgspec.DecodeError as error:
             raise RestError(f"unreadable answer: {error}") from None
+        if isinstance(items[0], answers.Whole):
+            await self._heed(items[0].message)
         now = self._seat.now()
         for cloid, item in zip(cloids, items, strict=True):
             if isinstance(item, Done):
                 self._desks.put_all(self._own.closed(cloid, None, "canceled", now, now))
         return items
+
+    async def _heed(self, refusal: str) -> None:
+        """What it takes for the next action to be taken."""
+        if (nonce := rejects.lowest_nonce(refusal)) is not None:
+            self._seat.outrank(nonce)
+        elif rejects.classify(refusal) is RejectCode.EXPIRED:
+            await self._seat.ask_time(self._rest)
 
     def _asset_of(self, cloid: str) -> int:
         return self._seat.assets[self._own.coin_of(cloid) or ""]

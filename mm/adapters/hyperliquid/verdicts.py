@@ -64,6 +64,8 @@ class Verdicts:
         """Called where a refusal shows that the venue's ticks or lots have changed."""
         self.on_low_nonce: Callable[[int], None] = lambda _: None
         """Called with the nonce that ours had to be above."""
+        self.on_expired: Callable[[], None] = lambda: None
+        """Called where the venue came to an action after its expiry."""
 
     def sent(self, ticket: Ticket) -> None:
         self.own.sent(ticket.cloids)
@@ -197,6 +199,8 @@ class Verdicts:
         self._health.rejects[code] += 1
         if code in BY_OLD_RULES:
             self.on_old_rules()
+        elif code is RejectCode.EXPIRED:
+            self.on_expired()
 
     def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
         now, known = self._now(), self.own.doubts.get(request.cloid)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from mm.adapters.hyperliquid import encode
+from mm.adapters.hyperliquid import encode, rejects, skew
 from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.sign import Signer
 
@@ -42,6 +42,10 @@ class Listed(Struct):
     cloid: str | None = None
 
 
+class _State(Struct):
+    time: int = 0
+
+
 class _Answer(Struct):
     status: str
     response: msgspec.Raw = msgspec.Raw()
@@ -59,12 +63,15 @@ class Warden:
         self._signer = Signer(charge.key)
         self._nonces = NonceAllocator()
         self._now_ms = now_ms
+        self._skew_ms = 0
 
     def sweep(self) -> int:
         """Cancel this run's orders; how many were listed. Raises WardenError."""
         listed = [one for dex in self._charge.dexes for one in self._listed(dex)]
         coins = {one.cloid or "": one.coin for one in listed}
         cloids = list(coins)
+        if cloids:
+            self._learn_time()
         for start in range(0, len(cloids), encode.MAX_ITEMS):
             part = cloids[start : start + encode.MAX_ITEMS]
             self._cancel(part, lambda cloid: self._charge.assets[coins[cloid]])
@@ -81,9 +88,21 @@ class Warden:
         ours = (one for one in listed if (one.cloid or "").startswith(prefixes))
         return [one for one in ours if one.coin in assets]
 
+    def _learn_time(self) -> None:
+        """Ours may be as wrong as the daemon's, which knew: by it, cancels would have expired. Of a
+        venue that does not say, we try with what we know."""
+        asked_ms = self._now_ms()
+        try:
+            raw = self._post("/info", {"type": "clearinghouseState", "user": self._charge.account})
+            told_ms = msgspec.json.decode(raw, type=_State).time
+        except (WardenError, msgspec.DecodeError):
+            return
+        if told_ms:
+            self._skew_ms = skew.heard(self._skew_ms, told_ms, asked_ms, self._now_ms())
+
     def _cancel(self, cloids: list[str], asset_of: Callable[[str], int]) -> None:
         charge, action = self._charge, encode.cancel(cloids, asset_of)
-        now_ms = self._now_ms()
+        now_ms = self._now_ms() + self._skew_ms
         nonce, expires = self._nonces.next(now_ms), now_ms + int(1000 * charge.expires_s)
         envelope = {
             "action": action,
@@ -98,7 +117,9 @@ class Warden:
         except msgspec.DecodeError as error:
             raise WardenError(f"unreadable answer: {error}") from None
         if answer.status != "ok":
-            words = bytes(answer.response)[:200].decode(errors="replace")
+            words = bytes(answer.response)[:200].decode(errors="replace").strip('"')
+            if (lowest := rejects.lowest_nonce(words)) is not None:
+                self._nonces.outrank(lowest)
             raise WardenError(f"the venue refuses to cancel: {words}")
 
     def _post(self, path: str, body: object) -> bytes:

@@ -78,7 +78,7 @@ class Venue:
             case _:
                 summary = {"accountValue": "1000.0"}
                 position = {"position": {"coin": "BTC", "szi": "0.5"}}
-                return {"assetPositions": [position], "marginSummary": summary, "time": 7}
+                return {"assetPositions": [position], "marginSummary": summary, "time": 0}
 
     def knows(self, name: str, oid: int, status: str) -> None:
         found = {"order": order(name, oid), "status": status, "statusTimestamp": 9}
