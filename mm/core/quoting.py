@@ -104,11 +104,11 @@ class Quoting:
         target = glft.target_inventory(self.params, state.funding_rate)
         exact, inventory = self._settings.exact_glft, sources.inventory_lots
         quote = glft.quote(self.params, inventory, exact, target)
-        ParameterAggregator.record(sources, self.params, quote)
         market = self.params.sigma, self.params.kappa
         self.pace = self._ration.pace(state.budget, state.earned_per_s(ts), market, ts)
         free = free_bps(self._settings, self.params, state.instrument.tick_bps(fair))
         self.quote = with_room(quote, self.params, self.pace, free, inventory)
+        ParameterAggregator.record(sources, self.params, self.quote)
         built = ladder.build(self.quote, self.params, self._frame(state, limits, lot))
         self.ladder = _with_numbers(built, limits)
         least = self._settings.hysteresis_min_bps

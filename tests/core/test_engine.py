@@ -581,6 +581,22 @@ def test_a_low_action_budget_makes_edits_rarer_on_both_sides(stage: Stage) -> No
     assert len(stage.prices(Side.BID)) == len(stage.prices(Side.ASK)) == 5
 
 
+def test_the_eta_is_that_of_the_depths_with_room_for_a_low_action_budget(stage: Stage) -> None:
+    for number in range(10):
+        stage.tick(stage.mid * (1.0 + 1e-4 * (number % 2)))
+    rich_s = stage.engine.view().calibration.eta_s
+    stage.happen(ActionBudget(stage.ts, 10_000, 10_000))
+    stage.tick()
+    view = stage.engine.view()
+    depths = stage.engine.learning.components.calibration.effect.depths_bps
+
+    assert [term.name for term in view.bid.terms][-1] == "action_budget"
+    assert depths == (view.bid.depth_bps, view.ask.depth_bps)
+    assert rich_s is not None
+    assert view.calibration.eta_s is not None
+    assert view.calibration.eta_s > 1.1 * rich_s
+
+
 def test_a_spent_budget_is_no_reason_to_halt(stage: Stage) -> None:
     stage.happen(
         Rejected(stage.ts, "0x", RequestKind.MODIFY, RejectCode.BUDGET, "Too many cumulative")
