@@ -32,7 +32,7 @@ BASE_MAKER_BPS, BASE_TAKER_BPS = 1.5, 4.5
 
 
 class Account(Struct, frozen=True):
-    """All that the account has, in every coin of the exchanges that are quoted on.
+    """Positions on the exchanges that are quoted on, orders on all: the dead-man switch takes all.
 
     `owner`: whose sub-account it is, or the account itself. `agents` are the owner's.
     """
@@ -103,7 +103,9 @@ async def _account(settings: VenueSettings, address: str, signer: str, clock: Wa
             signer_role=await rest.role(signer),
             agents=await rest.extra_agents(owner),
             positions={coin: size for state in states for coin, size in state.positions()},
-            orders=[one for dex in dexes for one in await rest.open_orders(address, dex)],
+            orders=[
+                one for dex in await rest.dexes() for one in await rest.open_orders(address, dex)
+            ],
             limit=await rest.rate_limit(address),
             now_ms=clock.now() // NS_PER_MS,
         )
@@ -117,7 +119,8 @@ def _of_the_venue(config: Config, found: dict[str, Bootstrap]) -> Iterator[Findi
     yield Finding("venue", "ok", f"{config.venue.network} answers; {', '.join(found)} listed")
     yield _clock(boot.skew_ms)
     yield _mode(boot.account_mode)
-    yield _balance(config, boot)
+    for dex in dict.fromkeys(map(dex_of, found)):
+        yield _balance(config, dex, [one for coin, one in found.items() if dex_of(coin) == dex])
     yield _fees(boot)
     yield _actions(boot.actions_cap - boot.actions_used)
 
@@ -136,12 +139,17 @@ def _mode(mode: str) -> Finding:
     return Finding("account mode", "warn", mode, remedy)
 
 
-def _balance(config: Config, boot: Bootstrap) -> Finding:
-    needed = config.strategy.lot_usd * len(config.instruments) / config.risk.max_leverage
-    text = f"equity {boot.equity:.2f} USD"
-    if boot.equity <= 0:
-        return Finding("balance", "fail", text, "deposit USDC, or check venue.account_address")
-    if float(boot.equity) < needed:
+def _balance(config: Config, dex: str, boots: list[Bootstrap]) -> Finding:
+    """Each exchange has a balance of its own, for its coins."""
+    needed = config.strategy.lot_usd * len(boots) / config.risk.max_leverage
+    equity = boots[0].equity
+    text = f"equity {equity:.2f} USD" + (f" on {dex}" if dex else "")
+    if equity <= 0:
+        where = f" to {dex}" if dex else ""
+        return Finding(
+            "balance", "fail", text, f"deposit USDC{where}, or check venue.account_address"
+        )
+    if float(equity) < needed:
         remedy = f"a lot of each needs {needed:.2f} USD: deposit, or lower strategy.lot_usd"
         return Finding("balance", "warn", text, remedy)
     return Finding("balance", "ok", text)

@@ -110,6 +110,15 @@ def test_each_fault_has_its_level_and_remedy(
     assert {f.level for f in found.values() if f.check != check} == {"ok"}
 
 
+def test_each_exchange_needs_a_balance_of_its_own() -> None:
+    gold = structs.replace(WELL, equity=Decimal(0))
+    config = load(environ=KEY, assignments=TESTNET)
+    found = [*doctor_venue._of_the_venue(config, {"BTC": WELL, "xyz:GOLD": gold})]
+
+    balances = [(one.level, one.text) for one in found if one.check == "balance"]
+    assert balances == [("ok", "equity 5000.00 USD"), ("fail", "equity 0.00 USD on xyz")]
+
+
 @pytest.mark.parametrize(
     ("change", "sets", "check", "level", "remedy"),
     [

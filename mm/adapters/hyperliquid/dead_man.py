@@ -4,6 +4,7 @@ import msgspec
 
 from mm.adapters.hyperliquid import answers, encode, rejects
 from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.questions import Questions
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.model.actions import Severity
@@ -16,7 +17,8 @@ ASK_AGAIN_NS = 3600 * NS_PER_S
 
 class DeadMan:
     """scheduleCancel, pushed back again and again. It cancels *every* order of the account, so it
-    is not armed beside foreign ones. Accounts below the venue's volume threshold are refused."""
+    is not armed beside foreign ones, wherever they rest. Accounts below the venue's volume
+    threshold are refused."""
 
     def __init__(self, seat: Seat, rest: Rest, health: Health) -> None:
         self._seat = seat
@@ -32,12 +34,12 @@ class DeadMan:
         """Three refreshes before it would fire."""
         return (self._seat.settings.dead_man_s or FOREVER_S) / 3.0
 
-    async def refresh(self, foreign_orders: int) -> None:
+    async def refresh(self, ask: Questions) -> None:
         ahead_s = self._seat.settings.dead_man_s
         now = self._seat.now()
         if ahead_s is None or (self.refused and now - self._refused_at < ASK_AGAIN_NS):
             return
-        if foreign_orders:
+        if await ask.foreign_anywhere():
             await self.clear()
             return
         refusal = await self._schedule(self._seat.venue_ms() + int(ahead_s * 1000))

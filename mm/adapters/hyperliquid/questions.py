@@ -1,12 +1,15 @@
 """What we ask the venue of our orders: all that rest, and how one of them stands."""
 
+from collections import deque
+from contextlib import suppress
+
 from msgspec import structs
 
 from mm.adapters.hyperliquid.answers import FoundOrder
 from mm.adapters.hyperliquid.desks import Desks, dex_of
 from mm.adapters.hyperliquid.inbox import is_known
 from mm.adapters.hyperliquid.own import OwnOrders
-from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.wire import OrderCore
 
@@ -20,11 +23,28 @@ class Questions:
         self._own = own
         self._desks = desks
         self._foreign: dict[str, int] = {}
+        self._elsewhere: deque[str] | None = None
+        """The exchanges on which we trade nothing; None: not yet looked at."""
 
     @property
     def foreign_open(self) -> int:
         """Open orders of others on our account, by the latest listings."""
         return sum(self._foreign.values())
+
+    async def foreign_anywhere(self) -> int:
+        """As `foreign_open`, wherever our account may have orders, spot too. Exchanges on which we
+        trade nothing are all looked at first, then one each time: they are many."""
+        if self._elsewhere is None:
+            ours = self._desks.dexes
+            elsewhere = deque(dex for dex in await self._rest.dexes() if dex not in ours)
+            for dex in elsewhere:
+                await self.listing(dex)
+            self._elsewhere = elsewhere
+        elif self._elsewhere and self._rest.meter.may_poll:
+            self._elsewhere.rotate()
+            with suppress(RestError):
+                await self.listing(self._elsewhere[0])
+        return self.foreign_open
 
     async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
         """Our own open orders in our coins there; foreign ones are counted and left alone."""

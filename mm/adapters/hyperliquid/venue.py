@@ -282,7 +282,7 @@ class HyperliquidVenue:
         self._terms.tell_budget()
 
     async def _arm(self) -> None:
-        await self.dead_man.refresh(self._reconciler.ask.foreign_open)
+        await self.dead_man.refresh(self._reconciler.ask)
 
     async def _sync_rules(self) -> None:
         self._ruled = self._seat.now()

@@ -337,3 +337,18 @@ async def test_feed_ages_are_those_of_the_coin_that_is_asked_for() -> None:
 
         ages = {coin: venue.health.feed_age_s(coin)["book"] for coin in COINS}
         assert ages["ETH"] > max(ages["BTC"], ages[GOLD])
+
+
+async def test_the_dead_man_stays_away_from_orders_where_we_trade_nothing() -> None:
+    """It would cancel them too."""
+    foreign = "0x" + "f" * 32
+    async with coins() as at:
+        at.place(ME.address, Side.BID, "99950", "0.01", foreign)
+        await until(at.rests)
+        async with joined(at, coins=(GOLD,), dead_man_s=6.0) as venue:
+            probe = at.probes[GOLD]
+            await probe.until(lambda: len(probe.of(Book)) > 5)
+            assert not venue.dead_man.armed
+            at.cancel(ME.address, foreign)
+            await probe.until(lambda: venue.dead_man.armed)
+            assert at.rests() == {}
