@@ -137,7 +137,7 @@ class Maker:
         kappa = 0.26 * (1 + 0.3 * math.exp(-n / 6))
         arrival = 0.11 * (1 - 0.4 * math.exp(-n / 6))
         adverse = tuple(
-            AdverseView(side, horizon, mean, 1.6 / math.sqrt(1 + n), float(n) / 2)
+            AdverseView(side, horizon, mean, 1.6 / math.sqrt(1 + n), float(n) / 2, Source.OWN, 3.0)
             for side, bias in (("bid", 0.25), ("ask", -0.1))
             for horizon, mean in ((1.0, 0.35 + bias), (5.0, 0.7 + bias), (30.0, 0.9 + bias))
         )

@@ -108,7 +108,10 @@ async def test_it_renders_everything(visit: Visit, maker: Maker) -> None:
     await expect(page.get_by_test_id("kappa")).to_have_attribute("title", origin)
     whole = re.compile("^policy .")  # where the panel is too narrow for all of it
     await expect(page.get_by_test_id("calibration-note")).to_have_attribute("title", whole)
-    await expect(page.get_by_test_id("adverse").locator(".row")).to_have_count(6)
+    rows = page.get_by_test_id("adverse").locator(".row")
+    await expect(rows).to_have_count(6)
+    half = f"{len(maker.fills) / 2:.1f} observations, source own, last 3 s ago"
+    await expect(rows.last).to_have_attribute("title", half)
     await expect(page.get_by_test_id("orders").locator("tr")).to_have_count(2 * LEVELS + 1)
     await expect(page.get_by_test_id("pnl-spread")).to_contain_text(f"{maker.spread:+.2f}")
     await expect(page.get_by_test_id("side-status")).to_contain_text("quoting")

@@ -104,6 +104,11 @@ function estimates(market) {
 
 // A dot and its 90 % bar for each side and horizon, on one scale through zero.
 function forest(rows) {
+  draw(rows);
+  rows.forEach((r, place) => (byId("adverse").children[place].title = origin(r)));
+}
+
+function draw(rows) {
   const print = JSON.stringify(rows.map((r) => [r.side, r.horizon_s, r.mean_bps.toFixed(2), r.se_bps.toFixed(2)]));
   const home = byId("adverse");
   if (home.dataset.print === print) return;
