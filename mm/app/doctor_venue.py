@@ -219,10 +219,8 @@ def _positions(config: Config, account: Account) -> Finding:
 
 
 def _orders(config: Config, account: Account) -> Finding:
-    prefix = f"0x{config.venue.cloid_prefix}"
-    foreign = [one for one in account.orders if not (one.cloid or "").startswith(prefix)]
-    own = len(account.orders) - len(foreign)
-    text = f"{own} of ours rest, {len(foreign)} foreign"
+    foreign = _foreign(config, account)
+    text = f"{len(account.orders) - foreign} of ours rest, {foreign} foreign"
     if foreign:
         remedy = "they are left alone, and the venue's dead-man switch with them: "
         remedy += "use a sub-account of its own"
@@ -230,11 +228,17 @@ def _orders(config: Config, account: Account) -> Finding:
     return Finding("orders", "ok", text)
 
 
+def _foreign(config: Config, account: Account) -> int:
+    prefix = f"0x{config.venue.cloid_prefix}"
+    return sum(not (one.cloid or "").startswith(prefix) for one in account.orders)
+
+
 def _dead_man(config: Config, account: Account) -> Finding:
     volume, watchdog_s = account.limit.cum_vlm, config.daemon.watchdog_s
-    if volume >= DEAD_MAN_VOLUME_USD and config.venue.timing.dead_man_s is not None:
+    wanted = config.venue.timing.dead_man_s is not None and not _foreign(config, account)
+    if volume >= DEAD_MAN_VOLUME_USD and wanted:
         return Finding("dead man", "ok", "the venue's switch, which needs 1,000,000 USD of volume")
-    text = f"not the venue's: {volume:,.0f} of 1,000,000 USD traded, or switched off"
+    text = f"not the venue's: {volume:,.0f} of 1,000,000 USD traded, foreign orders, or off"
     if watchdog_s is not None:
         return Finding("dead man", "ok", f"watchdog process after {watchdog_s:g} s; {text}")
     return Finding("dead man", "warn", text, "set daemon.watchdog_s: a process of its own cancels")

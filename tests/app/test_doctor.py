@@ -150,6 +150,15 @@ def test_who_cancels_when_nobody_else_does(volume: float, whose: str) -> None:
     assert whose in judged(WELL, structs.replace(OWNED, limit=limit))["dead man"].text
 
 
+def test_nobody_cancels_beside_foreign_orders_without_a_watchdog() -> None:
+    """However much was traded, the venue's switch would take the foreign orders too."""
+    rich = structs.replace(OWNED, limit=answers.RateLimit(0, 10**7, 9e6), orders=[order(None)])
+
+    found = judged(WELL, rich, ["daemon.watchdog_s=none"])["dead man"]
+
+    assert (found.level, found.remedy[:22]) == ("warn", "set daemon.watchdog_s:")
+
+
 @pytest.mark.parametrize(("free", "level"), [(10**7, "fail"), (10**9, "warn"), (10**11, "ok")])
 def test_a_full_disk_is_told_before_it_matters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: str
