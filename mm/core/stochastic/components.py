@@ -70,6 +70,7 @@ class StochasticComponents:
         self._fair = fair
         if fair is None:
             self._touch_bps = None
+            self.volatility.lose()
             return
         self._touch_bps = half_spread_bps
         self.volatility.learn(ts, fair)

@@ -102,6 +102,11 @@ class Volatility:
         self._learned = ts
         self._add(abs(BPS * math.log(fair / price)), seconds(ts - at))
 
+    def lose(self) -> None:
+        """S is unknown from here on: what it does meanwhile is no return. One that spans an hour
+        would weigh as much as an hour of them, and be a single draw."""
+        self._previous = self._last = self._seen = None
+
     def _add(self, move: float, spacing: float) -> None:
         fade = 0.5 ** (spacing / self._settings.half_life_s)
         self._observations += 1.0
@@ -198,7 +203,7 @@ class Volatility:
         self._products = state.products * fade
         self._root_s = state.root_s * fade
         self._root_squares = state.root_squares * fade * fade
-        self._previous = self._last = self._seen = None
+        self.lose()
         self._learned = saved if self._observations > 0.0 else None
 
 

@@ -194,6 +194,24 @@ def test_a_fill_that_is_told_after_the_reconnect_is_measured_when_it_happened() 
     assert components.adverse.measured == 1
 
 
+def test_what_s_did_while_it_was_unknown_is_no_return() -> None:
+    """An hour's outage after which S happens to be where it was: σ is what it was."""
+    components = bundle()
+    ts = traded(components, 30)
+    before = components.sigma(ts)
+    components.learn_fair(ts + 1, ts, None, 0.0)
+    last = components._fairs.at(ts - 1)
+    assert last is not None
+    ts += 3600 * NS_PER_S
+    for second, bps in enumerate((0.1, 1.1, 0.1, -0.9, 0.1, 1.1)):
+        at = ts + second * NS_PER_S
+        components.learn_fair(at, at, last * (1.0 + 1e-4 * bps), 1.0)
+    after = components.sigma(ts + 6 * NS_PER_S)
+    assert before is not None
+    assert after is not None
+    assert after.value == pytest.approx(before.value, rel=0.1)
+
+
 def test_a_restart_measures_what_is_due_after_it() -> None:
     """Filled two seconds before the checkpoint: of three horizons the two that lie ahead."""
     old = bundle()
