@@ -33,12 +33,14 @@ class Questions:
 
     async def foreign_anywhere(self) -> int:
         """As `foreign_open`, wherever our account may have orders, spot too. Exchanges on which we
-        trade nothing are all looked at first, then one each time: they are many."""
+        trade nothing are all looked at first, whatever request weight is left, for the dead-man
+        switch waits for it; then one each time: they are many."""
         if self._elsewhere is None:
             ours = self._desks.dexes
-            elsewhere = deque(dex for dex in await self._rest.dexes() if dex not in ours)
+            known = await self._rest.dexes(urgent=True)
+            elsewhere = deque(dex for dex in known if dex not in ours)
             for dex in elsewhere:
-                await self.listing(dex)
+                await self.listing(dex, urgent=True)
             self._elsewhere = elsewhere
         elif self._elsewhere and self._rest.meter.may_poll:
             self._elsewhere.rotate()

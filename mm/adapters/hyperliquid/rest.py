@@ -85,9 +85,11 @@ class Rest:
     async def meta(self, dex: str = "") -> answers.Meta:
         return await self._info(_on(dex, {"type": "meta"}), answers.Meta, 20)
 
-    async def dexes(self) -> list[str]:
-        """Builders' exchanges by their index; the venue's own, "", is the first."""
-        found = await self._info({"type": "perpDexs"}, list[answers.Dex | None], 20)
+    async def dexes(self, *, urgent: bool = False) -> list[str]:
+        """Builders' exchanges by their index; the venue's own, "", is the first. `urgent`: waits
+        for no weight."""
+        body = {"type": "perpDexs"}
+        found = await self._info(body, list[answers.Dex | None], 20, urgent=urgent)
         return ["" if dex is None else dex.name for dex in found]
 
     async def clearinghouse(
