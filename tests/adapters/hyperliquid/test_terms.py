@@ -36,7 +36,7 @@ class Venue(Rest):
     async def meta(self, dex: str = "") -> answers.Meta:
         return answers.Meta(self.assets[dex])
 
-    async def dexes(self) -> list[str]:
+    async def dexes(self, *, urgent: bool = False) -> list[str]:
         return ["", "abc", "xyz"]
 
     async def fees(self, user: str) -> answers.UserFees:
