@@ -57,7 +57,9 @@ def _histogram(name: str, text: str, *labels: str) -> Spec:
 
 
 CALIBRATION = (
-    _gauge("mm_calibration_gamma_mult", "Calibration multiplier m of the half-spread, 0..1."),
+    _gauge(
+        "mm_calibration_gamma_mult", "Multiplier m of the half-spread, 0..1; <0 in a loss budget."
+    ),
     _gauge("mm_calibration_progress", "Calibration progress, 0..1."),
     _gauge("mm_calibration_fill_count", "Arrivals (one aggressive order each) so far."),
     _gauge("mm_calibration_complete", "1 once the fill-based estimators are calibrated."),

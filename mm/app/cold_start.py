@@ -25,7 +25,7 @@ PRIORS = {"kappa-low": 1 / 3, "kappa-high": 3.0}
 class Job(Struct, frozen=True, kw_only=True):
     """One run. `scenario`: a preset, whose book suggests the prior, or `PRESET:kappa-low`, -high.
 
-    `target_per_h`: the fill rate that the policies aim at. `after_h`: how long to go on once
+    `target_per_h`: arrivals that the policies aim at. `after_h`: how long to go on once
     calibrated, to see whether calibration reopens.
     """
 

@@ -183,7 +183,7 @@ class StochasticConfig(Section):
         default=C.target_fill_rate_per_hour,
         gt=0,
         le=100_000,
-        description="Fills wanted meanwhile, 1/h.",
+        description="Arrivals wanted meanwhile (aggressive orders that fill us), 1/h.",
     )
     min_fill_hungry_gamma: float = Field(
         default=C.min_fill_hungry_gamma,
@@ -203,7 +203,7 @@ class StochasticConfig(Section):
         default=C.target_rate_floor, gt=0, le=1, description="Lowest multiplier under target_rate."
     )
     window_s: float = Field(
-        default=C.window_s, ge=60, le=86_400, description="Window of the actual fill rate, s."
+        default=C.window_s, ge=60, le=86_400, description="Window of the actual arrivals, s."
     )
     edge_budget_usd: OptionalFloat = Field(
         default=C.edge_budget_usd, ge=0, description='Most edge given up, USD; "none": no bound.'

@@ -15,7 +15,7 @@ COLD_START = {
     "seeds": Shorthand("seeds", int, "Runs of each scenario under each policy."),
     "horizon_h": Shorthand("horizon_h", float, "Market time per run, h."),
     "interval_s": Shorthand("quote_interval_s", float, "Quote timer, s."),
-    "target_per_h": Shorthand("target_per_h", float, "Fill rate that the policies aim at."),
+    "target_per_h": Shorthand("target_per_h", float, "Arrivals per hour that the policies aim at."),
     "after_h": Shorthand("after_h", float, "Go on for so long, h, and count reopenings."),
 }
 """Option -> field of the benchmark's plan."""

@@ -193,10 +193,13 @@ async def test_the_large_share_is_what_is_calibrated_and_m_is_named(
         f"m {100 * c.multiplier:.0f} % of full width"
     )
     await expect(page.get_by_test_id("eta")).to_contain_text("to go")
+    await expect(page.get_by_test_id("hungry")).to_have_text("fill-hungry")
 
     maker.state, maker.not_ready = "halted", "halted: operator"
     await expect(page.get_by_test_id("state")).to_have_text("halted")
     await expect(page.get_by_test_id("eta")).to_have_text("")
+    await expect(page.get_by_test_id("hungry")).to_have_text("halted")
+    await expect(page.get_by_test_id("effect")).to_have_text("none")
     running.cancel()
     await server.stop()
 

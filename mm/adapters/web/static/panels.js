@@ -68,7 +68,9 @@ function calibration(c, confidence, state) {
   const note = [`policy ${words(c.policy)}`, c.note].filter(Boolean).join(" · ");
   text("calibration-note", note);
   byId("calibration-note").title = note;
+  const halted = state === "halted"; // nothing rests, so nothing is tighter
   byId("hungry").hidden = !c.hungry;
+  text("hungry", halted ? state : "fill-hungry");
   const bar = byId("progress");
   bar.setAttribute("aria-valuenow", percent);
   bar.classList.toggle("complete", c.complete);
@@ -78,7 +80,7 @@ function calibration(c, confidence, state) {
   text("rate", number((c.rate_per_h * c.window_s) / 3600, 0));
   text("target", `${number(c.target_per_h, 0)} / h`);
   text("measured", String(c.measured_arrivals));
-  text("effect", c.effect_bps > 0 ? `${number(c.effect_bps)} bps tighter` : "none");
+  text("effect", c.effect_bps > 0 && !halted ? `${number(c.effect_bps)} bps tighter` : "none");
   text("cost", dollars(c.cost_usd));
 }
 
