@@ -102,6 +102,8 @@ async def assemble(
     directory.announce(Runtime(**_runtime(run_id, began, web)))
     for trader in traders:
         _begin(trader, clock, states[trader.coin], states[trader.coin].halted or halted)
+    if any(state.first_ts is None for state in states.values()):
+        await ledger.flush()  # else a next start would take what we trade for older than itself
     crew.report_to(traders)
     traders.begin(clock.now())
     for trader in traders:

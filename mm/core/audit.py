@@ -21,18 +21,34 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
     fill is on its way) starts the mismatch clock, which the guard turns into a halt. Orders are put
     right at once; where that is needed audit after audit, the guard withdraws until it is not.
     """
-    if not state.audited and event.position != state.pnl.position:
-        state.kill.equity.forget_before()
-    notes = transfer(state.kill.equity.audited(event.equity, state.pnl.worth), event.ts)
     state.orders.told_until(event.request_ts)
-    notes += _position(state, event)
+    is_known = state.audited or _may_begin(state, event)
+    notes = _money(state, event) if is_known else []
     actions: list[Action] = []
     if event.orders is not None:
         actions, more = _orders(state, event)
         notes += more
         state.unlike = state.unlike + 1 if more or event.repaired else 0
-    state.audited = True
+    state.audited = is_known
     return actions, notes
+
+
+def _may_begin(state: State, event: Account) -> bool:
+    """An exit goes out before the first snapshot, and its fill may have crossed that on the wire:
+    then the next is the first, or one that differs by as much."""
+    gap, before = event.position - state.pnl.position, state.mismatch
+    if not gap or not len(state.orders) or (before is not None and before.gap == gap):
+        return True
+    state.mismatch = Mismatch(event.ts, gap, 1)
+    return False
+
+
+def _money(state: State, event: Account) -> list[Note]:
+    """Equity before position: what it is worth is measured by ours."""
+    if not state.audited and event.position != state.pnl.position:
+        state.kill.equity.forget_before()
+    notes = transfer(state.kill.equity.audited(event.equity, state.pnl.worth), event.ts)
+    return notes + _position(state, event)
 
 
 def transfer(usd: Decimal, ts: Ns) -> list[Note]:
@@ -49,6 +65,7 @@ def _position(state: State, event: Account) -> list[Note]:
     data = {"ours": str(ours), "venue": str(theirs)}
     if not state.audited:
         state.pnl.adopt(theirs)
+        state.mismatch = None
         text = "Position differs from the ledger at start: the venue's is taken"
         return [Note(event.ts, Severity.WARNING, "position", text, data)]
     gap, before = theirs - ours, state.mismatch

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from mm.model.actions import Cancel, CancelAll, Place
-from mm.model.events import Account, Link, OpenOrder, RejectCode, Rejected, RequestKind
+from mm.model.events import Account, Link, OpenOrder, RejectCode, Rejected, RequestKind, Start
 from mm.model.units import NS_PER_S, Side
 from tests.core.stage import Stage
 
@@ -167,3 +167,35 @@ def test_a_halt_cancels_again_though_the_link_is_down(stage: Stage) -> None:
 
     later = [action for _ in range(11) for action in stage.lone_tick().actions]
     assert later == [CancelAll("operator: test")]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_first_snapshot_may_miss_the_fill_of_an_exit(fresh: Stage, told: bool) -> None:
+    """An exit goes out before it: what that trades is not taken from the position twice."""
+    held, state = Decimal("1.5"), fresh.engine.state
+    fresh.happen(
+        Start(
+            ts=fresh.ts,
+            run_id="0000abcd",
+            position=held,
+            cash=Decimal(-150),
+            halted="operator",
+            flatten=True,
+            peak_equity=None,
+            day_equity=None,
+            checkpoint=None,
+        )
+    )
+    fresh.happen(Link(fresh.ts, True, "test"))
+    fresh.tick()
+    assert [one.flatten for one in fresh.actions if isinstance(one, Place)] == [True]
+
+    fresh.audit(position="0")
+    assert state.pnl.position == held
+    if told:
+        fresh.fill(Side.ASK, level=0)
+        assert state.pnl.position == 0
+    fresh.audit(position="0")  # where nothing was told, the ledger was wrong
+    assert state.pnl.position == 0
+    assert state.mismatch is None
+    assert state.audited
