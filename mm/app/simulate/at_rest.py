@@ -5,7 +5,7 @@ from typing import Final
 
 from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
-from mm.model.units import SIDES
+from mm.model.units import SIDES, Side
 
 ZERO: Final = Decimal(0)
 EQUITY: Final = 0.025
@@ -21,6 +21,8 @@ class AtRest:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._quoted: set[tuple[str, Side]] = set()
+        """Coins and sides that were quoted since we began to wait for them."""
 
     def disagreement(self) -> str:
         """Where daemon and venue differ now, "" where they agree in everything."""
@@ -59,18 +61,28 @@ class AtRest:
                 return f"equity of {coin} {ours:.0f} USD, venue {truth:.0f} USD"
         return ""
 
-    def quoting(self) -> str:
-        """Why not both sides of every coin are quoted, "" where they are: at the venue."""
-        reasons = []
+    def expect_quotes(self) -> None:
+        """From now on: both sides of every coin."""
+        self._quoted.clear()
+
+    def unquoted(self) -> str:
+        """Why not both sides of every coin have been quoted since, at the venue; "": they have.
+
+        Not all at one moment: under limits that leave each coin a lot, or may bind again soon, one
+        is always being moved or has just been filled.
+        """
         resting = {(row.coin, row.side) for row in self.world.venue.orders()}
+        reasons = []
         for coin, engine in self.world.maker.engines.items():
             state = engine.state
-            if state.kill.halted:
+            blocked = state.presence.reason
+            if not state.kill.halted:
+                free = {(coin, side) for side in SIDES if not blocked.get(side)}
+                self._quoted |= free & resting
+            missing = [side for side in SIDES if (coin, side) not in self._quoted]
+            if missing and state.kill.halted:
                 reasons.append(f"{coin}: {state.kill.halted}")
-            blocked = state.presence.reason.items()
-            reasons += [f"{coin} {side.label}: {reason}" for side, reason in blocked if reason]
-            empty = [side for side in SIDES if (coin, side) not in resting]
-            reasons += [f"{coin}: no {side.label} rests" for side in empty]
+            reasons += [f"{coin} {s.label}: {blocked.get(s) or 'does not rest'}" for s in missing]
         return "; ".join(reasons) if self.world.maker.engines else "no daemon"
 
     def ended(self) -> None:

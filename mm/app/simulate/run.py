@@ -21,6 +21,7 @@ from mm.app.simulate.faults import FAULTS, befall, calm
 from mm.app.simulate.in_turn import InTurn
 from mm.app.simulate.invariants import Invariants
 from mm.app.simulate.loop import run
+from mm.app.simulate.operator import Operator
 from mm.app.simulate.plan import Plan, draw
 from mm.app.simulate.standing import CHANGE_S
 from mm.app.simulate.trace import silent
@@ -32,7 +33,7 @@ FIRST_QUOTE_S: Final = 60.0
 AGREE_S: Final = 60.0
 QUOTE_AGAIN_S: Final = 75.0
 END_S: Final = 15.0
-ATTEND_S: Final = 15.0
+MOST_LOST_S: Final = 600.0
 WEIGHT_S: Final = 90.0
 
 
@@ -85,13 +86,12 @@ class Story:
         self.in_turn = InTurn(world)
         self.checks = Invariants(world)
         self.at_rest = AtRest(world)
+        self.operator = Operator(world)
         self.faults: Counter[str] = Counter()
         self.touched: Counter[str] = Counter()
         """Of them, those that something or somebody felt."""
         self.found: Counter[str] = Counter()
         """In how many circumstances they struck."""
-        self._lost_at: float | None = None
-        """Since when it is halted for a loss."""
         self._failed: asyncio.Future[None]
 
     async def tell(self) -> None:
@@ -119,15 +119,15 @@ class Story:
         await asyncio.sleep(0.5)
         self._supervising = asyncio.create_task(world.maker.supervise())
         self._supervising.add_done_callback(self._noticed)
-        why, differs = self.at_rest.quoting, self.at_rest.disagreement
+        differs = self.at_rest.disagreement
         if world.plan.opening:
             await self._befall(world.plan.opening)
             await self._recover()
-        await self._until(lambda: not why(), FIRST_QUOTE_S, why)
+        await self._quotes(FIRST_QUOTE_S)
         world.trace.say("story", "the first quote: now the faults")
         await self._misfortune()
         await self._recover()
-        await self._until(lambda: not why(), QUOTE_AGAIN_S, why)
+        await self._quotes(QUOTE_AGAIN_S)
         world.venue.hush()
         await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
         await asyncio.sleep(world.venue.funding_soon_s)
@@ -144,6 +144,18 @@ class Story:
         patience_s = AGREE_S + (WEIGHT_S if crashing else 0.0)
         await self._until(self._connected, patience_s, lambda: "no daemon with a link")
         world.maker.lift()
+
+    async def _quotes(self, within_s: float) -> None:
+        """Both sides of every coin; what a halt for a loss takes of that time, a market that moves
+        on may take again and again."""
+        self.at_rest.expect_quotes()
+        why, began = self.at_rest.unquoted, self.operator.lost_s
+        deadline = self.world.now + within_s
+        while reason := why():
+            excused_s = min(self.operator.lost_s - began, MOST_LOST_S)
+            if self.world.now > deadline + excused_s:
+                raise BrokenPromiseError(f"not within {within_s:g} s: {reason}")
+            await asyncio.sleep(0.05)
 
     def _noticed(self, ended: "asyncio.Task[None]") -> None:
         """Not even the simulation's own parts fail unseen."""
@@ -204,18 +216,7 @@ class Story:
             self._excuse()
             self.checks.look()
             self.in_turn.look()
-            self._attend()
-
-    def _attend(self) -> None:
-        """An operator looks at a halt for a loss, and lifts it."""
-        maker = self.world.maker
-        if not maker.has_lost:
-            self._lost_at = None
-        elif self._lost_at is None:
-            self._lost_at = self.world.now
-        elif self.world.now - self._lost_at > ATTEND_S:
-            self._lost_at = None
-            maker.command("resume")
+            self.operator.look(LOOK_S)
 
     def _excuse(self) -> None:
         """The wire or the venue is out of order: until a little later nobody can be reached."""
