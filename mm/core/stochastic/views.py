@@ -62,14 +62,15 @@ def calibration_view(components: StochasticComponents) -> CalibrationView:
     controller = components.calibration
     settings = controller.settings
     effect = controller.effect
+    multiplier = effect.multiplier if effect.depths_bps else controller.gamma_multiplier()
     eta_s, note = outlook(components)
     return CalibrationView(
         policy=settings.policy if settings.enable_calibration_fill_rate else "off",
         lever=settings.lever,
-        multiplier=effect.multiplier if effect.depths_bps else controller.gamma_multiplier(),
+        multiplier=multiplier,
         progress=controller.calibration_progress(),
         complete=controller.is_calibrated(),
-        hungry=controller.hungry,
+        hungry=controller.hungry and multiplier < 1.0,
         fill_count=controller.fill_count(),
         measured_arrivals=components.adverse.measured,
         rate_per_h=controller.fill_rate_per_h,

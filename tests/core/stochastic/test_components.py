@@ -427,6 +427,8 @@ def test_view_of_a_cold_start_has_an_eta_that_shrinks() -> None:
         assert view.multiplier == 0.3
         assert view.effect_bps == 2.8
         assert view.measured_arrivals == components.adverse.measured
+        components.calibration.record_quote(QuoteEffect((5.8, 5.8), 1.0, 4.0, 0.0))
+        assert not calibration_view(components).hungry  # fills come as fast as is wanted
     assert etas[0] > etas[1] > etas[2] > 0
 
 
