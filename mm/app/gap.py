@@ -49,10 +49,11 @@ Samples: TypeAlias = list[tuple[float, float]]
 
 
 class Mean(Struct, frozen=True):
-    """bps, weighted by volume. `se` is of independent fills, which those of a sweep are not."""
+    """bps, weighted by volume. `se` is of independent fills, which those of a sweep are not; None
+    of a single one."""
 
     mean: float
-    se: float
+    se: float | None
     n: int
 
 
@@ -149,7 +150,7 @@ def _mean(samples: Iterable[tuple[float, float]]) -> Mean | None:
         return None
     mean = sum(weight * value for weight, value in found) / total
     spread = sum((weight * (value - mean)) ** 2 for weight, value in found)
-    return Mean(mean, sqrt(spread) / total, len(found))
+    return Mean(mean, sqrt(spread) / total if len(found) > 1 else None, len(found))
 
 
 class Twin:

@@ -1,5 +1,6 @@
 """`mm report`: a run beside paper on the same market."""
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,16 +53,14 @@ def _level(earned: Earned, name: str, horizon_s: float) -> str:
 
 
 def _shown(found: Mean | None) -> str:
-    return "-" if found is None else f"{found.mean:+.2f} ± {found.se:.2f}"
+    if found is None:
+        return "-"
+    return f"{found.mean:+.2f} ± " + ("?" if found.se is None else f"{found.se:.2f}")
 
 
 def _gap(gap: Gap, horizon_s: float) -> str:
     live, paper = gap.live.after_bps[horizon_s], gap.paper.after_bps[horizon_s]
-    if live is None or paper is None:
+    if live is None or paper is None or live.se is None or paper.se is None:
         return f"after {horizon_s:g} s: too few fills to compare"
-    return f"after {horizon_s:g} s paper is better by {_difference(live, paper)} bps of volume"
-
-
-def _difference(live: Mean, paper: Mean) -> str:
-    se = (live.se**2 + paper.se**2) ** 0.5
-    return f"{paper.mean - live.mean:+.2f} ± {se:.2f}"
+    difference = Mean(paper.mean - live.mean, math.hypot(live.se, paper.se), live.n + paper.n)
+    return f"after {horizon_s:g} s paper is better by {_shown(difference)} bps of volume"

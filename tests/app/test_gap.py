@@ -15,6 +15,7 @@ from mm.app.cold_start import START_MS
 from mm.app.config_paper import PaperConfig
 from mm.app.gap import Gap, Tally, compare, without
 from mm.cli import app
+from mm.commands.report import table
 from mm.core.engine import Engine
 from mm.core.orders import Orders
 from mm.core.settings import EngineSettings
@@ -77,6 +78,8 @@ def test_the_twin_trades_as_the_run_did_where_nobody_reacts_to_it(gap: Gap) -> N
     live, paper = gap.live.after_bps[1.0], gap.paper.after_bps[1.0]
     assert live is not None
     assert paper is not None
+    assert live.se is not None
+    assert paper.se is not None
     assert abs(live.mean - paper.mean) < 3 * (live.se**2 + paper.se**2) ** 0.5
 
 
@@ -173,3 +176,8 @@ def test_a_fill_that_is_told_twice_or_was_missed_before_counts_once_or_not() -> 
     assert earned.usd == pytest.approx(-2.02)
     means = {h: None if m is None else round(m.mean, 6) for h, m in earned.after_bps.items()}
     assert means == {0.0: 49.0, 1.0: -101.0, 5.0: None, 30.0: None}
+    assert [m.se for m in earned.after_bps.values() if m is not None] == [None, None]
+    gap = Gap(run_id="1", hours=1.0, live=earned, paper=earned, cut=False)
+    told = table(gap)
+    assert ["0", "s", *2 * ["+49.00", "±", "?"]] in [line.split() for line in told]
+    assert "after 5 s: too few fills to compare" in told
