@@ -99,6 +99,8 @@ class Sweeper:
         start, pause_s = loop.time(), FIRST_PAUSE_S
         while True:
             try:
+                if self._left is None:
+                    await self._cancel_known(coins)
                 self._left = await self._round(reconciler, coins)
             except RestError as error:
                 self._trouble = str(error)
@@ -108,6 +110,12 @@ class Sweeper:
             await asyncio.sleep(pause_s)
             pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
 
+    async def _cancel_known(self, coins: frozenset[str] | None) -> None:
+        """Before any question, which weighs as much as twenty cancels."""
+        wanted = self._seat.assets.keys() if coins is None else coins
+        known = [cloid for cloid in self._own.open if self._own.coin_of(cloid) in wanted]
+        await self._cancel_all(known)
+
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many were listed."""
         listed = [
@@ -115,9 +123,12 @@ class Sweeper:
         ]
         wanted = (one for one in listed if coins is None or one.coin in coins)
         cloids = [one.cloid for one in wanted if one.cloid is not None]
+        await self._cancel_all(cloids)
+        return len(cloids)
+
+    async def _cancel_all(self, cloids: list[str]) -> None:
         for start in range(0, len(cloids), encode.MAX_ITEMS):
             await self._cancel(cloids[start : start + encode.MAX_ITEMS])
-        return len(cloids)
 
     async def _cancel(self, cloids: list[str]) -> tuple[Item, ...]:
         envelope = self._seat.envelope(encode.cancel(cloids, self._asset_of))

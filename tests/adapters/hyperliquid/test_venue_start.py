@@ -242,6 +242,22 @@ async def test_the_last_fills_are_told_though_the_minutes_weight_is_spent() -> N
         assert [fill.cloid for fill in probe.of(Fill)] == [cloid(1)]
 
 
+async def test_the_last_request_weight_goes_to_cancels_before_questions() -> None:
+    """The question what rests took it, and an order rested for long after a halt."""
+    limits = Limits(weight_per_min=1_200)
+    async with stand(limits=limits) as at:
+        async with live(at, cancel_all_s=0.3) as (venue, probe):
+            venue.send([bid(1), bid(2, "99970")])
+            await probe.until(lambda: len(at.resting()) == 2 and len(venue.own.open) == 2)
+        (caller,) = at.server._callers.values()
+        caller.weight.spend(at.clock.now(), limits.weight_per_min - caller.weight._used - 1)
+
+        with pytest.raises(VenueError, match="cannot verify that no order rests"):
+            await venue.cancel_all()
+
+        assert at.resting() == {}
+
+
 async def test_cancel_all_says_so_where_it_cannot_know() -> None:
     async with stand() as at, proxy(at.server.port) as network:
         venue = at.venue(Probe(), base_url=network.url, cancel_all_s=0.3, request_timeout_s=0.2)
