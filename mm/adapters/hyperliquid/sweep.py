@@ -41,6 +41,8 @@ class Sweeper:
         self._trouble = ""
         self.lost = asyncio.Event()
         """To be set when a cancel was lost."""
+        self._owed: set[str] = set()
+        """Known to rest when a sweep could take no more of them away."""
 
     async def insist(self) -> None:
         """For ever: a cancel that was lost goes again at once, and ever more slowly while the venue
@@ -58,8 +60,9 @@ class Sweeper:
 
     @property
     def _to_cancel(self) -> list[str]:
-        doubts = self._own.doubts.items()
-        return [cloid for cloid, doubt in doubts if doubt.to_cancel]
+        owed = (cloid for cloid in self._own.open if cloid in self._owed)
+        lost = (cloid for cloid, doubt in self._own.doubts.items() if doubt.to_cancel)
+        return list(dict.fromkeys([*owed, *lost]))
 
     async def cancel_again(self) -> None:
         """Once. Raises RestError where the venue does not answer. One that is open no more leaves
@@ -73,8 +76,11 @@ class Sweeper:
         finally:
             self._own.answered(cloids)
         for cloid, item in zip(cloids, items, strict=True):
+            if not _is_not_open(item):
+                continue
+            self._owed.discard(cloid)
             doubt = self._own.doubts.get(cloid)
-            if doubt is not None and _is_not_open(item):
+            if doubt is not None:
                 self._own.doubts[cloid] = structs.replace(doubt, to_cancel=False)
 
     async def sweep(
@@ -82,13 +88,16 @@ class Sweeper:
     ) -> int:
         """How many of our orders, in these coins or all, still rest.
 
-        VenueError where the venue would not even say.
+        VenueError where the venue would not even say: `insist` goes on with those we know of.
         """
         async with self._running:
             self._left, self._trouble = None, "no answer"
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
                     await self._until_none(reconciler, coins)
+            if self._left != 0:
+                self._owed = {*self._known(coins), *(self._owed & self._own.open.keys())}
+                self.lost.set()
             if self._left is None:
                 raise VenueError(f"cannot verify that no order rests: {self._trouble}")
             return self._left
@@ -112,9 +121,11 @@ class Sweeper:
 
     async def _cancel_known(self, coins: frozenset[str] | None) -> None:
         """Before any question, which weighs as much as twenty cancels."""
+        await self._cancel_all(self._known(coins))
+
+    def _known(self, coins: frozenset[str] | None) -> list[str]:
         wanted = self._seat.assets.keys() if coins is None else coins
-        known = [cloid for cloid in self._own.open if self._own.coin_of(cloid) in wanted]
-        await self._cancel_all(known)
+        return [cloid for cloid in self._own.open if self._own.coin_of(cloid) in wanted]
 
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many were listed."""

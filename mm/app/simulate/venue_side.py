@@ -102,9 +102,12 @@ class VenueSide:
     def overdrawn(self) -> bool:
         """Has an address used up the request weight that it is granted in a minute, with requests
         that weighed what they should?"""
+        return self.refuses and self.clock.now() >= self.heavy_until + MINUTE_NS
+
+    @property
+    def refuses(self) -> bool:
+        """Has an address used up its minute's request weight, whatever its requests weighed?"""
         now = self.clock.now()
-        if now < self.heavy_until + MINUTE_NS:
-            return False
         return any(one.weight.is_spent(now) for one in self.server._callers.values())
 
     @property

@@ -10,11 +10,12 @@ import pytest
 from aiohttp import web
 
 from mm.adapters.hyperliquid.bootstrap import clock_skew
-from mm.adapters.hyperliquid.server import Limits
+from mm.adapters.hyperliquid.server import Faults, Limits
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.app.ports import Venue
+from mm.model.actions import CancelAll
 from mm.model.custody import CreateSubAccount
 from mm.model.events import Book, Fill, Funding, OrderOpened, RejectCode, Rejected
 from mm.model.units import NS_PER_S, Side
@@ -256,6 +257,22 @@ async def test_the_last_request_weight_goes_to_cancels_before_questions() -> Non
             await venue.cancel_all()
 
         assert at.resting() == {}
+
+
+async def test_what_a_sweep_had_to_leave_is_cancelled_as_soon_as_the_venue_takes_it() -> None:
+    """A halted engine asks for another sweep only after ten seconds."""
+    async with stand() as at, live(at, cancel_all_s=0.3) as (venue, probe):
+        venue.send([bid(1), bid(2, "99970")])
+        await probe.until(lambda: len(at.resting()) == 2 and len(venue.own.open) == 2)
+        at.server.mischief.faults = Faults(too_many=1.0)
+        venue.send([CancelAll("test")])
+        await probe.until(lambda: any(one.text == "cancel all failed" for one in probe.notes))
+        assert len(at.resting()) == 2
+
+        at.server.mischief.faults = Faults()
+
+        await until(lambda: not at.resting())
+        await probe.until(lambda: not venue.own.open)
 
 
 async def test_cancel_all_says_so_where_it_cannot_know() -> None:
