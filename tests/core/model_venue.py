@@ -285,6 +285,17 @@ class ModelRest(Rest):
         await pause()
         return answers.OrderStatus("unknownOid" if found is None else "order", found)
 
+    async def order_statuses(
+        self, user: str, targets: Sequence[str]
+    ) -> list[answers.OrderStatus | RestError]:
+        found: list[answers.OrderStatus | RestError] = []
+        for target in targets:
+            try:
+                found.append(await self.order_status(user, target))
+            except RestError as error:
+                found.append(error)
+        return found
+
     async def clearinghouse(
         self, user: str, dex: str = "", *, urgent: bool = False
     ) -> answers.Clearinghouse:

@@ -248,7 +248,7 @@ class World:
 
     async def resolve(self) -> None:
         await self.sweeper.cancel_again()
-        await self.reconciler.resolve()
+        await self.reconciler.resolver.resolve()
         await self.reconciler.missed.recover()
 
     def step(self, task: Task, *, fail: bool = False) -> None:
@@ -292,15 +292,17 @@ class World:
         self.emit(Link(self.clock.ts, False, "lost"))
 
     async def reconnect(self) -> None:
-        """As the port does it: user words held back, an audit, then what was held back."""
+        """As the port does it: user words held back, what rests and what was filled, then what was
+        held back, then the account."""
         self.held = []
         self.venue.subscribe()
         self.inbox.drop_trades_before(self.clock.ms)
-        await self.reconciler.audit()
+        caught = await self.reconciler.catch_up()
         held, self.held = self.held or [], None
         for word in held:
             word()
         self.emit(Link(self.clock.ts, True, "connected"))
+        await self.reconciler.confirm(caught)
 
     def begin_reconnect(self) -> None:
         if any(task.name == "reconnect" for task in self.tasks):

@@ -12,7 +12,7 @@ from mm.adapters.hyperliquid import wire
 from mm.adapters.hyperliquid.back_fill import BackFill
 from mm.adapters.hyperliquid.dead_man import DeadMan
 from mm.adapters.hyperliquid.inbox import Inbox
-from mm.adapters.hyperliquid.reconcile import Reconciler
+from mm.adapters.hyperliquid.resolve import Resolver
 from mm.adapters.hyperliquid.sweep import Sweeper
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.adapters.ledger import Ledger
@@ -129,7 +129,7 @@ def takes_a_lost_answer_for_a_refusal(patch: Patch) -> None:
 
 
 def never_asks_after_doubtful_orders(patch: Patch) -> None:
-    patch.setattr(Reconciler, "resolve", nothing)
+    patch.setattr(Resolver, "resolve", nothing)
 
 
 def leaves_orders_of_a_former_life(patch: Patch) -> None:

@@ -74,6 +74,10 @@ class OwnOrders:
         """Doubts about requests that can no longer be executed."""
         return {cloid: doubt for cloid, doubt in self.doubts.items() if now > doubt.expires}
 
+    def rested_before(self, asked: Ns) -> set[str]:
+        """Orders believed open since before then."""
+        return {cloid for cloid, rest in self.open.items() if rest.since < asked}
+
     # -- requests -------------------------------------------------------------------------------
 
     def sent(self, cloids: Iterable[str]) -> None:

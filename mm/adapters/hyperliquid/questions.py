@@ -1,6 +1,7 @@
 """What we ask the venue of our orders: all that rest, and how one of them stands."""
 
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 
 from msgspec import structs
@@ -59,11 +60,28 @@ class Questions:
         return own
 
     async def status(self, cloid: str) -> FoundOrder | None:
-        """The venue's word on one order. Of a status that we do not know, and it adds them
-        unannounced, the listing says whether the order rests."""
-        found = (await self._rest.order_status(self._seat.account, cloid)).order
+        """The venue's word on one order."""
+        return await self._known((await self._rest.order_status(self._seat.account, cloid)).order)
+
+    async def statuses(self, cloids: Iterable[str]) -> list[FoundOrder | RestError | None]:
+        """Its word on each of these, asked for at once; the error where there was no answer."""
+        answers = await self._rest.order_statuses(self._seat.account, list(cloids))
+        return [
+            one if isinstance(one, RestError) else await self._known(one.order) for one in answers
+        ]
+
+    async def _known(self, found: FoundOrder | None) -> FoundOrder | None:
+        """Of a status that we do not know, and the venue adds them unannounced, the listing says
+        whether the order rests."""
         if found is None or is_known(found.status):
             return found
         listed = await self.listing(dex_of(found.order.coin))
         rests = any(row.oid == found.order.oid for row in listed)
         return structs.replace(found, status="open" if rests else f"{found.status}, canceled")
+
+
+def raise_first(answers: Iterable[object]) -> None:
+    """The first of these that is an error."""
+    for one in answers:
+        if isinstance(one, RestError):
+            raise one

@@ -1,32 +1,32 @@
-"""What we believe against what the venue lists: after a gap, in every audit, and after a doubt."""
+"""What we believe against what the venue lists: after a gap, and in every audit."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+
+from msgspec import Struct
 
 from mm.adapters.hyperliquid import convert
-from mm.adapters.hyperliquid.answers import FoundOrder
-from mm.adapters.hyperliquid.back_fill import BackFill
 from mm.adapters.hyperliquid.desks import Desks, dex_of
+from mm.adapters.hyperliquid.findings import UNLISTED
 from mm.adapters.hyperliquid.health import Health
-from mm.adapters.hyperliquid.inbox import ends_order, never_rested
-from mm.adapters.hyperliquid.own import Doubt, OwnOrders
-from mm.adapters.hyperliquid.questions import Questions
+from mm.adapters.hyperliquid.inbox import never_rested
+from mm.adapters.hyperliquid.own import OwnOrders
+from mm.adapters.hyperliquid.questions import raise_first
+from mm.adapters.hyperliquid.resolve import Resolver
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
-from mm.adapters.hyperliquid.unsettled import Unsettled, executed
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.actions import Severity
-from mm.model.events import Account, RejectCode, Rejected, RequestKind
+from mm.model.events import Account
 from mm.model.units import NS_PER_MS, Ns
 
-MANY: Final = 10
-"""Doubts of which one listing (weight 20) settles most at less cost than a question each (2)."""
-RESOLVE_FIRST_S, RESOLVE_MAX_S = 0.25, 2.0
-UNLISTED: Final = "unlisted"
-"""Neither known nor listed: its fills have all been told, which may be a part of it."""
-NEVER_PLACED: Final = "never placed: unknown to the venue after it expired"
+
+class Caught(Struct, frozen=True):
+    """What rested when a gap was closed, by exchange: asked for at `asked`, by this audit."""
+
+    asked: Ns
+    audit: int
+    listed: dict[str, list[OrderCore]]
 
 
 class Reconciler:
@@ -40,52 +40,81 @@ class Reconciler:
         self._own = own
         self._desks = desks
         self._health = health
-        self.missed = BackFill(seat, rest, own, desks, health)
-        self.ask = Questions(seat, rest, own, desks)
+        self.resolver = resolver = Resolver(seat, rest, own, desks, health)
+        self.missed, self.ask, self._findings = resolver.missed, resolver.ask, resolver.findings
         self._repairs: Counter[str] = Counter()
         """By coin, since the last audit: what no stream had told in time."""
-        self._begun = 0
-        """Audits so far. "It rests", asked for before the latest began, may be overtaken by an end
-        that no stream told while the link was down: that audit knows better."""
         self.audited: Ns = 0
         """When the last whole audit began."""
-        self.relinking_until: Ns = 0
-        """Until then a new connection's audit is awaited, which settles most doubts at once."""
 
-    async def audit(self, *, after_gap: bool = False) -> None:
+    async def audit(self) -> None:
         """Fills that we missed, then orders and account. Fills first: an Account that is ahead of
-        the fills is put right by the next of them, one that lags would stay wrong.
-
-        `after_gap`: something is bound to have been missed, and is nobody's fault.
-        """
-        asked = self._seat.now()
-        self._begun += 1
-        this = self._begun
+        the fills is put right by the next of them, one that lags would stay wrong."""
+        asked, this = self._begin()
         await self.missed.fills()
         await self.missed.fundings()
         for dex in self._desks.dexes:
-            if this == self._begun:
-                await self._audit(dex, asked, after_gap)
-        if this == self._begun:
-            self.audited, self.relinking_until = asked, 0
+            if this == self.resolver.audits:
+                await self._audit(dex, asked)
+        if this == self.resolver.audits:
+            self.audited, self.resolver.relinking_until = asked, 0
 
-    async def _audit(self, dex: str, began: Ns, after_gap: bool) -> None:
+    async def _audit(self, dex: str, began: Ns) -> None:
         """Nothing is told once a later audit has begun. Fills are known as of `began`."""
-        asked, this = self._seat.now(), self._begun
+        asked, this = self._seat.now(), self.resolver.audits
         listed = await self.ask.listing(dex)
-        if this != self._begun:
+        if this != self.resolver.audits:
             return
-        await self._compare(dex, listed, asked)
-        wondered = self._seat.now()
+        self._open(listed, asked)
+        await self._end_missing(dex, listed, asked)
+        await self._tell_account(dex, listed, began)
+
+    async def catch_up(self) -> Caught:
+        """After a gap, user channels being subscribed again: what rests, then the fills. They say
+        of all that rests no more how it ended, so no status has to be asked for.
+
+        What was missed is nobody's fault.
+        """
+        asked, this = self._begin()
+        doubts = self.resolver.idle()
+        listed = {dex: await self.ask.listing(dex) for dex in self._desks.dexes}
+        await self.missed.fills()
+        if this == self.resolver.audits:
+            rows = [one for dex in listed for one in listed[dex]]
+            names = {one.cloid or "" for one in rows}
+            self._open(rows, asked)
+            self.resolver.settle(self.resolver.decided(doubts, names, asked), rows, this)
+            for cloid in self._own.missing(names, asked):
+                self._findings.close(cloid, UNLISTED)
+            self._repairs.clear()
+            self.missed.late.clear()
+            self.resolver.relinking_until = 0
+        return Caught(asked, this, listed)
+
+    async def confirm(self, caught: Caught) -> None:
+        """Position and equity, which may wait until quotes are up again; then an audit is whole."""
+        await self.missed.fundings()
+        for dex, listed in caught.listed.items():
+            if caught.audit == self.resolver.audits:
+                await self._tell_account(dex, listed, caught.asked)
+        if caught.audit == self.resolver.audits:
+            self.audited = caught.asked
+
+    def _begin(self) -> tuple[Ns, int]:
+        self.resolver.audits += 1
+        return self._seat.now(), self.resolver.audits
+
+    async def _tell_account(self, dex: str, listed: Sequence[OrderCore], began: Ns) -> None:
+        this, wondered = self.resolver.audits, self._seat.now()
         state = await self._rest.clearinghouse(self._seat.account, dex)
         self._seat.hear_time(state.time, wondered)
-        if this != self._begun:
+        if this != self.resolver.audits:
             return
         resting = [one for one in listed if self._own.end_of(one.oid) is None]
         for desk in self._desks.on(dex):
             rows = tuple(convert.open_order(one) for one in resting if one.coin == desk.coin)
             repaired = self._repairs.pop(desk.coin, 0) + self.missed.late.pop(desk.coin, 0)
-            if repaired and not after_gap:
+            if repaired:
                 text = "Audit: put right what no stream had told"
                 self._health.note(Severity.WARNING, "order", text, coin=desk.coin, count=repaired)
             account = Account(
@@ -95,86 +124,14 @@ class Reconciler:
                 position=state.position(desk.coin),
                 equity=state.equity,
                 orders=rows,
-                repaired=0 if after_gap else repaired,
+                repaired=repaired,
             )
             desk.outlet.put(account)
 
-    async def resolve(self) -> None:
-        """One pass over all queries and the oldest doubts; what stays open is asked again later.
-        What was learned before the venue fell silent counts: a pass may never come to its end."""
-        await self._answer_queries()
-        if len(self._askable) > MANY:
-            await self._resolve_many()
-        unsettled: list[Unsettled | None] = []
-        try:
-            for each in list(self._askable.items())[:MANY]:
-                unsettled += [await self._ask(*each)]
-        except RestError:
-            await self._conclude(unsettled)
-            raise
-        await self._conclude(unsettled)
-
-    @property
-    def _askable(self) -> dict[str, Doubt]:
-        """Where request weight is short, what an expiry will settle waits for it."""
-        poor = not self._rest.meter.may_poll
-        return self._own.expired(self._seat.now()) if poor else self._own.doubts
-
-    async def _answer_queries(self) -> None:
-        while self._own.queries:
-            cloid = min(self._own.queries)
-            self._own.queries.discard(cloid)
-            try:
-                await self._inquire(cloid)
-            except RestError:
-                self._own.queries.add(cloid)
-                raise
-
-    async def _inquire(self, cloid: str) -> None:
-        begun, asked = self._begun, self._seat.now()
-        found = await self.ask.status(cloid)
-        if found is None:  # forgotten: then the listing tells
-            listed = await self.ask.listing(dex_of(self._own.coin_of(cloid) or ""))
-            if cloid in self._own.missing([one.cloid or "" for one in listed], asked):
-                self._close(cloid, UNLISTED)
-        elif begun != self._begun and not ends_order(found.status):
-            self._own.queries.add(cloid)
-        else:
-            self._tell(cloid, found)
-
-    async def run(self, doubtful: asyncio.Event) -> None:
-        """Ask after doubtful orders at once, then ever more slowly until none is left."""
-        while True:
-            await doubtful.wait()
-            doubtful.clear()
-            delay_s = RESOLVE_FIRST_S
-            while self._own.doubts or self._own.queries or self.missed.due:
-                try:
-                    if self._seat.now() >= self.relinking_until:
-                        await self.resolve()
-                    await self.missed.recover()
-                except RestError:
-                    self._health.failed_polls += 1
-                await asyncio.sleep(delay_s)
-                delay_s = min(2.0 * delay_s, RESOLVE_MAX_S)
-
-    async def _resolve_many(self) -> None:
-        """One listing tells of all that rest, and of what has expired also that it does not: then
-        its fills say how it ended, and no status has to be asked for."""
-        begun, doubts = self._begun, self._own.expired(self._seat.now()).items()
-        idle = (one for one in doubts if not self._own.in_flight(one[0]))
-        expired = [Unsettled(cloid, doubt, None) for cloid, doubt in idle]
-        listed = [one for dex in self._desks.dexes for one in await self.ask.listing(dex)]
-        for one in listed if begun == self._begun else ():
-            known = self._own.doubts.get(one.cloid or "")
-            if known is not None and executed(known, one.oid):
-                self._opened(one.cloid or "", one.oid)
-        await self._settle(expired, listed, begun)
-
     # -- audits ---------------------------------------------------------------------------------
 
-    async def _compare(self, dex: str, listed: Sequence[OrderCore], asked: Ns) -> None:
-        """Tell of listed orders that are news, and ask after believed ones that are not listed."""
+    def _open(self, listed: Sequence[OrderCore], asked: Ns) -> None:
+        """Tell of listed orders that are news."""
         for one in listed:
             cloid = one.cloid or ""
             known = self._own.open.get(cloid)
@@ -186,109 +143,20 @@ class Reconciler:
                 self._repairs[one.coin] += 1
             now = self._seat.now()
             self._desks.put_all(self._own.updated(cloid, one.oid, now, now))
-        for cloid in self._own.missing([one.cloid or "" for one in listed], asked):
-            coin = self._own.coin_of(cloid) or ""
-            if dex_of(coin) != dex:
+
+    async def _end_missing(self, dex: str, listed: Sequence[OrderCore], asked: Ns) -> None:
+        """Ask after orders that we believe in and that are not listed."""
+        missing = self._own.missing([one.cloid or "" for one in listed], asked)
+        missing = [cloid for cloid in missing if dex_of(self._own.coin_of(cloid) or "") == dex]
+        answers = await self.ask.statuses(missing)
+        for cloid, found in zip(missing, answers, strict=True):
+            if isinstance(found, RestError):
                 continue
-            found = await self.ask.status(cloid)
             ended_ms = 0 if found is None else found.status_timestamp
+            coin = self._own.coin_of(cloid) or ""
             self._repairs[coin] += self.missed.is_late(ended_ms * NS_PER_MS)
             if found is None or never_rested(found.status):  # that tells of its replacement only
-                self._close(cloid, UNLISTED)
+                self._findings.close(cloid, UNLISTED)
             else:
-                self._tell(cloid, found)
-
-    def _tell(self, cloid: str, found: FoundOrder) -> None:
-        """The venue's word on one order. Of a coin that we do not trade there is nobody to tell."""
-        desk = self._desks.get(found.order.coin)
-        if desk is not None:
-            self._own.belongs(cloid, desk.coin)
-            oid, status_ms = found.order.oid, found.status_timestamp
-            now = self._seat.now()
-            news = desk.inbox.order_status(cloid, oid, found.status, status_ms, now)
-            desk.outlet.put_all(news)
-
-    def _close(self, cloid: str, reason: str) -> None:
-        now = self._seat.now()
-        self._desks.put_all(self._own.closed(cloid, None, reason, now, now))
-
-    # -- doubts ---------------------------------------------------------------------------------
-
-    async def _ask(self, cloid: str, doubt: Doubt) -> Unsettled | None:
-        """Conclude from the venue's evidence only. While the request may still be executed, only
-        what shows that it was counts; after its expiry the order is as the venue says."""
-        if self._own.in_flight(cloid):
-            return None  # a later request is under way: its answer may tell
-        expired, begun = self._seat.now() > doubt.expires, self._begun  # both before asking
-        found = await self.ask.status(cloid)
-        if self._own.doubts.get(cloid) is not doubt:
-            return None  # settled by the stream meanwhile
-        if found is None:
-            return Unsettled(cloid, doubt, None) if expired else None
-        if ends_order(found.status):
-            return Unsettled(cloid, doubt, found)
-        if begun == self._begun and (expired or executed(doubt, found.order.oid)):
-            self._opened(cloid, found.order.oid)
-        return None
-
-    async def _conclude(self, asked: Sequence[Unsettled | None]) -> None:
-        """One listing of each exchange, and one look at the fills, for all of them: the venue
-        forgets orders after some thousands, and a modify ends the old id and may have left a new
-        one under the same client id."""
-        unsettled, begun = [one for one in asked if one is not None], self._begun
-        wanted = {one.cloid for one in unsettled if one.may_rest}
-        dexes = {dex_of(self._own.coin_of(cloid) or "") for cloid in wanted}
-        listed = [row for dex in sorted(dexes) for row in await self.ask.listing(dex)]
-        await self._settle(unsettled, listed, begun)
-
-    async def _settle(
-        self, unsettled: Sequence[Unsettled], listed: Sequence[OrderCore], begun: int
-    ) -> None:
-        """`listed`: all that rests there, asked for when so many audits had begun."""
-        wanted = {one.cloid for one in unsettled if one.may_rest}
-        resting = {row.cloid: row.oid for row in listed if row.cloid in wanted}
-        gone = [one for one in unsettled if one.cloid not in resting and one.may_have_filled]
-        if any(one.found is None or one.cloid not in self._own.filled for one in gone):
-            await self.missed.fills()
-        for one in unsettled:
-            if self._own.doubts.get(one.cloid) is not one.doubt:
-                continue  # settled by the stream meanwhile
-            if one.cloid in resting:
-                if begun == self._begun:  # else it stays in doubt, and is asked after again
-                    self._opened(one.cloid, resting[one.cloid])
-            elif one.found is None:
-                self._forgotten(one.cloid, one.doubt)
-            else:
-                self._ended(one.cloid, one.doubt, one.found)
-
-    def _ended(self, cloid: str, doubt: Doubt, found: FoundOrder) -> None:
-        replaced = executed(doubt, found.order.oid) and not never_rested(found.status)
-        if replaced or doubt.kind is RequestKind.PLACE:
-            self._tell(cloid, found)
-        else:
-            self._close(cloid, found.status)
-
-    def _forgotten(self, cloid: str, doubt: Doubt) -> None:
-        """Neither known nor listed: fills have the last word."""
-        if doubt.kind is RequestKind.PLACE and cloid not in self._own.filled:
-            self._own.gone(cloid, "expired")
-            self._desks.put(
-                Rejected(
-                    ts=self._seat.now(),
-                    cloid=cloid,
-                    kind=doubt.kind,
-                    code=RejectCode.EXPIRED,
-                    message=NEVER_PLACED,
-                )
-            )
-        else:
-            self._close(cloid, UNLISTED)
-
-    def _opened(self, cloid: str, oid: int) -> None:
-        """The doubt is over: `oid` is what it came to, and its end may have been told meanwhile."""
-        now, ended = self._seat.now(), self._own.end_of(oid)
-        self._own.doubts.pop(cloid, None)
-        if ended is not None:  # by its client id: of the id alone it would be half of a modify
-            self._close(cloid, ended)
-        else:
-            self._desks.put_all(self._own.opened(cloid, oid, now, now))
+                self._findings.tell(cloid, found)
+        raise_first(answers)

@@ -1,7 +1,7 @@
 """REST: typed /info questions, and /exchange for when the websocket is down."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -143,6 +143,17 @@ class Rest:
     async def order_status(self, user: str, target: str | int) -> answers.OrderStatus:
         body = {"type": "orderStatus", "user": user, "oid": target}
         return await self._info(body, answers.OrderStatus, 2)
+
+    async def order_statuses(
+        self, user: str, targets: Sequence[str]
+    ) -> list[answers.OrderStatus | RestError]:
+        """Of each, all asked for at once; the error where there was no answer."""
+        asked = (self.order_status(user, target) for target in targets)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, RestError):
+                raise one
+        return found  # type: ignore[return-value]  # by now
 
     async def fees(self, user: str) -> answers.UserFees:
         return await self._info({"type": "userFees", "user": user}, answers.UserFees, 20)

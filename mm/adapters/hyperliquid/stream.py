@@ -78,8 +78,8 @@ class Stream:
         self._acks: set[str] = set()
         self._acked = asyncio.Event()
         self._last_frame: Ns = 0
-        self._served = False
-        """Has the listener all that it wants of the present connection?"""
+        self.served = False
+        """To be set when the listener has all that it wants of the present connection."""
         self._tries: deque[Ns] = deque()
         """When we connected, within the last minute."""
         self._suspected = False
@@ -106,12 +106,12 @@ class Stream:
     async def run(self) -> None:
         failures = 0
         while True:
-            opened, self._served = self._clock.now(), False
+            opened, self.served = self._clock.now(), False
             self._tries.append(opened)
             await self._once()
             self._health.reconnects += 1
             stood = seconds(self._clock.now() - opened)
-            failures = 0 if self._served or stood > STEADY_S else failures + 1
+            failures = 0 if self.served or stood > STEADY_S else failures + 1
             await asyncio.sleep(self.backoff(failures + self._crowd()))
 
     def _crowd(self) -> int:
@@ -186,7 +186,7 @@ class Stream:
         self._acks.clear()
         self._last_frame = self._clock.now()
         self.on_pong()
-        jobs = (self._read(socket), self._watch(), self._serve())
+        jobs = (self._read(socket), self._watch(), self._listener.on_connected())
         tasks = [asyncio.create_task(job) for job in jobs]
         try:  # no task group: it forgets a cancellation in the moment in which a task of it fails
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -196,10 +196,6 @@ class Stream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return _ended_by(tasks)
-
-    async def _serve(self) -> None:
-        await self._listener.on_connected()
-        self._served = True
 
     async def _read(self, socket: ClientConnection) -> None:
         now, on_frame = self._clock.now, self._listener.on_frame

@@ -13,9 +13,11 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import Bootstrap, VenueError
 from mm.model.events import Command, Fees, Rules
 from mm.model.instrument import Instrument
+from mm.model.units import NS_PER_S, Ns
 
 RULES_PAUSE_S: Final = 30.0
 """Not read again so soon, however many refusals say that they are old."""
+RULES_AGE: Final[Ns] = 300 * NS_PER_S
 
 
 class Terms:
@@ -30,6 +32,8 @@ class Terms:
         """Maker and taker, bps, by coin: the latest."""
         self.old_rules = asyncio.Event()
         """Set where a refusal shows that the venue's rules are not those that we know."""
+        self._ruled: Ns = seat.now()
+        """When they were last read."""
 
     def begin(self, found: dict[str, Bootstrap]) -> None:
         for desk in self._desks:
@@ -67,8 +71,13 @@ class Terms:
             self._rates[desk.coin] = fee_on(dex, fees.maker_bps), fee_on(dex, fees.taker_bps)
         self._tell_fees()
 
+    @property
+    def may_be_old(self) -> bool:
+        return self._seat.now() - self._ruled > RULES_AGE
+
     async def sync_rules(self) -> None:
         """Ticks, lots and leverage change at the venue's upgrades; a coin may be delisted."""
+        self._ruled = self._seat.now()
         for dex in self._desks.dexes:
             listing = await listing_of(dex, self._seat.settings.network, self._rest)
             for desk in self._desks.on(dex):

@@ -44,7 +44,6 @@ from mm.model.events import Event, Link
 from mm.model.units import NS_PER_MS, NS_PER_S, Ns, seconds
 
 TERMS_PERIOD_S = 3600.0
-RULES_AGE_NS = 300 * NS_PER_S
 CLEAR_S = 0.5
 RELINK = 3 * NS_PER_S
 """A lost link is mostly up again by then, and what became of orders is asked of it all at once."""
@@ -88,7 +87,6 @@ class HyperliquidVenue:
         self.dead_man = DeadMan(seat, rest, health)
         self.found: dict[str, Bootstrap] = {}
         """What the venue said at the start, by coin."""
-        self._ruled: Ns = clock.now()
         self._swept = False
         self._up = False
         self._failing: set[str] = set()
@@ -165,15 +163,15 @@ class HyperliquidVenue:
         yield self._sender.run()
         yield self._sweeper.insist()
         yield from (desk.outlet.watch() for desk in self.desks)
-        yield self._reconciler.run(self._doubtful)
+        yield self._reconciler.resolver.run(self._doubtful)
         yield when(self._sweep_due, self._sweep_asked)
-        yield when(self._terms.old_rules, self._when_up(self._sync_rules), RULES_PAUSE_S)
+        yield when(self._terms.old_rules, self._when_up(self._terms.sync_rules), RULES_PAUSE_S)
         yield every(self.settings.poll_book_s, self._look)
         for period_s, act in (
             (self.settings.asking.audit_s, self._audit),
             (self.settings.asking.budget_poll_s, self._terms.sync_budget),
             (TERMS_PERIOD_S, self._terms.sync_fees),
-            (TERMS_PERIOD_S, self._sync_rules),
+            (TERMS_PERIOD_S, self._terms.sync_rules),
             (self.dead_man.period_s, self._arm),
         ):
             yield every(period_s, self._when_up(act))
@@ -210,29 +208,32 @@ class HyperliquidVenue:
     async def on_connected(self) -> None:
         """User channels first and held back; then what REST knows; then what was held back."""
         self.router.hold()
-        await self.stream.subscribe(*USER_CHANNELS)
+        for desk in self.desks:
+            desk.inbox.drop_trades_before(self._seat.venue_ms())
+        await self.stream.subscribe(*USER_CHANNELS, *MARKET_CHANNELS)
         await self.stream.acknowledged(*USER_CHANNELS)
         if not self._swept:
             await self._sweep_leftovers()
-        for desk in self.desks:
-            desk.inbox.drop_trades_before(self._seat.venue_ms())
-        await self.stream.subscribe(*MARKET_CHANNELS)
-        await self._reconciler.audit(after_gap=True)
+        confirm = partial(self._reconciler.confirm, await self._reconciler.catch_up())
+        if first := not self._reconciler.audited:
+            await confirm()
         self.router.release()
-        self._terms.tell_all()
-        self._up = True
+        self._up = self.stream.served = True
         self.desks.put(Link(ts=self._seat.now(), up=True, reason="connected"))
         self._doubtful.set()
+        self._terms.tell_all()
+        if not first:
+            await self._try(confirm)
         await self._when_up(self._arm)()
-        if self._seat.now() - self._ruled > RULES_AGE_NS:  # upgrades drop all connections
-            await self._when_up(self._sync_rules)()
+        if self._terms.may_be_old:  # upgrades drop all connections
+            await self._when_up(self._terms.sync_rules)()
 
     def on_frame(self, text: str, ts: Ns) -> None:
         self.router.on_frame(text, ts)
 
     def on_lost(self, reason: str) -> None:
         if self._up:
-            self._reconciler.relinking_until = self._seat.now() + RELINK
+            self._reconciler.resolver.relinking_until = self._seat.now() + RELINK
         self._up = False
         self.router.drop_held()
         self._sender.posts.lose_all(reason)
@@ -258,7 +259,7 @@ class HyperliquidVenue:
         return guarded
 
     async def _try(self, act: Callable[[], Awaitable[None]]) -> None:
-        name = getattr(act, "__name__", "poll").strip("_")
+        name = getattr(act, "__name__", "account").strip("_")
         try:
             await act()
             self._failing.discard(name)
@@ -283,10 +284,6 @@ class HyperliquidVenue:
 
     async def _arm(self) -> None:
         await self.dead_man.refresh(self._reconciler.ask)
-
-    async def _sync_rules(self) -> None:
-        self._ruled = self._seat.now()
-        await self._terms.sync_rules()
 
     def _sweep_soon(self, coin: str) -> None:
         self._to_sweep.add(coin)

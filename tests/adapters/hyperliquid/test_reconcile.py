@@ -14,11 +14,12 @@ from aiohttp import web
 from mm.adapters.hyperliquid.back_fill import FUNDED_MS, HOUR_MS
 from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.desks import Desk, Desks
+from mm.adapters.hyperliquid.findings import NEVER_PLACED
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import OVERLAP_MS, Inbox
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import Doubt, OwnOrders
-from mm.adapters.hyperliquid.reconcile import NEVER_PLACED, Reconciler
+from mm.adapters.hyperliquid.reconcile import Reconciler
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import Hooks, VenueSettings
@@ -53,6 +54,8 @@ class Venue:
         self.asked: list[str] = []
         self.mute = ""
         """A client id whose status it does not tell."""
+        self.together: asyncio.Barrier | None = None
+        """Statuses are told when so many have been asked for."""
         self.meanwhile: dict[str, Callable[[], object]] = {}
         """What happens once, between the answer to such a question and its arrival."""
 
@@ -116,7 +119,7 @@ class Bench:
         self.own.doubts[ONE] = Doubt(kind=kind, expires=expires, oid=oid)
 
     async def resolve(self) -> list[Event]:
-        await self.reconciler.resolve()
+        await self.reconciler.resolver.resolve()
         return self.told()
 
     def told(self) -> list[Event]:
@@ -130,7 +133,10 @@ async def bench() -> AsyncIterator[Bench]:
     venue = Venue()
 
     async def info(request: web.Request) -> web.Response:
-        return web.json_response(venue.answer(await request.json()))
+        body = await request.json()
+        if venue.together is not None and body["type"] == "orderStatus":
+            await venue.together.wait()
+        return web.json_response(venue.answer(body))
 
     app = web.Application()
     app.router.add_post("/info", info)
@@ -326,7 +332,7 @@ async def test_what_was_learned_before_the_venue_fell_silent_counts() -> None:
         b.venue.mute = second
 
         with pytest.raises(RestError):
-            await b.reconciler.resolve()
+            await b.reconciler.resolver.resolve()
 
         assert [type(event) for event in b.told()] == [Fill, OrderClosed]
         assert list(b.own.doubts) == [second]
@@ -439,12 +445,72 @@ async def test_an_audit_says_how_much_no_stream_had_told_in_time() -> None:
 async def test_after_a_gap_what_was_missed_is_nobodys_fault() -> None:
     async with bench() as b:
         b.venue.fills = [fill(1, 2_000)]
-        await b.reconciler.audit(after_gap=True)
+        await b.reconciler.confirm(await b.reconciler.catch_up())
         fill_told, account = b.told()
         assert isinstance(fill_told, Fill)
         assert isinstance(account, Account)
         assert account.repaired == 0
         assert b.notes == []
+
+
+async def test_after_a_gap_a_listing_and_then_the_fills_end_what_is_gone_without_any_status() -> (
+    None
+):
+    """A question for each took longer than connections stood. The account may wait."""
+    async with bench() as b:
+        for number in range(1, 15):
+            b.own.opened(cloid(number), 10 + number, 0, 0)
+        b.venue.orders = [order(cloid(1), 11)]
+        b.venue.fills = [fill(9, 2_000, cloid(2))]
+
+        caught = await b.reconciler.catch_up()
+
+        assert b.venue.asked == ["frontendOpenOrders", "userFillsByTime"]
+        told = b.told()
+        assert isinstance(told[0], Fill), "what was traded is known before what is gone"
+        closed = [event.cloid for event in told if isinstance(event, OrderClosed)]
+        assert sorted(closed) == [cloid(number) for number in range(2, 15)]
+        assert list(b.own.open) == [cloid(1)]
+        await b.reconciler.confirm(caught)
+        (account,) = b.told()
+        assert isinstance(account, Account)
+        assert [row.cloid for row in account.orders or ()] == [cloid(1)]
+
+
+@pytest.mark.parametrize("kind", [RequestKind.CANCEL, RequestKind.MODIFY])
+async def test_after_a_gap_nothing_under_way_brings_back_what_is_gone(kind: RequestKind) -> None:
+    """So the doubt need not wait until the request has expired."""
+    async with bench() as b:
+        b.own.opened(ONE, 5, 0, 0)
+        b.doubt(kind, oid=5, expires=NEVER)
+        await b.reconciler.catch_up()
+        (told,) = b.told()
+        assert isinstance(told, OrderClosed)
+        assert (b.own.open, b.own.doubts) == ({}, {})
+
+
+async def test_after_a_gap_what_may_still_be_executed_stays_in_doubt() -> None:
+    """A placing that is not listed yet; a change of what is; a cancel of what may not be there."""
+    async with bench() as b:
+        kinds = (RequestKind.PLACE, RequestKind.MODIFY, RequestKind.CANCEL)
+        for number, kind in enumerate(kinds):
+            b.own.doubts[cloid(number)] = Doubt(kind=kind, expires=NEVER, oid=5)
+        b.own.opened(cloid(1), 5, 0, 0)
+        b.venue.orders = [order(cloid(1), 5)]
+        await b.reconciler.catch_up()
+        assert b.told() == []
+        assert len(b.own.doubts) == 3
+
+
+async def test_the_status_of_several_is_asked_for_at_once() -> None:
+    """One after another each took a round trip."""
+    async with bench() as b:
+        for number in range(5):
+            b.own.doubts[cloid(number)] = Doubt(kind=RequestKind.PLACE, expires=NEVER)
+        b.venue.together = asyncio.Barrier(5)
+        async with asyncio.timeout(60):
+            await b.resolve()
+        assert b.venue.asked == ["orderStatus"] * 5
 
 
 async def test_an_audit_does_not_revive_what_closed_while_it_was_asking() -> None:

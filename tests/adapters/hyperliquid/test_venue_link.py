@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mm.adapters.hyperliquid.rest import RestError
 from mm.model.actions import Cancel, CancelAll, Modify, Place
 from mm.model.events import (
     Account,
@@ -52,10 +53,11 @@ async def test_a_fill_during_a_gap_is_told_once_before_the_link_is_up() -> None:
         (fill,) = probe.of(Fill)
         assert (fill.cloid, fill.size, fill.quote) == (cloid(1), Decimal("0.01"), True)
         ended = {event.cloid: event.reason for event in probe.of(OrderClosed)}
-        assert ended == {cloid(1): "filled", cloid(2): "canceled"}
+        assert ended == {cloid(1): "unlisted", cloid(2): "unlisted"}
         order = [type(event) for event in probe.events]
         last_up = max(i for i, event in enumerate(probe.events) if isinstance(event, Link))
         assert order.index(Fill) < last_up
+        await probe.until(lambda: len(probe.of(Account)) == 2)
         account = probe.of(Account)[-1]
         assert account.position == Decimal("0.01")
         assert account.orders == ()
@@ -140,6 +142,7 @@ async def test_a_restarted_server_is_found_again() -> None:
         await probe.first(OrderOpened)
         await at.restart()
         await probe.up(times=2)
+        await probe.until(lambda: len(probe.of(Account)) == 2)
         account = probe.of(Account)[-1]
         assert [one.cloid for one in account.orders or ()] == [cloid(1)]
 
@@ -328,9 +331,10 @@ async def test_a_new_connections_audit_settles_doubts_and_stands_for_the_next() 
     async with stand() as at, live(at) as (venue, probe):
         at.server.drop_all()
         await probe.until(lambda: not venue.stream.is_open)
-        assert venue._reconciler.relinking_until > venue.health._clock.now()
+        assert venue._reconciler.resolver.relinking_until > venue.health._clock.now()
         await probe.until(lambda: probe.links == [True, False, True])
-        assert venue._reconciler.relinking_until == 0
+        assert venue._reconciler.resolver.relinking_until == 0
+        await probe.until(lambda: len(probe.of(Account)) == 2)
         audits = len(probe.of(Account))
         await venue._audit()
         venue.desks.flush()
@@ -366,3 +370,27 @@ async def trade_at(at: Stand, price: str) -> None:
 
 def heard(probe: Probe, *words: str) -> bool:
     return any(all(word in text for word in words) for _, text in probe.frames)
+
+
+async def test_the_link_is_up_again_before_the_account_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Orders and fills are what quotes stand on; on a slow wire each question more is a round trip.
+    One that fails costs no connection."""
+    async with stand() as at, live(at) as (venue, probe):
+        asked = asyncio.Event()
+
+        async def late(*_: object) -> None:
+            await asked.wait()
+            raise RestError("HTTP 502")
+
+        monkeypatch.setattr(venue._rest, "clearinghouse", late)
+        at.server.drop_all()
+        await probe.up(times=2)
+        assert len(probe.of(Account)) == 1
+        asked.set()
+        await probe.until(lambda: "account failed" in [note.text for note in probe.notes])
+        monkeypatch.undo()
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        assert probe.links == [True, False, True]
