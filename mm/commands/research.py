@@ -9,7 +9,7 @@ import typer
 
 from mm.commands.options import Given, Json, Shorthand, shorthands
 
-bench = typer.Typer(help="Benchmarks: the numbers in the README.", no_args_is_help=True)
+bench = typer.Typer(help="Benchmarks: the numbers in the documents.", no_args_is_help=True)
 COLD_START = {
     "scenario": Shorthand("scenarios", list[str], "PRESET[:kappa-low|:kappa-high]; repeatable."),
     "seeds": Shorthand("seeds", int, "Runs of each scenario under each policy."),

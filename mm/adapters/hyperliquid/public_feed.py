@@ -86,7 +86,7 @@ class PublicFeed:
                     return await self._listed(rest)
                 except RestError as error:
                     if not error.busy:
-                        hint = "check the network, venue.base_url, and that the venue is up"
+                        hint = "check the network, and that the venue is up"
                         raise VenueError(f"{error}; {hint}") from None
                 await asyncio.sleep(pause_s)
         raise VenueError(f"{settings.url} is too busy to start with: try later")
