@@ -35,6 +35,7 @@ from mm.model.events import (
     Unresolved,
 )
 from mm.model.units import NS_PER_MS, NS_PER_S, Side
+from tests.shapes import some_fill
 
 COIN = "BTC"
 ZERO = Decimal(0)
@@ -45,20 +46,8 @@ DAY = 86_400 * NS_PER_S
 
 
 def fill(trade_id: int = 1, size: str = "1", **changes: object) -> Fill:
-    event = Fill(
-        ts=NOON,
-        venue_ts=NOON,
-        trade_id=trade_id,
-        cloid="0x6d6d",
-        oid=7,
-        side=Side.BID,
-        price=Decimal(100),
-        size=Decimal(size),
-        fee=Decimal("0.01"),
-        start_position=Decimal(0),
-        quote=True,
-    )
-    return structs.replace(event, **changes)
+    event = some_fill(ts=NOON, venue_ts=NOON, trade_id=trade_id, oid=7, size=Decimal(size))
+    return structs.replace(event, **{"fee": Decimal("0.01"), **changes})
 
 
 def mark(ledger: Ledger, ts: int, equity: str, transferred: str = "0", coin: str = COIN) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.processes import Exchange, Process
+from tests.app.tee import Tee, tee
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +21,11 @@ def no_process_outlives_its_test() -> Iterator[None]:
 @pytest.fixture
 def exchange(tmp_path: Path) -> Exchange:
     return Exchange(tmp_path)
+
+
+@pytest.fixture
+def wire(exchange: Exchange) -> Iterator[Tee]:
+    """Between an exchange and whoever connects to it; hears both."""
+    with tee(exchange.url) as between:
+        yield between
+    exchange.command.stop()

@@ -25,6 +25,7 @@ from mm.sim.exchange import Exchange, ExchangeOptions
 from mm.sim.scenarios import build_market, preset
 from tests.app.test_same_core import Kept
 from tests.core.stage import INSTRUMENT, Stage, settings
+from tests.shapes import some_fill
 
 LAG_MS = 20
 
@@ -153,20 +154,7 @@ def test_what_others_show_is_the_book_without_ours(others: list[int]) -> None:
 def test_a_fill_that_is_told_twice_or_was_missed_before_counts_once_or_not() -> None:
     tally = Tally()
     tally.start = NS_PER_S
-    size, price = Decimal(2), Decimal(100)
-    fill = Fill(
-        ts=NS_PER_S,
-        venue_ts=NS_PER_S,
-        trade_id=1,
-        cloid="",
-        oid=1,
-        side=Side.BID,
-        price=price,
-        size=size,
-        fee=Decimal("0.02"),
-        start_position=Decimal(0),
-        quote=True,
-    )
+    fill = some_fill(ts=NS_PER_S, venue_ts=NS_PER_S, size=Decimal(2), fee=Decimal("0.02"))
     for _ in range(2):
         tally.take(fill, quoting())
     tally.look(NS_PER_S, 100.5)

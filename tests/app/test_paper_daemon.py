@@ -6,29 +6,18 @@ import re
 import signal
 import sqlite3
 import urllib.request
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mm.adapters.data_dir import read_runtime
 from mm.adapters.tape import open_tape
 from mm.model.events import Book
-from tests.app.processes import ROOT, Exchange, Process, until
-from tests.app.tee import Tee, tee
+from tests.app.processes import ROOT, Process, until
+from tests.app.tee import Tee
 
 CONFIG = ROOT / "config" / "hyperliquid-paper.toml"
 PUBLIC = {"subscribe", "unsubscribe", "ping", "post"}
-
-
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Tee]:
-    exchange = Exchange(tmp_path)
-    with tee(exchange.url) as between:
-        yield between
-    exchange.command.stop()
 
 
 class Paper:

@@ -2,29 +2,18 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from mm.adapters.tape import open_tape
 from mm.adapters.tape_lines import TapeReport, raw_lines
 from mm.model.events import Book, Trades
 from mm.sim.exchange import Exchange as Matching
 from mm.sim.recorded import RecordedMarket
-from tests.app.processes import Exchange, Process, until
-from tests.app.tee import Tee, tee
+from tests.app.processes import Process, until
+from tests.app.tee import Tee
 
 START_MS = 1_900_000_000_000
-
-
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Tee]:
-    exchange = Exchange(tmp_path)
-    with tee(exchange.url) as between:
-        yield between
-    exchange.command.stop()
 
 
 def recorder(directory: Path, wire: Tee, *more: str) -> Process:

@@ -23,6 +23,7 @@ from mm.model.events import (
 )
 from mm.model.units import NS_PER_S, Ns, Side
 from tests.core.stage import Stage
+from tests.shapes import some_fill
 
 CLOID = "0x6d6d"
 
@@ -43,8 +44,7 @@ def modifying(size: str = "1") -> Order:
 
 
 def filled(order: Order, size: str, oid: int = 1) -> None:
-    at, nothing = Decimal(100), Decimal(0)
-    order.fill(Fill(0, 0, 1, CLOID, oid, Side.BID, at, Decimal(size), nothing, nothing, True))
+    order.fill(some_fill(cloid=CLOID, oid=oid, size=Decimal(size)))
 
 
 def closed(order: Order, oid: int | None = 1, reason: str = "canceled", ts: Ns = 0) -> None:
@@ -306,8 +306,7 @@ def own(tid: int, size: str) -> OwnPrint:
 
 
 def filled_print(stage: Stage, tid: int, size: str) -> Fill:
-    at, nothing = Decimal(100), Decimal(0)
-    return Fill(stage.ts, 0, tid, None, 1, Side.BID, at, Decimal(size), nothing, nothing, False)
+    return some_fill(ts=stage.ts, trade_id=tid, cloid=None, size=Decimal(size), quote=False)
 
 
 def test_a_print_of_ours_counts_until_its_fill_is_told(stage: Stage) -> None:

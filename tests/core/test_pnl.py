@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mm.core.pnl import Pnl
 from mm.model.events import Fill, Funding
 from mm.model.units import NS_PER_S, Side
+from tests.shapes import some_fill
 
 HORIZON = 5 * NS_PER_S
 prices = st.decimals("1", "99999", places=1)
@@ -20,19 +21,9 @@ def fill(
     side: Side, price: str, size: str, *, fee: str = "0", ts_s: int = 0, late_s: int = 0
 ) -> Fill:
     """At `ts_s` by the venue's clock; we hear of it `late_s` later."""
-    return Fill(
-        ts=(ts_s + late_s) * NS_PER_S,
-        venue_ts=ts_s * NS_PER_S,
-        trade_id=1,
-        cloid="0x6d6d",
-        oid=1,
-        side=side,
-        price=Decimal(price),
-        size=Decimal(size),
-        fee=Decimal(fee),
-        start_position=Decimal(0),
-        quote=True,
-    )
+    ts, venue_ts = (ts_s + late_s) * NS_PER_S, ts_s * NS_PER_S
+    numbers = {"price": Decimal(price), "size": Decimal(size), "fee": Decimal(fee)}
+    return some_fill(ts=ts, venue_ts=venue_ts, side=side, **numbers)
 
 
 def test_a_bid_filled_below_fair_earns_the_depth_and_pays_the_fee() -> None:

@@ -5,30 +5,21 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mm.core.settings import CalibrationSettings
 from mm.core.stochastic.calibration_controller import CalibrationController, QuoteEffect
 from mm.model.events import Fill
-from mm.model.units import NS_PER_S, Ns, Side
+from mm.model.units import NS_PER_S, Ns
+from tests.shapes import some_fill
 
 START = 1_700_000_000 * NS_PER_S
 HUNGRY = QuoteEffect((3.0, 3.0), 0.3, 4.0, 2.8)
 
 
 def fill(n: int, ts: Ns = START, order: str = "", *, quote: bool = True) -> Fill:
-    return Fill(
-        ts=ts,
-        venue_ts=ts,
-        trade_id=n,
-        cloid=order or f"order {n}",
-        oid=n,
-        side=Side.BID,
-        price=Decimal(100),
-        size=Decimal(2),
-        fee=Decimal(0),
-        start_position=Decimal(0),
-        quote=quote,
-    )
+    ids = {"trade_id": n, "oid": n, "cloid": order or f"order {n}"}
+    return some_fill(ts=ts, venue_ts=ts, size=Decimal(2), quote=quote, **ids)
 
 
 def controller(**settings: object) -> CalibrationController:
@@ -108,8 +99,7 @@ def test_fills_leave_the_window_with_time() -> None:
 
 def test_an_old_fill_in_a_late_snapshot_does_not_count_as_of_now() -> None:
     found = controller()
-    old = fill(1, START - 7200 * NS_PER_S)
-    found.record_fill(Fill(**{**{f: getattr(old, f) for f in old.__struct_fields__}, "ts": START}))
+    found.record_fill(structs.replace(fill(1, START - 7200 * NS_PER_S), ts=START))
     found.update_calibration_status(START, 0, 0.0)
     assert found.fill_rate_per_h == 0.0
 

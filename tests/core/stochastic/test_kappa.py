@@ -16,6 +16,7 @@ from mm.core.stochastic.components import StochasticComponents
 from mm.core.stochastic.intensity import digamma
 from mm.model.events import Fill, Trade, Trades
 from mm.model.units import NS_PER_S, Ns, Side
+from tests.shapes import some_fill
 
 START = 1_700_000_000 * NS_PER_S
 FAIR = 10_000.0  # one price unit is one basis point
@@ -29,19 +30,9 @@ def bundle(kappa_prior: float | None = 0.3, half_life_h: float = 24.0) -> Stocha
 
 
 def fill(side: Side, venue_ts: Ns, price: float, trade_id: int, quote: bool = True) -> Fill:
-    return Fill(
-        ts=venue_ts + 50_000_000,
-        venue_ts=venue_ts,
-        trade_id=trade_id,
-        cloid=f"c{trade_id}",
-        oid=trade_id,
-        side=side,
-        price=Decimal(repr(price)),
-        size=Decimal("0.1"),
-        fee=Decimal(0),
-        start_position=Decimal(0),
-        quote=quote,
-    )
+    at, ids = Decimal(repr(price)), {"trade_id": trade_id, "oid": trade_id, "cloid": f"c{trade_id}"}
+    ts, size = venue_ts + 50_000_000, Decimal("0.1")
+    return some_fill(ts=ts, venue_ts=venue_ts, side=side, price=at, size=size, quote=quote, **ids)
 
 
 class PoissonMarket:

@@ -22,6 +22,7 @@ from mm.core.strategy.params import ParameterAggregator, ParameterSources, bound
 from mm.model.events import Fill
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.units import NS_PER_S, Ns, Side
+from tests.shapes import some_fill
 
 START = 1_700_000_000 * NS_PER_S
 FAIR = 10_000.0
@@ -298,11 +299,9 @@ def feed_adverse(components: StochasticComponents, n: int) -> Ns:
     for k in range(n):
         ts += 60 * NS_PER_S
         components.learn_fair(ts, ts, price, 1.0)
-        one = Decimal(1)
-        fill = Fill(
-            ts + 1, ts + 1, k, f"c{k}", k, Side.BID, Decimal(repr(price - 3)), one, one, one, True
-        )
-        components.learn_fill(fill)
+        at = Decimal(repr(price - 3))
+        ids = {"trade_id": k, "cloid": f"c{k}", "oid": k}
+        components.learn_fill(some_fill(ts=ts + 1, venue_ts=ts + 1, price=at, **ids))
         price *= 1.0 - 6e-4
         components.learn_fair(ts + 2, ts + 2, price, 1.0)
         components.flush(ts + 40 * NS_PER_S)
