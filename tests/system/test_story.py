@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from mm.adapters.hyperliquid.server import Faults, FrameFaults
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import draw
 from mm.app.simulate.run import Story, alone
+from mm.app.simulate.standing import _may_follow
 from mm.app.simulate.world import World
+from mm.core.engine import Engine
+from mm.model.events import ActionBudget
+from tests.core.stage import INSTRUMENT, Stage, settings
 
 Script = Callable[[World], Awaitable[None]]
 
@@ -55,9 +60,27 @@ async def frozen_in_every_moment(world: World) -> None:
         await asyncio.sleep(1.7)
 
 
-@pytest.mark.parametrize(
-    "script", [halted_but_never_written, failing_unheard, frozen_in_every_moment]
+async def refused_even_cancels(world: World) -> None:
+    """What other processes of its address have spent it cannot know."""
+    venue = world.venue
+    venue.heavy_until = venue.clock.now()
+    for caller in venue.server._callers.values():
+        caller.weight.spend(venue.clock.now(), 1200)
+    venue.misbehave(Faults(frames=FrameFaults(muted=("l2Book", "bbo"))))
+    await asyncio.sleep(20.0)
+    venue.misbehave(Faults())
+    await asyncio.sleep(70.0)
+
+
+SCRIPTS = (
+    halted_but_never_written,
+    failing_unheard,
+    frozen_in_every_moment,
+    refused_even_cancels,
 )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_a_sound_daemon_is_not_called_wrong(script: Script, tmp_path: Path) -> None:
     world = World(structs.replace(draw(4, tuple(FAULTS)), opening=(), faults=()), tmp_path)
     with alone(), world.trace.heard():
@@ -65,3 +88,12 @@ def test_a_sound_daemon_is_not_called_wrong(script: Script, tmp_path: Path) -> N
         exits = world.maker.exits
         del world  # for `alone` to let go of the dead
     assert exits[-1][0] == 0
+
+
+def test_a_spent_address_need_not_follow_the_price() -> None:
+    """Its one action in ten seconds goes to a side without an order."""
+    stage = Stage(Engine(settings(), INSTRUMENT))
+    stage.start()
+    for used, may in ((100, True), (10_000, False)):
+        stage.happen(ActionBudget(stage.ts, used, 10_000))
+        assert _may_follow(stage.engine) is may

@@ -24,29 +24,39 @@ BUILDER_FEES = 2.0
 STATE_WEIGHT = 2
 SKEW_NOTED_MS = 2000
 SKEW_TRIES, SKEW_QUICK_MS = 5, 400
-PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
-"""The venue's weight limit is one per minute: a start that met it must outlast that minute."""
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, *[8.0] * 10)
+"""The venue's weight limit is one of any minute: a start that met it must outlast that minute, and
+go on as soon as some of it comes free."""
 POOLED_MODES = ("unifiedAccount", "portfolioMargin")
 
 
 async def bootstrap(seat: Seat, rest: Rest, health: Health) -> dict[str, Bootstrap]:
     """By coin. Sets the seat's assets and clock skew. VenueError says in one line what to change.
 
-    A venue that is only busy (429, 5xx) is asked again for a minute and a half, noted each time.
+    A venue that is only busy is asked again for a minute and a half, noted each time. After 429
+    that is the one question: to begin anew would spend again what has just come free.
     """
-    for pause_s in PAUSES_S:
-        try:
-            return await _bootstrap(seat, rest)
-        except RestError as error:
-            if not error.busy:
-                raise _unusable(error) from None
-            text = "the venue is busy: it will be asked again"
-            health.note(Severity.WARNING, "link", text, answer=str(error), pause_s=pause_s)
+    pauses_s = iter(PAUSES_S)
+
+    async def again(error: RestError) -> bool:
+        pause_s = next(pauses_s, None) if error.busy else None
+        if pause_s is None:
+            return False
+        text = "the venue is busy: it will be asked again"
+        health.note(Severity.WARNING, "link", text, answer=str(error), pause_s=pause_s)
         await asyncio.sleep(pause_s)
+        return True
+
+    rest.ask_again = again
     try:
-        return await _bootstrap(seat, rest)
-    except RestError as error:
-        raise _unusable(error) from None
+        while True:
+            try:
+                return await _bootstrap(seat, rest)
+            except RestError as error:
+                if not await again(error):
+                    raise _unusable(error) from None
+    finally:
+        rest.ask_again = None
 
 
 def _unusable(error: RestError) -> VenueError:

@@ -71,8 +71,11 @@ class WeightMeter:
 
     @property
     def spare(self) -> int:
-        """What is left of the limit."""
+        """What is left of the limit; nothing so soon after the venue said so: the little that comes
+        free is for cancels."""
         self._forget()
+        if self._refused is not None and self._now() - self._refused < REFUSED:
+            return 0
         return max(0, self.limit - self._total)
 
     @property

@@ -1,7 +1,7 @@
 """REST: typed /info questions, and /exchange for when the websocket is down."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -55,6 +55,8 @@ class Rest:
         self.meter = meter
         self.on_wait: Callable[[float], None] = lambda _: None
         """Told the seconds before a question waits for long."""
+        self.ask_again: Callable[[RestError], Awaitable[bool]] | None = None
+        """Where a question meets 429: waits, and says whether to put it again."""
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
@@ -182,14 +184,26 @@ class Rest:
     async def _info(
         self, body: dict[str, Any], kind: type[T], weight: int, *, urgent: bool = False
     ) -> T:
-        if not urgent:
-            await self.room(weight)
-        self.meter.spend(weight)
-        raw = await self._post("/info", body)
+        raw = None
+        while raw is None:
+            if not urgent:
+                await self.room(weight)
+            self.meter.spend(weight)
+            raw = await self._answer(body)
         try:
             return msgspec.json.decode(raw, type=kind, strict=False)
         except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
             raise RestError(f"{self.url}/info {body['type']}: {error}") from None
+
+    async def _answer(self, body: dict[str, Any]) -> bytes | None:
+        """None where it is to be asked again."""
+        try:
+            return await self._post("/info", body)
+        except RestError as error:
+            again = self.ask_again if error.status == TOO_MANY else None
+            if again is None or not await again(error):
+                raise
+            return None
 
     async def _post(self, path: str, body: dict[str, Any]) -> bytes:
         if self._session is None:

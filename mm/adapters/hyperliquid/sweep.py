@@ -103,7 +103,8 @@ class Sweeper:
             return self._left
 
     async def _until_none(self, reconciler: Reconciler, coins: frozenset[str] | None) -> None:
-        """Rounds until a listing is empty and nothing can be on its way to the book any more."""
+        """Rounds until a listing is empty and nothing can be on its way to the book any more. Where
+        request weight is short, one look in the end must do for what may be."""
         loop = asyncio.get_running_loop()
         start, pause_s = loop.time(), FIRST_PAUSE_S
         while True:
@@ -114,9 +115,11 @@ class Sweeper:
             except RestError as error:
                 self._trouble = str(error)
             under_way = self._own.any_in_flight or bool(self._own.doubts)
-            if self._left == 0 and not (under_way and loop.time() - start < IN_FLIGHT_S):
+            on_its_way_s = start + IN_FLIGHT_S - loop.time() if under_way else 0.0
+            if self._left == 0 and on_its_way_s <= 0.0:
                 return
-            await asyncio.sleep(pause_s)
+            poor = self._left == 0 and not self._rest.meter.may_poll
+            await asyncio.sleep(on_its_way_s if poor else pause_s)
             pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
 
     async def _cancel_known(self, coins: frozenset[str] | None) -> None:

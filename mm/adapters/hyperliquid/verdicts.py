@@ -66,6 +66,8 @@ class Verdicts:
         """Called with the nonce that ours had to be above."""
         self.on_expired: Callable[[], None] = lambda: None
         """Called where the venue came to an action after its expiry."""
+        self.on_too_many: Callable[[], None] = lambda: None
+        """Called where the address's request weight is spent."""
 
     def sent(self, ticket: Ticket) -> None:
         self.own.sent(ticket.cloids)
@@ -77,6 +79,8 @@ class Verdicts:
             self.answer(ticket, response.payload)
             return
         words = bytes(response.payload).decode(errors="replace").strip('"')
+        if words.startswith("429"):
+            self.on_too_many()
         if words.startswith("4") or rejects.classify(words) is not RejectCode.OTHER:
             self.refused(ticket, words)
         else:

@@ -178,7 +178,7 @@ class Invariants:
         now = self.world.now
         kills = {coin: engine.state.kill.halted for coin, engine in engines.items()}
         halted = {coin: reason for coin, reason in kills.items() if reason}
-        if not (halted and reachable) or self.world.venue.refuses:
+        if not (halted and reachable):
             self._halted_since = None
             return
         if self._halted_since is None or halted != self._halts:  # resumed between two looks

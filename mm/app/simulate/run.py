@@ -228,6 +228,7 @@ class Story:
             or weather.base_s != world.plan.latency_s
             or not world.venue.host.alive
             or world.venue.host.frozen
+            or world.venue.refuses
             or any((faults.too_many, faults.server_error, faults.lost_reply, faults.bad_nonce))
             or faults.rules.weight_factor > 1
             or bool(faults.frames.garbled_answer or faults.frames.late or faults.frames.garbled)

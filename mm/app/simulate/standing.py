@@ -89,6 +89,13 @@ def _is_off(engine: Engine, side: Side, row: OrderRow, wanted: Level) -> bool:
     band = engine.quoting.tolerance.near
     inward_bps = band.inward_bid_bps if side is Side.BID else band.inward_ask_bps
     closer_bps = float(side * (row.price - wanted.price) / wanted.price) * BPS
-    may_follow = engine.quoting._ration._credit >= 1.0
-    too_far = may_follow and -closer_bps > band.outward_bps + SLACK_BPS
+    too_far = _may_follow(engine) and -closer_bps > band.outward_bps + SLACK_BPS
     return too_far or closer_bps > inward_bps + SLACK_BPS
+
+
+def _may_follow(engine: Engine) -> bool:
+    """Has it an action to spare, as far as it was told? What a spent address is granted is one
+    for each coin in turn, and goes to sides that have no order."""
+    budget = engine.state.budget
+    is_spent = budget is not None and budget.used >= budget.cap
+    return not is_spent and engine.quoting._ration._credit >= 1.0

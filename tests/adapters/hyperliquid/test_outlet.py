@@ -136,8 +136,10 @@ def test_weight_that_others_at_our_address_have_spent_is_waited_for() -> None:
     meter = WeightMeter(lambda: now[0])
     meter.refused()
     assert meter.wait_s(2) == 5.0
+    assert meter.spare == 0, "cancels need what is left"
     now[0] = 5 * NS_PER_S
     assert meter.wait_s(2) == 0.0
+    assert meter.may_look
 
 
 @given(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mm.adapters.hyperliquid.rest import RestError
+from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.actions import Cancel, CancelAll, Modify, Place
 from mm.model.events import (
     Account,
@@ -278,6 +279,24 @@ async def test_what_is_left_of_the_weight_goes_to_what_sheds_risk() -> None:
         assert (held.cloid, held.code) == (cloid(2), RejectCode.RATE)
         assert not venue.health.rejects, "the venue was not asked"
         await probe.until(lambda: at.resting() == {})
+
+
+async def test_the_last_of_the_weight_is_not_spent_on_looking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A halt looked six times for what may have been on its way, until 429 met its cancels."""
+    async with stand() as at, live(at) as (venue, _):
+        asked, ask = list[str](), venue._rest.open_orders
+
+        async def counted(user: str, dex: str = "", *, urgent: bool = False) -> list[OrderCore]:
+            asked.append(user)
+            return await ask(user, dex, urgent=urgent)
+
+        monkeypatch.setattr(venue._rest, "open_orders", counted)
+        venue.own.sent([cloid(1)])
+        venue.meter.spend(venue.meter.spare - 60)
+        assert await venue.cancel_all() == 0
+        assert len(asked) in {2, 3}
 
 
 async def test_orders_of_a_former_run_are_cancelled_before_the_link_is_up() -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from mm.adapters.hyperliquid.bootstrap import clock_skew
+from mm.adapters.hyperliquid.rest import RestError
 from mm.adapters.hyperliquid.server import Faults, Limits
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
@@ -383,6 +386,27 @@ async def test_a_spent_request_weight_is_told_and_outlived(
             await venue.bootstrap()
         asked_again = [note for note in probe.notes if "asked again" in note.text]
         assert [note.data["pause_s"] for note in asked_again] == [0.01, 0.02]
+
+
+async def test_a_start_that_meets_429_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Begun anew it spent what had just come free, and never came to its end."""
+    async with stand() as at:
+        venue = at.venue(Probe())
+        asked, post = Counter[str](), venue._rest._post
+
+        async def refusing(path: str, body: dict[str, Any]) -> bytes:
+            asked[body["type"]] += 1
+            if asked[body["type"]] <= 2:
+                raise RestError("HTTP 429 null", status=429)
+            return await post(path, body)
+
+        monkeypatch.setattr(venue._rest, "_post", refusing)
+        monkeypatch.setattr("mm.adapters.hyperliquid.bootstrap.PAUSES_S", [0.01] * 99)
+        await venue.bootstrap()
+    assert set(asked.values()) <= {3, 4}
+    assert asked["meta"] == asked["userFees"] == 3
 
 
 async def test_a_question_that_waits_for_request_weight_says_so() -> None:

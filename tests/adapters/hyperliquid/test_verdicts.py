@@ -170,3 +170,12 @@ def test_the_loss_of_an_earlier_request_does_not_hide_that_of_a_later_one() -> N
     desk.verdicts.lost(place, "no answer")
     doubts = desk.verdicts.own.doubts.values()
     assert {(doubt.kind, doubt.oid) for doubt in doubts} == {(RequestKind.MODIFY, 7)}
+
+
+def test_an_answer_that_the_weight_is_spent_is_passed_on() -> None:
+    """Else books and quotes go on taking what comes free, and cancels are refused."""
+    desk, heard = Desk(), list[bool]()
+    desk.verdicts.on_too_many = lambda: heard.append(True)
+    for words in ("429 Too Many Requests", "500 Internal Server Error"):
+        desk.verdicts.reply(desk.sends(), PostResponse("error", msgspec.Raw(f'"{words}"'.encode())))
+    assert heard == [True]
