@@ -160,6 +160,8 @@ def health_rows(health: HealthView) -> Iterator[Row]:
     yield "mm_uptime_seconds", (), health.uptime_s
     for stream, age_s in health.feed_age_s.items():
         yield "mm_feed_age_seconds", (stream,), age_s
+    for limit, left in health.limits_left.items():
+        yield "mm_venue_limit_remaining", (limit,), left
     yield "mm_loop_lag_seconds", (), health.loop_lag_s
     yield "mm_reconnects_total", (), health.reconnects
     yield "mm_journal_dropped_total", (), health.journal_dropped

@@ -170,6 +170,12 @@ FLOW = (
 HEALTH = (
     _gauge("mm_uptime_seconds", "Seconds since the daemon started."),
     _gauge("mm_feed_age_seconds", "Seconds since the last frame.", "stream"),
+    _gauge(
+        "mm_venue_limit_remaining",
+        "Of the minute's request `weight` and websocket `messages`, and of `posts` in flight, that "
+        "the venue grants our share of an IP address: what is left.",
+        "status",
+    ),
     _gauge("mm_loop_lag_seconds", "How late the event loop wakes."),
     _counter("mm_reconnects_total", "Connections made after the first."),
     _counter("mm_journal_dropped_total", "Journal records dropped."),

@@ -159,7 +159,8 @@ class VenueConfig(Section):
         default=1.0,
         ge=0.1,
         le=1.0,
-        description="Share of the IP address's request weight; of n daemons on one address, 1/n.",
+        description="Share of the IP address's request weight, messages and posts; of n daemons on "
+        "it, 1/n.",
     )
     timing: TimingConfig = Field(default_factory=TimingConfig, description="Timeouts and polls.")
 

@@ -138,6 +138,7 @@ class Daemon:
             loop_lag_s=self._lag.lag_s,
             journal_dropped=0 if self._journal is None else self._journal.dropped,
             orphans=pulse.orphans,
+            limits_left=pulse.left(),
         )
 
     def ready(self) -> tuple[bool, str]:

@@ -180,3 +180,6 @@ class HealthView(Struct, frozen=True, gc=False):
     journal_dropped: int
     orphans: int = 0
     """Own orders found resting that nobody knew of: lost answers, former runs."""
+    limits_left: dict[str, int] = {}
+    """What the venue's limits for an IP address leave us now: weight and messages of the minute,
+    posts in flight."""

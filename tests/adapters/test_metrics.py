@@ -116,7 +116,7 @@ VIEW = View(
     pnl=PNL,
     safety=SafetyView("quoting", (), "", True, True, 9000, PaceView(0.9, 3.2, 4)),
 )
-HEALTH = HealthView(12.0, {"book": 0.25, "user": 3.0}, 2, 0.001, 1, 4)
+HEALTH = HealthView(12.0, {"book": 0.25, "user": 3.0}, 2, 0.001, 1, 4, {"messages": 1990})
 ACTIONS = (
     Place("a", Side.BID, 1, PRICE, SIZE),
     Modify("a", 1, Side.BID, 1, PRICE, SIZE),
@@ -274,6 +274,7 @@ def test_the_seeds_four_follow_update_calibration(metrics: Metrics) -> None:
         ("mm_reconnects_total", {}, 2.0),
         ("mm_orphan_orders_total", {}, 4.0),
         ("mm_journal_dropped_total", {}, 1.0),
+        ("mm_venue_limit_remaining", {"status": "messages"}, 1990.0),
     ],
 )
 def test_values_reach_the_scraper(

@@ -1,4 +1,4 @@
-"""Two budgets of the venue: cumulative actions of an address, request weight of an IP."""
+"""What the venue allows: actions of an address; weight, messages and posts of an IP."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +9,11 @@ from mm.model.units import NS_PER_S, Ns, seconds
 
 IP_WEIGHT: Final = 1200
 """What the venue grants an IP address in a minute."""
+IP_MESSAGES: Final = 2000
+"""So many frames it reads in a minute, over all of the address's websockets: it may cut off who
+sends more (what it does is not documented)."""
+IP_POSTS: Final = 100
+"""So many requests over websockets may wait for their answers at a time."""
 MINUTE: Final[Ns] = 60 * NS_PER_S
 REFUSED: Final[Ns] = 5 * NS_PER_S
 """Somebody else at our address has spent it: nothing is asked for so long."""
@@ -43,40 +48,68 @@ class AddressBudget:
         return ActionBudget(ts=ts, used=self.used, cap=self.cap)
 
 
+class Minute:
+    """Units spent within the last 60 s, whatever minute the venue counts by."""
+
+    __slots__ = ("_spent", "_total", "now")
+
+    def __init__(self, now: Callable[[], Ns]) -> None:
+        self.now = now
+        self._spent: deque[tuple[Ns, int]] = deque()
+        self._total = 0
+
+    def spend(self, units: int) -> None:
+        if units:
+            self._spent.append((self.now(), units))
+            self._total += units
+
+    @property
+    def total(self) -> int:
+        now = self.now()
+        while self._spent and now - self._spent[0][0] >= MINUTE:
+            self._total -= self._spent.popleft()[1]
+        return self._total
+
+    def freed(self, units: int) -> Ns:
+        """When so many of them, or all, will have been spent more than a minute ago; 0: none."""
+        due: Ns = 0
+        for ts, spent in self._spent:
+            if units <= 0:
+                break
+            due = ts + MINUTE
+            units -= spent
+        return due
+
+
 class WeightMeter:
-    """Request weight spent in the last 60 s, whatever minute the venue counts by.
+    """Request weight spent in the last minute.
 
     It only counts. What is left last is kept for what matters most: deep books are left out below
     half of the limit, audits and other polls below a quarter, other questions wait below a sixth,
     orders that add risk are not sent below a twenty-fourth; cancels and the way out always go.
     """
 
-    __slots__ = ("_now", "_refused", "_spent", "_total", "limit")
+    __slots__ = ("_refused", "_spent", "limit")
 
     def __init__(self, now: Callable[[], Ns], limit: int = IP_WEIGHT) -> None:
-        self._now = now
         self.limit = limit
-        self._spent: deque[tuple[Ns, int]] = deque()
-        self._total = 0
+        self._spent = Minute(now)
         self._refused: Ns | None = None
 
     def spend(self, weight: int) -> None:
-        if weight:
-            self._spent.append((self._now(), weight))
-            self._total += weight
+        self._spent.spend(weight)
 
     def refused(self) -> None:
         """The venue says that the address's weight is spent, though by our count it is not."""
-        self._refused = self._now()
+        self._refused = self._spent.now()
 
     @property
     def spare(self) -> int:
         """What is left of the limit; nothing so soon after the venue said so: the little that comes
         free is for cancels."""
-        self._forget()
-        if self._refused is not None and self._now() - self._refused < REFUSED:
+        if self._refused is not None and self._spent.now() - self._refused < REFUSED:
             return 0
-        return max(0, self.limit - self._total)
+        return max(0, self.limit - self._spent.total)
 
     @property
     def may_look(self) -> bool:
@@ -92,18 +125,41 @@ class WeightMeter:
 
     def wait_s(self, weight: int) -> float:
         """How long a question of this weight has to wait; 0.0: it may be asked now."""
-        now, kept = self._now(), self.limit // 6
-        self._forget()
-        over = weight + kept + self._total - self.limit
-        due = now if self._refused is None else self._refused + REFUSED
-        for ts, spent in self._spent:
-            if over <= 0:
-                break
-            due = max(due, ts + MINUTE)
-            over -= spent
-        return max(0.0, seconds(due - now))
+        over = weight + self.limit // 6 + self._spent.total - self.limit
+        due = 0 if self._refused is None else self._refused + REFUSED
+        return max(0.0, seconds(max(due, self._spent.freed(over)) - self._spent.now()))
 
-    def _forget(self) -> None:
-        now = self._now()
-        while self._spent and now - self._spent[0][0] >= MINUTE:
-            self._total -= self._spent.popleft()[1]
+
+class MessageMeter:
+    """Websocket frames that we sent in the last minute, pings and subscriptions included.
+
+    It only counts. Below a tenth of the limit no order is sent that adds risk, nothing is looked
+    at more closely and no channel subscribed to anew for being silent; below a twentieth cancels
+    go by REST. The rest is for pings.
+    """
+
+    __slots__ = ("_spent", "limit")
+
+    def __init__(self, now: Callable[[], Ns], limit: int = IP_MESSAGES) -> None:
+        self.limit = limit
+        self._spent = Minute(now)
+
+    def spend(self) -> None:
+        self._spent.spend(1)
+
+    @property
+    def spare(self) -> int:
+        return max(0, self.limit - self._spent.total)
+
+    @property
+    def may_add_risk(self) -> bool:
+        return self.spare * 10 >= self.limit
+
+    @property
+    def may_cancel(self) -> bool:
+        return self.spare * 20 >= self.limit
+
+    def wait_s(self, frames: int) -> float:
+        """How long a new connection that begins with so many has to wait."""
+        over = frames + self._spent.total - self.limit
+        return max(0.0, seconds(self._spent.freed(over) - self._spent.now()))

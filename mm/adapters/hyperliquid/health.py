@@ -1,6 +1,7 @@
 """The adapter's own pulse: plain attributes for the metrics, and the shell's hooks."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from mm.adapters.hyperliquid.settings import Clock, Hooks
 from mm.model.actions import Note, Severity
@@ -29,6 +30,9 @@ class Health:
         self.sent: Counter[RequestKind] = Counter()
         self.venue_errors: Counter[str] = Counter()
         """Websocket `error` frames, by their first words."""
+        self.left: Callable[[], dict[str, int]] = dict
+        """What the venue's limits for an IP address leave us now: weight and messages of the
+        minute, posts in flight."""
         self.last_frame: dict[str, Ns] = {}
         self.heard: dict[tuple[str, str], Ns] = {}
         """Last frame by (stream, coin)."""

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
+from mm.adapters.hyperliquid.budget import IP_POSTS
 from mm.adapters.hyperliquid.wire import PostReply, PostResponse
 
 OnReply: TypeAlias = Callable[[PostResponse], None]
@@ -22,9 +23,13 @@ class _Waiting(Struct, frozen=True):
 
 
 class Posts:
-    """Exactly one of `on_reply` and `on_lost` is called for each, once."""
+    """Exactly one of `on_reply` and `on_lost` is called for each, once.
 
-    def __init__(self, timeout_s: float) -> None:
+    `limit`: how many may wait at a time. It is not enforced here: the last tenth is for cancels.
+    """
+
+    def __init__(self, timeout_s: float, limit: int = IP_POSTS) -> None:
+        self.limit = limit
         self.on_late: Callable[[], None] = lambda: None
         """Called when an answer did not come in time: perhaps nobody hears us."""
         self._timeout_s = timeout_s
@@ -33,6 +38,14 @@ class Posts:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def may_add_risk(self) -> bool:
+        return len(self) * 10 < self.limit * 9
+
+    @property
+    def may_cancel(self) -> bool:
+        return len(self) < self.limit
 
     def expect(self, on_reply: OnReply, on_lost: OnLost) -> int:
         """The id to send the request with."""

@@ -15,7 +15,7 @@ from mm.adapters.hyperliquid.posts import Posts
 from mm.adapters.hyperliquid.recent import Recent
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.router import STREAM_OF
-from mm.adapters.hyperliquid.settings import Clock, VenueError, VenueSettings
+from mm.adapters.hyperliquid.settings import BOOK_WEIGHT, Clock, VenueError, VenueSettings
 from mm.adapters.hyperliquid.stream import MARKET_CHANNELS, LinkLostError, Stream, every
 from mm.model.events import Bbo, Book, Reference, Trades
 from mm.model.instrument import Instrument
@@ -61,6 +61,7 @@ class PublicFeed:
         self._meter = WeightMeter(clock.now, settings.asking.weight_per_min)
         self._stream = Stream(settings, NOBODY, clock, health, self)
         self._posts = Posts(settings.request_timeout_s)
+        health.left = self._left
         self._decoder = wire.FrameDecoder()
         self._trades: Recent[tuple[int, int], None] = Recent(REMEMBERED_TRADES)
         self._floor_ms: dict[str, int] = {}
@@ -102,6 +103,9 @@ class PublicFeed:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._stream.run())
             group.create_task(every(self._settings.poll_book_s, self._poll_book))
+
+    def _left(self) -> dict[str, int]:
+        return {"weight": self._meter.spare, "messages": self._stream.messages.spare}
 
     # -- the stream's listener ------------------------------------------------------------------
 
@@ -164,12 +168,14 @@ class PublicFeed:
 
     async def _poll_book(self) -> None:
         """The fast book shows five levels: look deeper, at one coin after the other."""
-        if not self._stream.is_open:
+        stream = self._stream
+        if not (stream.is_open and stream.messages.may_add_risk and self._meter.may_look):
             return
         coin = next(self._polled, None)
         if coin is None:
             self._polled = iter(self._settings.coins)
             coin = next(self._polled)
+        self._meter.spend(BOOK_WEIGHT)
         request_id = self._posts.expect(self._on_deep_book, lambda _: None)
         try:
             question = {"type": "l2Book", "coin": coin}

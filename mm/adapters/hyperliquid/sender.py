@@ -81,7 +81,7 @@ class Sender:
         self._time_doubtful = False
         self._queue = Queue()
         self._wake = asyncio.Event()
-        self.posts = Posts(seat.settings.request_timeout_s)
+        self.posts = Posts(seat.settings.request_timeout_s, seat.settings.asking.posts_in_flight)
         self.posts.on_late = stream.suspect
         self.on_cancel_all: Callable[[str], None] = lambda _: None
         self.leaving: set[str] = set()
@@ -122,19 +122,41 @@ class Sender:
                 if affordable := self._affordable(requests):
                     await self._request(affordable)
 
+    def left(self) -> dict[str, int]:
+        """Of what the venue allows our IP address: weight and messages of the minute, posts."""
+        return {
+            "weight": self._rest.meter.spare,
+            "messages": self._stream.messages.spare,
+            "posts": max(0, self.posts.limit - len(self.posts)),
+        }
+
     def _doubt_time(self) -> None:
         self._time_doubtful = True
 
     def _affordable(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
-        """The venue would refuse all that comes after the minute's request weight is spent: the
-        last of it is for what takes risk away."""
-        if self._rest.meter.may_add_risk:
+        """The venue would refuse all that is too much, or cut us off: the last of what it allows is
+        for what takes risk away."""
+        why = self._shortage()
+        if not why:
             return requests
-        held = tuple(one for one in requests if not _sheds_risk(one))
+        goes = _by_rest if self._is_crowded else _sheds_risk
+        held = tuple(one for one in requests if not goes(one))
         if held:
-            why = "not sent: the minute's request weight is spent"
-            self._verdicts.unsent(self._ticket(held), why, RejectCode.RATE)
-        return tuple(one for one in requests if _sheds_risk(one))
+            self._verdicts.unsent(self._ticket(held), f"not sent: {why}", RejectCode.RATE)
+        return tuple(one for one in requests if goes(one))
+
+    def _shortage(self) -> str:
+        """Of what there is too little left to add risk; "": of nothing."""
+        if not self._rest.meter.may_add_risk:
+            return "the minute's request weight is spent"
+        if not self._stream.messages.may_add_risk:
+            return "the minute's websocket messages are spent"
+        return "" if self.posts.may_add_risk else "too many requests are unanswered"
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Would one more frame on the websocket be too much?"""
+        return not (self._stream.messages.may_cancel and self.posts.may_cancel)
 
     async def _request(self, requests: tuple[Request, ...]) -> None:
         ticket = self._ticket(requests)
@@ -149,7 +171,8 @@ class Sender:
             return
         self._verdicts.sent(ticket)
         self._budget.spend(len(requests))
-        if self._stream.is_open and not (by_rest and self._stream.is_doubtful):
+        doubtful = self._stream.is_doubtful or self._is_crowded
+        if self._stream.is_open and not (by_rest and doubtful):
             await self._post(ticket, envelope)
         else:
             await self._exchange(ticket, envelope)

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from mm.adapters.hyperliquid.budget import IP_WEIGHT
+from mm.adapters.hyperliquid.budget import IP_MESSAGES, IP_POSTS, IP_WEIGHT
 from mm.model.actions import Note
 from mm.model.events import OpenOrder
 from mm.model.instrument import Instrument
@@ -56,11 +56,20 @@ class Asking(Struct, frozen=True, kw_only=True):
     audit_s: float = 20.0
     budget_poll_s: float = 60.0
     ip_weight_share: float = 1.0
-    """Of the request weight that the venue grants our IP address: how much is ours."""
+    """Of the request weight that the venue grants our IP address, and of the messages and posts
+    over websockets: how much is ours."""
 
     @property
     def weight_per_min(self) -> int:
         return int(IP_WEIGHT * self.ip_weight_share)
+
+    @property
+    def messages_per_min(self) -> int:
+        return int(IP_MESSAGES * self.ip_weight_share)
+
+    @property
+    def posts_in_flight(self) -> int:
+        return int(IP_POSTS * self.ip_weight_share)
 
 
 class VenueSettings(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from mm.adapters.hyperliquid import wire
+from mm.adapters.hyperliquid.budget import MINUTE, MessageMeter
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.rest import RestError
 from mm.adapters.hyperliquid.settings import Clock, VenueSettings
@@ -21,7 +22,6 @@ STEADY_S: Final = 10.0
 """A connection that served us, or stood this long, starts the backoff anew..."""
 FREE: Final = 14
 """...while there were no more than so many within a minute: the venue allows 30 to an address."""
-MINUTE: Final[Ns] = 60 * NS_PER_S
 CLOSE_S: Final = 0.5
 
 USER_CHANNELS: Final = ("userFills", "orderUpdates", "userFundings")
@@ -71,6 +71,9 @@ class Stream:
         self._health = health
         self._listener = listener
         self._user = account
+        self._opening = len(USER_CHANNELS) + len(MARKET_CHANNELS) * len(settings.coins)
+        """Frames that a connection begins with: it is of no use where there is no room for them."""
+        self.messages = MessageMeter(clock.now, settings.asking.messages_per_min)
         self._socket: ClientConnection | None = None
         self._jitter = Random(clock.now())  # noqa: S311 - spreads reconnects, guards nothing
         self._subscribed: dict[tuple[str, str], Ns] = {}
@@ -112,7 +115,8 @@ class Stream:
             self._health.reconnects += 1
             stood = seconds(self._clock.now() - opened)
             failures = 0 if self.served or stood > STEADY_S else failures + 1
-            await asyncio.sleep(self.backoff(failures + self._crowd()))
+            pause_s = self.backoff(failures + self._crowd())
+            await asyncio.sleep(max(pause_s, self.messages.wait_s(self._opening)))
 
     def _crowd(self) -> int:
         """Tries above `FREE` within the last minute, two counted as one failure."""
@@ -130,6 +134,7 @@ class Stream:
         """Raises LinkLostError where there is no connection, or it ends here."""
         if self._socket is None:
             raise LinkLostError("not connected")
+        self.messages.spend()
         try:
             await self._socket.send(text)
         except ConnectionClosed as error:
@@ -231,7 +236,7 @@ class Stream:
 
     async def _resubscribe_silent(self, now: Ns) -> None:
         for (channel, coin), since in list(self._subscribed.items()):
-            if channel not in SILENCE:
+            if channel not in SILENCE or not self.messages.may_add_risk:
                 continue
             last = max(since, self._health.last(STREAMS[channel], coin))
             if now - last > SILENCE[channel] * self._settings.book_stale_s * NS_PER_S:

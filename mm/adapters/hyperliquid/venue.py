@@ -87,8 +87,7 @@ class HyperliquidVenue:
         self.dead_man = DeadMan(seat, rest, health)
         self.found: dict[str, Bootstrap] = {}
         """What the venue said at the start, by coin."""
-        self._swept = False
-        self._up = False
+        self._swept = self._up = False
         self._failing: set[str] = set()
         self._doubtful, self._sweep_due = asyncio.Event(), asyncio.Event()
         self._to_sweep: set[str] = set()
@@ -96,6 +95,7 @@ class HyperliquidVenue:
         verdicts.on_old_rules = self._terms.old_rules.set
         verdicts.cancel_again = self._sweeper.lost.set
         self._sender.on_cancel_all = self._sweep_soon
+        health.left = self._sender.left
         first = self.open(settings.coin, emit)
         self.send, self.outlet = first.send, first.outlet
 
@@ -272,7 +272,7 @@ class HyperliquidVenue:
     async def _look(self) -> None:
         if not self._up:
             await self._try(self._lookout.glance)
-        elif self.meter.may_look:
+        elif self.meter.may_look and self.stream.messages.may_add_risk:
             await self._try(self._lookout.deepen)
 
     async def _audit(self) -> None:

@@ -27,8 +27,6 @@ class Connection:
         limits: Limits,
     ) -> None:
         self.subscriptions: set[Subscription] = set()
-        self.posts: set[int] = set()
-        """Ids of posts in flight."""
         self.silent = False
         """A half-open link, on purpose: frames are swallowed, nothing is closed."""
         self._socket, self._transport = socket, transport

@@ -42,6 +42,8 @@ class Caller:
         self.opened = Window(limits.connections_per_min)
         self.messages = Window(limits.messages_per_min)
         self.weight = Window(limits.weight_per_min)
+        self.posts = 0
+        """Actions over websockets that have not been answered yet."""
         self.subscriptions = 0
         self.users: dict[str, int] = {}
         """Subscriptions by user."""

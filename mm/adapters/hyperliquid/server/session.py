@@ -29,6 +29,9 @@ class Session:
         self._views, self._feeds, self._actions, self._mischief = views, feeds, acts, mischief
 
     def on_frame(self, connection: Connection, caller: Caller, raw: bytes, now: Ns) -> None:
+        """What the venue does with a message above its limit is not documented. To cut the
+        connection is the harshest that it could do: a client that lives with that lives with all.
+        What was refused does not count."""
         if not caller.messages.take(now):
             connection.drop("too many messages")
             return
@@ -96,7 +99,7 @@ class Session:
     # -- posts ----------------------------------------------------------------------------------
 
     def _post(self, connection: Connection, caller: Caller, post: subs.Post, now: Ns) -> None:
-        if len(connection.posts) >= connection.limits.posts_in_flight:
+        if caller.posts >= connection.limits.posts_in_flight:
             _error(connection, f"too many pending post requests id={post.id}")
             return
         if caller.weight.is_spent(now):
@@ -126,10 +129,10 @@ class Session:
     ) -> None:
         signed = envelope.decode(bytes(post.request.payload))
         caller.weight.spend(now, self._mischief.weight(actions.weight(signed.action)))
-        connection.posts.add(post.id)
+        caller.posts += 1
 
         def reply(body: dict[str, Any]) -> None:
-            connection.posts.discard(post.id)
+            caller.posts -= 1
             delay = self._mischief.reply_delay()
             if delay is None:
                 connection.drop("reply lost")
