@@ -5,9 +5,11 @@ from typing import Final
 
 from mm.app.simulate.world import World
 from mm.core.state import State
+from mm.model.units import NS_PER_S, Ns
 
 FEW: Final = 300
 """Actions left of the address's budget."""
+WRONG_NS: Final[Ns] = NS_PER_S
 FAR: Final = 0.5
 """Share of the position limit that is held."""
 
@@ -26,6 +28,8 @@ def circumstances(world: World) -> Iterator[str]:
     elif not all(state.link_up for state in states):
         yield "without a link"
     yield from {word: None for state in states for word in _of(state)}
+    if maker.running and abs(maker.machine.error_ns(maker.clock.now())) > WRONG_NS:
+        yield "wrong clock"
     if world.striking:
         yield "another fault"
 

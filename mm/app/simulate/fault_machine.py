@@ -1,14 +1,18 @@
 """Faults of machine, process and operator. Each says whether it touched anything."""
 
 import asyncio
+import math
 from random import Random
 from typing import Final
 
-from mm.app.simulate.loop import Injected
+from mm.app.simulate.poison import Injected
 from mm.app.simulate.world import World
+from mm.model.units import nanoseconds
 
 HEARD_S: Final = 10.0
 """How long a poisoned task may wait before it runs again."""
+ASLEEP_LOG_S: Final = (math.log(10.0), math.log(300.0))
+"""Logarithms of how long a machine may be suspended."""
 TIMER: Final = "tick ("
 """Title of the task that asks for quotes."""
 
@@ -16,7 +20,7 @@ TIMER: Final = "tick ("
 async def clock_step(world: World, random: Random) -> bool:
     """The wall clock is set; a process that starts afterwards sees it."""
     before = world.felt["stepped"]
-    world.maker.wall_error_ns = round(random.uniform(-5e9, 5e9))
+    world.maker.machine.stepped_ns = round(random.uniform(-5e9, 5e9))
     if random.random() < 0.7:
         await asyncio.sleep(random.uniform(0.0, 2.0))
         world.maker.kill()
@@ -103,6 +107,29 @@ async def stop_short(world: World, random: Random) -> bool:
 async def stop_long(world: World, _: Random) -> bool:
     """SIGSTOP, for longer than the venue's dead-man switch waits."""
     return await _freeze(world, 90.0)
+
+
+async def suspend(world: World, random: Random) -> bool:
+    """The machine sleeps for up to minutes: its timers stand still, and its links do not outlive
+    it. Its clocks go on, as Linux's CLOCK_BOOTTIME, or stop, as those of a paused guest."""
+    host, counts, breaks = world.maker.host, random.random() < 0.5, random.random() < 0.5
+    lasting_s = math.exp(random.uniform(*ASLEEP_LOG_S))
+    if host is None or not host.alive or host.frozen:
+        return False
+    ends = world.loop.network.of(host)
+    for end in ends:
+        end.void = end.peer.void = True
+    host.suspend()
+    await asyncio.sleep(lasting_s)
+    if not host.frozen:
+        return True  # somebody switched it off
+    if not counts:
+        world.maker.machine.stood_still_ns += nanoseconds(lasting_s)
+    host.thaw()
+    for end in ends if breaks else ():
+        end.peer.void = False
+        end.peer.context.run(end.peer.abort)
+    return True
 
 
 async def _freeze(world: World, lasting_s: float) -> bool:

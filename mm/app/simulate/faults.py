@@ -38,7 +38,7 @@ def calm(world: World) -> None:
     weather.parted_until, weather.refusing = 0.0, False
     world.disk.slow_s, world.disk.full = 0.0, False
     world.disk.unlock()
-    world.maker.wall_error_ns = 0
+    world.maker.machine.stepped_ns = 0
     if not world.venue.host.alive:
         world.venue.start()
     hosts = [world.venue.host] + ([world.maker.host] if world.maker.host is not None else [])

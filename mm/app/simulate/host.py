@@ -8,7 +8,7 @@ from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from mm.app.simulate.loop import SimLoop, SimTask
+    from mm.app.simulate.loop import SimLoop, SimTask, Timer
 
 
 class Host:
@@ -22,10 +22,14 @@ class Host:
         self.address = address
         self.alive = True
         self.frozen = False
+        self.asleep_s = 0.0
+        """How long its machine has been suspended, in all: so much its timers are behind."""
         self.signals: dict[int, Callable[[], object]] = {}
         self.on_death: list[Callable[[], object]] = []
         """What the kernel does for a dead process: close files, drop locks."""
         self._missed: list[events.Handle] = []
+        self._suspended: tuple[float, list[Timer]] | None = None
+        """Since when, and what has stood still."""
         self._graves: list[SimTask] = []
         """Tasks of the dead: kept, for what is let go runs its `finally` clauses."""
 
@@ -67,9 +71,19 @@ class Host:
         """SIGSTOP: time goes on without it."""
         self.frozen = True
 
+    def suspend(self) -> None:
+        """Its machine sleeps: even its timers stand still, until it is thawed."""
+        self.frozen = True
+        self._suspended = self.loop.now, self.loop.take_timers(self)
+
     def thaw(self) -> int:
         """SIGCONT: all timers that fell due ring, all that was received is there. How much."""
         self.frozen = False
+        if self._suspended is not None:
+            (since, timers), self._suspended = self._suspended, None
+            slept_s = self.loop.now - since
+            self.asleep_s += slept_s
+            self.loop.put_timers(timers, slept_s)
         missed, self._missed = self._missed, []
         self.loop.resume(missed)
         return len(missed)

@@ -10,15 +10,15 @@ import heapq
 import socket
 from asyncio import events
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from random import Random
-from types import TracebackType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from mm.app.simulate.endpoint import Address
 from mm.app.simulate.host import Host, current_host
 from mm.app.simulate.network import Listener, Network
+from mm.app.simulate.poison import Poisonable
 from mm.model.units import NS_PER_S, Ns
 
 BUSY_ROUNDS: Final = 50_000
@@ -28,46 +28,6 @@ LATE_S: Final = 1e-4
 
 Timer: TypeAlias = tuple[float, int, Any]
 """When, a number, and an asyncio.TimerHandle, which is slow to compare and hides `_scheduled`."""
-
-
-class Injected(Exception):  # noqa: N818 - a fault on purpose, not an error of ours
-    """Thrown into a task at its next await, to see what dies with it."""
-
-
-class Poisonable(Coroutine[Any, Any, Any]):
-    """A task's coroutine, into which an exception can be thrown from outside."""
-
-    __slots__ = ("_coro", "poison")
-
-    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
-        self._coro = coro
-        self.poison: Exception | None = None
-
-    def send(self, value: Any) -> Any:  # noqa: ANN401 - whatever is awaited
-        if self.poison is None:
-            return self._coro.send(value)
-        poison, self.poison = self.poison, None
-        return self._coro.throw(poison)
-
-    def throw(
-        self,
-        kind: type[BaseException] | BaseException,
-        value: BaseException | object = None,
-        trace: TracebackType | None = None,
-    ) -> Any:  # noqa: ANN401 - whatever is awaited
-        """As a coroutine's: an exception, or in the old form its type and then itself."""
-        error = kind if isinstance(kind, BaseException) else value
-        return self._coro.throw(error if isinstance(error, BaseException) else kind)
-
-    def close(self) -> None:
-        self._coro.close()
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        raise TypeError("only a task runs this")
-
-    @property
-    def __name__(self) -> str:
-        return getattr(self._coro, "__qualname__", type(self._coro).__name__)
 
 
 class SimTask(asyncio.Task[Any]):
@@ -118,7 +78,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(lambda _, context: self.unhandled.append(context))
 
     def time(self) -> float:
-        return self.now
+        """That of the machine whose code is running: a suspension does not count."""
+        return self.now - _asleep_s()
 
     def elapsed_ns(self) -> Ns:
         return round(self.now * NS_PER_S)
@@ -141,7 +102,7 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: object,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        return self.call_at(self.now + delay, callback, *args, context=context)
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(
         self,
@@ -150,7 +111,9 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: object,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        return self._set(when + self.random.random() * LATE_S, callback, args, context)
+        return self._set(
+            when + _asleep_s() + self.random.random() * LATE_S, callback, args, context
+        )
 
     def call_exactly(
         self,
@@ -159,7 +122,7 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: object,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As `call_at`, not a moment late: words on one wire stay in order."""
+        """As `call_at`, by `now` and not a moment late: words on one wire stay in order."""
         return self._set(when, callback, args, context)
 
     def _set(
@@ -218,6 +181,21 @@ class SimLoop(asyncio.BaseEventLoop):
         """What a frozen host missed, in the order in which it came."""
         self._ready.extend(handles)  # type: ignore[attr-defined]  # asyncio's own
 
+    def take_timers(self, host: Host) -> list[Timer]:
+        """All that wait for this host, until they are put back."""
+        self._drop_cancelled(self._scheduled)
+        taken: list[Timer] = []
+        kept: list[Timer] = []
+        for one in self._scheduled:
+            (taken if one[2]._context.get(Host.var) is host else kept).append(one)
+        self._scheduled[:] = kept
+        heapq.heapify(self._scheduled)
+        return taken
+
+    def put_timers(self, timers: list[Timer], later_s: float) -> None:
+        for when, number, timer in timers:
+            heapq.heappush(self._scheduled, (when + later_s, number, timer))
+
     # -- what a simulation must not do, and what it does instead --------------------------------
 
     def _write_to_self(self) -> None:
@@ -268,6 +246,11 @@ class SimLoop(asyncio.BaseEventLoop):
         **_: object,
     ) -> Listener:
         return self.network.listen(factory, (str(host), int(port or 0)))
+
+
+def _asleep_s() -> float:
+    host = current_host()
+    return 0.0 if host is None else host.asleep_s
 
 
 def run(loop: SimLoop, story: Awaitable[None]) -> None:

@@ -17,6 +17,11 @@ LOSSES: Final = ("0.00001", "0.00003")
 MIDNIGHT_S: Final = 1_800_057_600
 """A midnight in UTC; runs begin a little before it, a full hour, or neither."""
 
+AHEAD_S: Final = (5.0, 90.0)
+DRIFT_PPM: Final = (200, 50_000)
+"""A quartz without NTP is off by 200 within days; in the two minutes of a run it takes 50,000 to
+come to more than an expiry."""
+
 COMPANY: Final = 0.35
 """Share of the faults on which another follows, `SOON_S` later in the mean: while the first is
 being dealt with, in a halt or a pause, in an orderly end, in a start."""
@@ -43,6 +48,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     busy_s: float
     """How long faults may come."""
     settings: tuple[str, ...]
+    ahead_ns: Ns = 0
+    """By how much the clock of the daemon's machine is wrong from the start."""
+    drift_ppm: int = 0
+    """By how much it is too fast."""
 
     @property
     def may_lose(self) -> bool:
@@ -90,7 +99,20 @@ def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3
             *(random.sample(GROSS, random.randrange(2)) if len(coins) > 1 else ()),
             *_limits(Random(f"{seed} limits")),
         ),
+        **_clock(Random(f"{seed} clock")),
     )
+
+
+def _clock(random: Random) -> dict[str, int]:
+    """Of some runs it is wrong from the start, of some it drifts, of most neither."""
+    wrong = random.choice(("", "", "ahead", "drift"))
+    sign = random.choice((-1, 1))
+    if wrong == "ahead":
+        return {"ahead_ns": sign * round(random.uniform(*AHEAD_S) * NS_PER_S)}
+    if wrong == "drift":
+        low, high = DRIFT_PPM
+        return {"drift_ppm": sign * round(low * (high / low) ** random.random())}
+    return {}
 
 
 def _limits(random: Random) -> Iterator[str]:

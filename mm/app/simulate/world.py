@@ -20,6 +20,7 @@ from mm.app.ports import Recorder
 from mm.app.simulate.disk import Disk
 from mm.app.simulate.host import Host
 from mm.app.simulate.loop import SimLoop
+from mm.app.simulate.machine_clock import MachineClock
 from mm.app.simulate.plan import Plan
 from mm.app.simulate.trace import Trace
 from mm.app.simulate.venue_side import AT, FAUCET_USD, KEY, VenueSide
@@ -48,13 +49,12 @@ class MakerSide:
         self.boots = 0
         self.exits: list[tuple[int, str]] = []
         """(exit code, what it said) of each end that was not a kill."""
-        self.wall_error_ns: Ns = 0
-        """How wrong the machine's clock is; a process reads it once, at its start."""
+        self.machine = MachineClock(loop, plan)
         self.on_turn: Callable[[str, Engine, Event, Step], None] = lambda *_: None
         self.on_resume: Callable[[], None] = lambda: None
         """Told before a halt is lifted."""
         self._loop = loop
-        self.clock = WallClock(self._wall_ns, loop.elapsed_ns)
+        self.clock = WallClock(self.machine.wall_ns, self.machine.elapsed_ns)
         """That of the present process."""
         self._random = Random(f"{plan.seed} maker")
         self._engines: dict[str, Engine] = {}
@@ -129,9 +129,6 @@ class MakerSide:
         self._engines = {trader.coin: trader.runner.engine for trader in wired.traders}
         self.instruments = {coin: one.state.instrument for coin, one in self._engines.items()}
 
-    def _wall_ns(self) -> Ns:
-        return self.plan.start_ns + self._loop.elapsed_ns() + self.wall_error_ns
-
     def _token(self, count: int) -> str:
         return self._random.randbytes(count).hex()
 
@@ -156,8 +153,8 @@ class MakerSide:
         self._over.clear()
         nonce.forget_all()
         host = self.host = Host(self._loop, f"maker{self.boots}", "10.0.0.2")
-        self.clock = WallClock(self._wall_ns, self._loop.elapsed_ns)
-        self._loop.felt["stepped"] += self.wall_error_ns != 0
+        self.clock = WallClock(self.machine.wall_ns, self.machine.elapsed_ns)
+        self._loop.felt["stepped"] += self.machine.stepped_ns != 0
         machine = Machine(
             clock=self.clock,
             token=self._token,
