@@ -3,17 +3,32 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
 
 from mm.model.units import NS_PER_S, Ns
 
+AWAKE: Final = time.CLOCK_MONOTONIC
+SINCE_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", AWAKE)
+
+
+def since_boot_ns() -> Ns:
+    """Counts while the machine is suspended, where the system has such a clock: what was fresh
+    before is old afterwards."""
+    return time.clock_gettime_ns(SINCE_BOOT)
+
+
+def awake_ns() -> Ns:
+    """Stands still while the machine is suspended, as all timers do."""
+    return time.clock_gettime_ns(AWAKE)
+
 
 class WallClock:
-    """Wall time at start plus monotonic elapsed: never steps back, whatever NTP does meanwhile."""
+    """Wall time at start plus elapsed: never steps back, whatever NTP does meanwhile."""
 
     def __init__(
         self,
         wall_ns: Callable[[], Ns] = time.time_ns,
-        elapsed_ns: Callable[[], Ns] = time.monotonic_ns,
+        elapsed_ns: Callable[[], Ns] = since_boot_ns,
     ) -> None:
         self._elapsed_ns = elapsed_ns
         self._origin = wall_ns() - elapsed_ns()

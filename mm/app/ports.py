@@ -9,7 +9,7 @@ from mm.model.units import Ns
 
 
 class Clock(Protocol):
-    """Wall time at start plus monotonic elapsed: never steps back."""
+    """Wall time at start plus elapsed: never steps back."""
 
     def now(self) -> Ns: ...
     async def sleep_until(self, ts: Ns) -> None: ...

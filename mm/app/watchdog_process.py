@@ -13,7 +13,7 @@ import msgspec
 
 from mm.adapters.hyperliquid.warden import Charge, Warden, WardenError
 from mm.adapters.logs import configure, log
-from mm.app.clock import WallClock
+from mm.app.clock import WallClock, awake_ns
 from mm.model.units import NS_PER_MS, nanoseconds
 
 BYE = b"bye"
@@ -109,7 +109,7 @@ def main() -> int:
     configure()
     pipe = Pipe(sys.stdin.fileno())
     charge = msgspec.json.decode(pipe.line(), type=Charge)
-    clock = WallClock()
+    clock = WallClock(elapsed_ns=awake_ns)  # its patience is for what it can try
     warden = Warden(charge, lambda: clock.now() // NS_PER_MS)
     return Watch(pipe, charge, warden, clock).run()
 

@@ -21,6 +21,7 @@ def audit(state: State, event: Account) -> tuple[list[Action], list[Note]]:
     fill is on its way) starts the mismatch clock, which the guard turns into a halt. Orders are put
     right at once; where that is needed audit after audit, the guard withdraws until it is not.
     """
+    state.book.hear_clock(event)
     state.orders.told_until(event.request_ts)
     is_known = state.audited or _may_begin(state, event)
     notes = _money(state, event) if is_known else []

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from mm.model.events import Bbo, Book, Levels
+from mm.model.events import Account, Bbo, Book, Levels
 from mm.model.units import BPS, NS_PER_S, SIDES, Ns, Side
 
 HISTORY_NS = 60 * NS_PER_S
@@ -62,7 +62,8 @@ class Lag:
     """How much later than usual news arrives: a backlog of old frames is not a fresh feed.
 
     Clocks differ by a constant that nobody knows and drift slowly: the least lag seen counts as
-    none, and may rise by `DRIFT` of the time that passes.
+    none, and may rise by `DRIFT` of the time that passes. Where they drift faster, or somebody sets
+    one, answers to our own questions tell.
     """
 
     def __init__(self) -> None:
@@ -75,6 +76,12 @@ class Lag:
         self._least = min(lag, self._least + int(DRIFT * (ts - self._at)))
         self._at = ts
         return lag - self._least
+
+    def hear(self, asked: Ns, told: Ns) -> None:
+        """The venue's clock has shown `told` after we asked at `asked`, by ours: nothing that it
+        has told since can have lagged by less."""
+        if self._least is not None:
+            self._least = max(self._least, asked - told)
 
 
 def foreign(levels: Levels, own: Mapping[float, float], step: float) -> Levels:
@@ -136,6 +143,11 @@ class MarketBook:
             self.bids = self._merge(self.bids, event.bid, own[Side.BID], Side.BID)
             self.asks = self._merge(self.asks, event.ask, own[Side.ASK], Side.ASK)
         self._update_fair(event.venue_ts)
+
+    def hear_clock(self, event: Account) -> None:
+        """Unless it took no time: then it is no answer from another machine."""
+        if event.request_ts < event.ts:
+            self._lag.hear(event.request_ts, event.venue_ts)
 
     @staticmethod
     def _behind(known: Levels, shown: Levels, side: Side) -> Levels:

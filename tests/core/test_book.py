@@ -1,11 +1,13 @@
 """The market without ourselves."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mm.core.book import OWN_LINGER_NS, MarketBook, OwnDepth
-from mm.model.events import Bbo, Book, Levels
+from mm.model.events import Account, Bbo, Book, Levels
 from mm.model.units import NS_PER_S, Side
 
 STEP = 0.001
@@ -118,6 +120,42 @@ def test_a_backlog_of_old_frames_is_not_fresh() -> None:
     for second in range(41, 2041):  # a clock that was set back looks old, and is believed in time
         market.apply(Book(second * NS_PER_S, (second - 1) * NS_PER_S - skew, BIDS, ASKS), ())
     assert market.seen_ts > 2039.9 * NS_PER_S
+
+
+def told(at_s: float, asked_s: float, venue_s: float) -> Account:
+    ts, asked, venue_ts = (round(one * NS_PER_S) for one in (at_s, asked_s, venue_s))
+    return Account(ts, venue_ts, asked, Decimal(0), Decimal(1000), ())
+
+
+@pytest.mark.parametrize("ppm", [50_000, -50_000])
+def test_a_clock_that_drifts_like_none_keeps_a_fresh_book_fresh(ppm: int) -> None:
+    market, rate = book(), 1.0 + ppm * 1e-6
+    for venue_s in range(1, 600):
+        ts = round((venue_s + 0.1) * rate * NS_PER_S)
+        if venue_s % 20 == 0:
+            market.hear_clock(told(ts / NS_PER_S, (venue_s - 0.4) * rate, venue_s - 0.2))
+        market.apply(Book(ts, venue_s * NS_PER_S, BIDS, ASKS), ())
+        assert market.seen_ts is not None
+        assert ts - market.seen_ts < 1.5 * NS_PER_S
+
+
+def test_the_venues_clock_makes_no_backlog_fresh() -> None:
+    market = book()
+    market.apply(Book(10 * NS_PER_S, 10 * NS_PER_S, BIDS, ASKS), ())
+    market.hear_clock(told(20.2, 20.0, 20.1))
+    market.apply(Book(20 * NS_PER_S, 12 * NS_PER_S, BIDS, ASKS), ())
+    assert market.seen_ts is not None
+    assert market.seen_ts < 12.1 * NS_PER_S
+
+
+def test_an_answer_that_took_no_time_says_nothing_of_clocks() -> None:
+    """Paper's: its time is that of the last frame, however long ago that was."""
+    market = book()
+    market.apply(Book(10 * NS_PER_S, 10 * NS_PER_S, BIDS, ASKS), ())
+    market.hear_clock(told(20.0, 20.0, 10.0))
+    market.apply(Book(20 * NS_PER_S, 12 * NS_PER_S, BIDS, ASKS), ())
+    assert market.seen_ts is not None
+    assert market.seen_ts < 12.1 * NS_PER_S
 
 
 def test_a_crossed_book_is_no_price() -> None:

@@ -14,6 +14,7 @@ from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.plan import draw
 from mm.app.simulate.run import simulate
 from mm.commands.sim import run_one, sim
+from mm.model.units import NS_PER_S
 
 ROOT = Path(__file__).parents[2]
 FIXED = (*range(1, 7), 83, 1113)
@@ -58,6 +59,24 @@ def test_several_at_a_time_are_each_what_they_are_alone(
     assert json.loads(told.out)["digests"] == {str(one.seed): one.digest for one in alone}
     assert len(told.err.splitlines()) == 2 * 3
     assert not any(one.trace for one in alone), "ten thousand traces would take gigabytes"
+
+
+@pytest.mark.parametrize(("ahead_s", "ppm"), [(0, 50_000), (0, -50_000), (90, 0), (-90, 0)])
+def test_a_clock_that_is_wrong_or_drifts_does_no_harm(ahead_s: int, ppm: int) -> None:
+    """Within this run it comes to be off by more than an expiry: nothing of ours is refused."""
+    plan = structs.replace(draw(5, ("deposit",)), opening=())
+    wrong = structs.replace(plan, ahead_ns=ahead_s * NS_PER_S, drift_ppm=ppm)
+    outcome = simulate(5, wrong)
+    assert not outcome.violation, "\n".join(outcome.trace[-60:])
+    assert outcome.fills > 0
+
+
+def test_a_machine_that_is_suspended_comes_back() -> None:
+    """Its clocks going on and standing still, its links broken and forgotten."""
+    outcome = simulate(3, draw(3, ("suspend",), 60.0, 8))
+    assert not outcome.violation, "\n".join(outcome.trace[-60:])
+    assert outcome.touched["suspend"] > 1
+    assert outcome.boots == 1
 
 
 def test_without_faults_all_is_well() -> None:

@@ -25,7 +25,7 @@ class VenueError(Exception):
 
 
 class Clock(Protocol):
-    """Wall time at start plus monotonic elapsed, ns: never steps back."""
+    """Wall time at start plus elapsed, ns: never steps back."""
 
     def now(self) -> Ns: ...
 
