@@ -33,9 +33,18 @@ class AddressBudget:
         self.cap = 10_000
         self._told: tuple[int, int] | None = None
 
+    @property
+    def is_spent(self) -> bool:
+        return self.used >= self.cap
+
     def spend(self, items: int) -> None:
         """A batch of n items counts n, failed ones included."""
         self.used += items
+
+    def refused(self) -> None:
+        """The venue says that it is spent, whatever we counted; whoever heard so is to hear what is
+        known next, be it what was told before."""
+        self.used, self._told = max(self.used, self.cap), None
 
     def sync(self, used: int, cap: int) -> None:
         self.used, self.cap = used, cap

@@ -78,6 +78,7 @@ class Sender:
         verdicts.on_low_nonce = seat.outrank
         verdicts.on_expired = self._doubt_time
         verdicts.on_too_many = rest.meter.refused
+        verdicts.on_spent = budget.refused
         self._time_doubtful = False
         self._queue = Queue()
         self._wake = asyncio.Event()

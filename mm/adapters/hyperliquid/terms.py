@@ -63,6 +63,13 @@ class Terms:
         self._budget.sync(limit.n_requests_used, limit.n_requests_cap)
         self.tell_budget()
 
+    async def review_budget(self) -> None:
+        """As we count; the venue's count where that is spent: fills earn more, and it can be
+        bought."""
+        if self._budget.is_spent:
+            await self.sync_budget()
+        self.tell_budget()
+
     async def sync_fees(self) -> None:
         """Tiers move with the volume of the last two weeks."""
         fees = await self._rest.fees(self._seat.account)

@@ -280,7 +280,7 @@ class HyperliquidVenue:
         age_s = seconds(self._seat.now() - self._reconciler.audited)
         if age_s * 2.0 >= self.settings.asking.audit_s:
             await self._reconciler.audit()
-        self._terms.tell_budget()
+        await self._terms.review_budget()
 
     async def _arm(self) -> None:
         await self.dead_man.refresh(self._reconciler.ask)

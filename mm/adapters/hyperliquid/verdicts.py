@@ -62,6 +62,8 @@ class Verdicts:
         """Called when a cancel was lost."""
         self.on_old_rules: Callable[[], None] = lambda: None
         """Called where a refusal shows that the venue's ticks or lots have changed."""
+        self.on_spent: Callable[[], None] = lambda: None
+        """Called where the venue says that the address has no actions left."""
         self.on_low_nonce: Callable[[int], None] = lambda _: None
         """Called with the nonce that ours had to be above."""
         self.on_expired: Callable[[], None] = lambda: None
@@ -205,6 +207,8 @@ class Verdicts:
             self.on_old_rules()
         elif code is RejectCode.EXPIRED:
             self.on_expired()
+        elif code is RejectCode.BUDGET:
+            self.on_spent()
 
     def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
         now, known = self._now(), self.own.doubts.get(request.cloid)

@@ -117,6 +117,8 @@ class InTurn:
     def _explained(self, coin: str, engine: Engine) -> None:
         """A side without any order says why."""
         state, now = engine.state, self.world.now
+        if state.link_reason == "stopped":  # it leaves, and decides no more
+            return
         slept = now - self._last.get(coin, now) > SLEPT_S
         self._last[coin] = now
         standing = state.orders.standing()

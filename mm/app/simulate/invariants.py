@@ -10,8 +10,10 @@ from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.core.guard import judge
 from mm.core.orders import OrderState
+from mm.core.ration import GRANT_NS
+from mm.core.state import State
 from mm.model.exchange import OrderRow
-from mm.model.units import SIDES, Side
+from mm.model.units import SIDES, Side, seconds
 
 DRIFT: Final = 1.02
 """Price drift since an order was approved may carry its worst case over the limit by this much."""
@@ -202,7 +204,7 @@ class Invariants:
         tiny = abs(position) < state.instrument.min_size(Decimal(repr(fair)))
         if tiny or any(not order.ended for order in state.orders.side(side)):
             self._stuck.pop(coin, None)
-        elif now - self._stuck.setdefault(coin, now) > LEAVE_S:
+        elif now - self._stuck.setdefault(coin, now) > LEAVE_S + _turn_s(state):
             reason = state.presence.reason[side]
             raise BrokenPromiseError(f"{coin} {position} cannot be reduced: {reason!r}")
 
@@ -239,6 +241,16 @@ class Invariants:
         if world.loop.now % 5.0 < 0.2 and len(maker.host.tasks()) > MAX_TASKS:
             names = [task.title for task in maker.host.tasks()]
             raise BrokenPromiseError(f"{len(names)} tasks: {names}")
+
+
+def _turn_s(state: State) -> float:
+    """How much longer it may wait for its turn where the address's actions are spent: the venue
+    takes one batch in ten seconds, of one coin after another. The daemon asks again how many are
+    left with each audit."""
+    budget = state.budget
+    if budget is None or budget.used < budget.cap:
+        return 0.0
+    return seconds(GRANT_NS) * budget.sharers
 
 
 def _setting(world: World, name: str) -> float:

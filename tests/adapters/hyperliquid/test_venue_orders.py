@@ -243,6 +243,18 @@ async def test_costs_and_budget_are_told_and_counted() -> None:
         assert (budget.used, budget.cap) == (2, 10_000)
 
 
+async def test_a_spent_budget_is_asked_after_with_each_audit() -> None:
+    """Fills had earned more, and nobody noticed until the next poll a minute later."""
+    async with stand() as at, live(at, audit_s=0.2, budget_poll_s=3_600.0) as (venue, probe):
+        at.server.mischief.faults = Faults(spent_budget=True)
+        venue.send([bid(1)])
+        refused = await probe.first(Rejected)
+        at.server.mischief.faults = Faults()
+        news = await probe.first(ActionBudget, lambda event: event.ts > refused.ts)
+        assert refused.code is RejectCode.BUDGET
+        assert (news.used, news.cap) == (0, 10_000)
+
+
 async def test_cancel_all_action_sweeps_tracked_and_untracked() -> None:
     async with stand() as at, live(at) as (venue, probe):
         venue.send([bid(1), bid(2, "99970")])
