@@ -102,7 +102,7 @@ async def _account(settings: VenueSettings, address: str, signer: str, clock: Wa
             signer=signer.lower(),
             signer_role=await rest.role(signer),
             agents=await rest.extra_agents(owner),
-            positions={coin: size for state in states for coin, size in state.positions()},
+            positions={held.coin: held.szi for state in states for held in state.positions},
             orders=[
                 one for dex in await rest.dexes() for one in await rest.open_orders(address, dex)
             ],

@@ -48,7 +48,9 @@ def _money(state: State, event: Account) -> list[Note]:
     """Equity before position: what it is worth is measured by ours."""
     if not state.audited and event.position != state.pnl.position:
         state.kill.equity.forget_before()
-    notes = transfer(state.kill.equity.audited(event.equity, state.pnl.worth), event.ts)
+    worth, others = state.pnl.worth, state.kill.equity.others
+    notes = transfer(state.kill.equity.audited(event.equity, worth), event.ts)
+    state.margin.audited(event, None if worth is None else worth + others)
     return notes + _position(state, event)
 
 

@@ -44,7 +44,10 @@ def unhalted(state: State, ts: Ns) -> Verdict:
     """The verdict where nothing halts."""
     if no_price := _unquotable(state, ts):
         return Verdict(no_price=no_price)
-    return Verdict(reduce_only=state.kill.pace_reason())
+    reason = state.kill.pace_reason()
+    if not reason and state.book.fair is not None and state.pnl.position:
+        reason = state.limits(state.book.fair).only_out(state.pnl.position)
+    return Verdict(reduce_only=reason)
 
 
 def broken_limit(state: State, ts: Ns) -> str:

@@ -42,7 +42,8 @@ class Member(Struct, frozen=True, gc=False):
 class Exposure(Struct, frozen=True, gc=False):
     """What one instrument may come to hold, USD, signed. `long`: its position with every bid
     filled; `short`: minus its position with every ask filled. `pnl`, `equity`: None before a price.
-    `wants`: would take new risk, so room for a lot of it is kept free.
+    `wants`: would take new risk, so room for a lot of it is kept free. `equity` is without what
+    others on the account hold; `bids`, `asks`: foreign orders here, which margin bears as ours.
     """
 
     long: Decimal = ZERO
@@ -50,25 +51,34 @@ class Exposure(Struct, frozen=True, gc=False):
     pnl: Decimal | None = None
     equity: Decimal | None = None
     wants: bool = True
+    bids: Decimal = ZERO
+    asks: Decimal = ZERO
 
     @property
     def gross(self) -> Decimal:
         return max(self.long, self.short)
 
+    @property
+    def borne(self) -> Decimal:
+        """By margin."""
+        return max(self.long + self.bids, self.short + self.asks)
+
     @classmethod
     def of(cls, state: State) -> "Exposure":
         """Without a price a position counts as the largest that is allowed."""
-        position, wants = state.pnl.position, not state.kill.halted
+        position, wants, beside = state.pnl.position, not state.kill.halted, state.margin.beside
         if state.book.fair is None:
             most = exact(state.settings.risk.max_position_usd) if position else ZERO
-            return cls(long=most, short=most, wants=wants)
-        price = exact(state.book.fair)
+            return cls(long=most, short=most, wants=wants, bids=beside.bids, asks=beside.asks)
+        price, equity = exact(state.book.fair), state.margin_equity
         return cls(
             long=(position + state.orders.worst_case(Side.BID)) * price,
             short=(state.orders.worst_case(Side.ASK) - position) * price,
             pnl=state.pnl.worth,
-            equity=state.equity,
+            equity=None if equity is None else equity - beside.margin,
             wants=wants,
+            bids=beside.bids,
+            asks=beside.asks,
         )
 
 
@@ -85,7 +95,8 @@ class Portfolio:
     """Turns are taken one after another, so what one engine takes the next one lacks.
 
     Gross: Σ of each instrument's worst case, either way. Net: what is left of it when longs and
-    shorts of different instruments offset each other. Margin: Σ worst case / leverage ≤ equity.
+    shorts of different instruments offset each other. Margin: Σ worst case / leverage ≤ equity
+    less what others on the account hold.
     Of each limit a lot of every other instrument, or an even share if that is less, stays free for
     it: whoever quotes first does not keep the others from quoting at all.
 
@@ -149,7 +160,7 @@ class Portfolio:
 
     def _share(self, member: Member) -> Taken:
         seen, equity = self._seen[member.name], self._equity.get(member.pool, BOUNDLESS)
-        by_margin = self._kept(member, seen.gross, max(ZERO, equity) * member.leverage)
+        by_margin = self._kept(member, seen.borne, max(ZERO, equity) * member.leverage)
         return Taken(
             gross=self._kept(member, seen.gross, self._gross),
             long=self._kept(member, seen.long, self._net),
@@ -167,14 +178,11 @@ class Portfolio:
         """Worst cases, long and short, that the others leave to this one; never negative."""
         member, own = self._members[name], self._taken[name]
         equity = self._equity.get(member.pool, BOUNDLESS)
-        margin = equity - self._margin_taken[member.pool] + own.margin
-        either = min(
-            member.max_position_usd,
-            self._gross - self._gross_taken + own.gross,
-            margin * member.leverage,
-        )
-        long_usd = min(either, self._net - self._long_taken + own.long)
-        short_usd = min(either, self._net - self._short_taken + own.short)
+        margin = (equity - self._margin_taken[member.pool] + own.margin) * member.leverage
+        either = min(member.max_position_usd, self._gross - self._gross_taken + own.gross)
+        seen = self._seen[name]
+        long_usd = min(either, self._net - self._long_taken + own.long, margin - seen.bids)
+        short_usd = min(either, self._net - self._short_taken + own.short, margin - seen.asks)
         return _floor(long_usd), _floor(short_usd)
 
     def _others_pnl(self, name: str) -> Decimal:

@@ -3,17 +3,22 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mm.core.orders import Orders
 from mm.core.settings import RiskSettings
 from mm.model.actions import Action, Cancel, Modify, Place
+from mm.model.beside import Beside
 from mm.model.events import Allowance
 from mm.model.units import SIDES, Side, exact
 
 ZERO, ONE = Decimal(0), Decimal(1)
 OF_THE_VENUES = Decimal("0.99")
 """Of its leverage: it counts orders at their own prices and positions at its mark, we all at S."""
+MOVE = Decimal("0.003")
+"""Of the price: what a full position may lose between our sums and the venue's, whose mark is not S
+and moves while an order is on its way."""
+OTHERS = "other positions or orders hold the margin"
 
 
 class Limits(Struct, frozen=True, gc=False):
@@ -22,7 +27,9 @@ class Limits(Struct, frozen=True, gc=False):
     `share`: of `max_position`, what the venue's margin allows as far as its refusals tell.
 
     The user's limit is only ever lowered: equity times leverage may bind first, or what the
-    portfolio leaves (`max_long`, `max_short`; None: no less than `max_position`).
+    portfolio leaves (`max_long`, `max_short`; None: no less than `max_position`), or what others on
+    the account leave of its margin (`spare_long`, `spare_short`; below zero where foreign orders
+    in this instrument want more than there is; None: there are no others).
     """
 
     max_position: Decimal
@@ -31,6 +38,8 @@ class Limits(Struct, frozen=True, gc=False):
     max_long: Decimal | None = None
     max_short: Decimal | None = None
     share: Decimal = ONE
+    spare_long: Decimal | None = None
+    spare_short: Decimal | None = None
 
     @classmethod
     def at(
@@ -51,16 +60,41 @@ class Limits(Struct, frozen=True, gc=False):
             return cls(*own)
         return cls(*own, allowance.long_usd / price, allowance.short_usd / price)
 
+    def less(self, beside: Beside, free_usd: Decimal) -> "Limits":
+        """`free_usd`: the most that margin allows where others have taken theirs."""
+        long_usd, short_usd = free_usd - beside.bids, free_usd - beside.asks
+        return structs.replace(
+            self, spare_long=long_usd / self.fair, spare_short=short_usd / self.fair
+        )
+
     def most(self, side: Side) -> Decimal:
         """What position and all orders of this side may come to together."""
         left = self.max_long if side is Side.BID else self.max_short
-        most = self.max_position * self.share
+        most = self._by_margin(side) * self.share
         return most if left is None else min(left, most)
+
+    def _by_margin(self, side: Side) -> Decimal:
+        spare = self._spare(side)
+        return self.max_position if spare is None else min(self.max_position, max(ZERO, spare))
+
+    def _spare(self, side: Side) -> Decimal | None:
+        return self.spare_long if side is Side.BID else self.spare_short
+
+    def only_out(self, position: Decimal) -> str:
+        """Why no order but a reduce-only one would be taken on the way out of it, or "".
+
+        The venue takes those whatever the margin; of others that are no larger than the position
+        it may find that, with foreign orders of their side, they lead beyond it.
+        """
+        spare = self._spare(Side.ASK if position > 0 else Side.BID)
+        short = spare is not None and spare < 0 and position
+        return f"risk limit: {OTHERS}" if short else ""
 
     def allowed(self, side: Side) -> str:
         """`most` in words, and whose limit it is."""
-        whose = self._whose(side)
-        return f"{self.most(side) * self.fair:.0f} USD {whose}"
+        if self._by_margin(side) < self.max_position:
+            return OTHERS  # how much moves with each price: no number in the name of a reason
+        return f"{self.most(side) * self.fair:.0f} USD {self._whose(side)}"
 
     def _whose(self, side: Side) -> str:
         if self.most(side) == self.max_position:
@@ -76,7 +110,9 @@ class Limits(Struct, frozen=True, gc=False):
 def leverage(settings: RiskSettings, max_leverage: int | None) -> Decimal:
     """The user's, or a little less than the venue's where that binds."""
     wanted = exact(settings.max_leverage)
-    return wanted if max_leverage is None else min(wanted, max_leverage * OF_THE_VENUES)
+    if max_leverage is None:
+        return wanted
+    return min(wanted, ONE / (ONE / (max_leverage * OF_THE_VENUES) + MOVE))
 
 
 class Refusal(Struct, frozen=True, gc=False):

@@ -10,13 +10,15 @@ from msgspec import Struct, structs
 
 from mm.core.book import MarketBook
 from mm.core.kill_switch import KillSwitch
+from mm.core.margin import Margin
 from mm.core.orders import Order, Orders
 from mm.core.pnl import Pnl
 from mm.core.presence import Presence
 from mm.core.recourse import Recourse
-from mm.core.risk import Limits
+from mm.core.risk import ZERO, Limits, leverage
 from mm.core.settings import EngineSettings
 from mm.model.actions import Action, Cancel, CancelAll, Halt, Modify, Place
+from mm.model.beside import NOTHING_BESIDE
 from mm.model.events import (
     ActionBudget,
     Allowance,
@@ -73,6 +75,7 @@ class State:
         self.orders = Orders()
         self.pnl = Pnl(nanoseconds(settings.stochastic.adverse.primary_s))
         self.kill = KillSwitch(risk)
+        self.margin = Margin()
         self.presence = Presence()
         self.recourse = Recourse()
         self.maker_fee_bps = DEFAULT_MAKER_FEE_BPS
@@ -263,13 +266,23 @@ class State:
         """What may be held and rest at this price."""
         settings = self.settings.risk
         most = self.instrument.leverage_at(settings.max_position_usd)
-        limits = Limits.at(settings, fair, self.equity, most, self.allowance)
+        equity, beside = self.margin_equity, self.margin.beside
+        limits = Limits.at(settings, fair, equity, most, self.allowance)
+        if equity is not None and beside != NOTHING_BESIDE:
+            free = max(ZERO, equity - beside.margin) * leverage(settings, most)
+            limits = limits.less(beside, free)
         share = self.recourse.share
         return limits if share == 1 else structs.replace(limits, share=share)
 
     @property
     def equity(self) -> Decimal | None:
         return self.kill.equity.now(self.pnl.total)
+
+    @property
+    def margin_equity(self) -> Decimal | None:
+        """What of equity orders may count on: the venue's own word, where that is less."""
+        profit = self.pnl.total + self.kill.equity.others
+        return self.margin.equity(self.equity, profit)
 
 
 def _is_ours(code: RejectCode) -> bool:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from mm.model.beside import NOTHING_BESIDE, Beside
 from mm.model.instrument import Instrument
 from mm.model.refusal import RejectCode as RejectCode
 from mm.model.refusal import Remedy as Remedy
@@ -175,6 +176,7 @@ class Account(FromVenue, frozen=True, tag=True, gc=False):
     equity: Decimal
     orders: tuple[OpenOrder, ...] | None
     repaired: int = 0
+    beside: Beside = NOTHING_BESIDE
 
 
 class Fees(Stamped, frozen=True, tag=True, gc=False):

@@ -8,6 +8,7 @@ from msgspec import structs
 from mm.core.engine import Engine
 from mm.core.settings import EngineSettings, VolatilitySettings
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Note, Place, Step
+from mm.model.beside import NOTHING_BESIDE, Beside
 from mm.model.events import (
     Account,
     Book,
@@ -110,10 +111,12 @@ class Stage:
         position: str | None = None,
         equity: str = "10000",
         orders: Sequence[OpenOrder] | None = None,
+        beside: Beside = NOTHING_BESIDE,
     ) -> Step:
         held = self.engine.state.pnl.position if position is None else Decimal(position)
         rows = None if orders is None else tuple(orders)
-        return self.happen(Account(self.ts, self.ts, self.ts, held, Decimal(equity), rows))
+        worth = Decimal(equity)
+        return self.happen(Account(self.ts, self.ts, self.ts, held, worth, rows, 0, beside))
 
     # -- the venue ------------------------------------------------------------------------------
 

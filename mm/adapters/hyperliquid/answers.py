@@ -137,21 +137,32 @@ class Dex(Struct):
     name: str
 
 
-class _Leverage(Struct):
+class _Leverage(Struct, frozen=True):
     value: int
+    type: str = "cross"
 
 
 class ActiveAsset(Struct):
     leverage: _Leverage
 
 
-class _Position(Struct):
+class Held(Struct, rename="camel"):
+    """A position. `margin_used`: USD, of an isolated one all that it lives on; `position_value`:
+    USD at the mark, unsigned."""
+
     coin: str
     szi: Decimal
+    position_value: Decimal = Decimal(0)
+    margin_used: Decimal = Decimal(0)
+    leverage: _Leverage = _Leverage(1)
+
+    @property
+    def is_cross(self) -> bool:
+        return self.leverage.type != "isolated"
 
 
 class _AssetPosition(Struct):
-    position: _Position
+    position: Held
 
 
 class _Margin(Struct, rename="camel"):
@@ -164,11 +175,11 @@ class Clearinghouse(Struct, rename="camel"):
     time: int = 0
 
     def position(self, coin: str) -> Decimal:
-        held = (one.position.szi for one in self.asset_positions if one.position.coin == coin)
-        return next(held, Decimal(0))
+        return next((held.szi for held in self.positions if held.coin == coin), Decimal(0))
 
-    def positions(self) -> list[tuple[str, Decimal]]:
-        return [(one.position.coin, one.position.szi) for one in self.asset_positions]
+    @property
+    def positions(self) -> list[Held]:
+        return [one.position for one in self.asset_positions]
 
     @property
     def equity(self) -> Decimal:

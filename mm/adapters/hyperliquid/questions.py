@@ -23,14 +23,18 @@ class Questions:
         self._rest = rest
         self._own = own
         self._desks = desks
-        self._foreign: dict[str, int] = {}
+        self._foreign: dict[str, list[OrderCore]] = {}
         self._elsewhere: deque[str] | None = None
         """The exchanges on which we trade nothing; None: not yet looked at."""
 
     @property
     def foreign_open(self) -> int:
         """Open orders of others on our account, by the latest listings."""
-        return sum(self._foreign.values())
+        return sum(map(len, self._foreign.values()))
+
+    def foreign(self, dex: str) -> list[OrderCore]:
+        """Those on this exchange, in our coins and others."""
+        return self._foreign.get(dex, [])
 
     async def foreign_anywhere(self) -> int:
         """As `foreign_open`, wherever our account may have orders, spot too. Exchanges on which we
@@ -50,11 +54,12 @@ class Questions:
         return self.foreign_open
 
     async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
-        """Our own open orders in our coins there; foreign ones are counted and left alone."""
+        """Our own open orders in our coins there; foreign ones are noted and left alone."""
         listed = await self._rest.open_orders(self._seat.account, dex, urgent=urgent)
         ours = {desk.coin for desk in self._desks.on(dex)}
         own = [one for one in listed if one.coin in ours and self._own.is_own(one.cloid)]
-        self._foreign[dex] = len(listed) - len(own)
+        known = {one.oid for one in own}
+        self._foreign[dex] = [one for one in listed if one.oid not in known]
         for one in own:
             self._own.belongs(one.cloid or "", one.coin)
         return own

@@ -10,6 +10,7 @@ from mm.adapters.hyperliquid.desks import Desks, dex_of
 from mm.adapters.hyperliquid.findings import UNLISTED
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.inbox import never_rested
+from mm.adapters.hyperliquid.others import Others
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.questions import raise_first
 from mm.adapters.hyperliquid.resolve import Resolver
@@ -42,6 +43,7 @@ class Reconciler:
         self._health = health
         self.resolver = resolver = Resolver(seat, rest, own, desks, health)
         self.missed, self.ask, self._findings = resolver.missed, resolver.ask, resolver.findings
+        self.others = Others(seat, rest, desks, self.ask, health)
         self._repairs: Counter[str] = Counter()
         """By coin, since the last audit: what no stream had told in time."""
         self.audited: Ns = 0
@@ -102,12 +104,14 @@ class Reconciler:
 
     def _begin(self) -> tuple[Ns, int]:
         self.resolver.audits += 1
+        self.others.look()
         return self._seat.now(), self.resolver.audits
 
     async def _tell_account(self, dex: str, listed: Sequence[OrderCore], began: Ns) -> None:
         this, wondered = self.resolver.audits, self._seat.now()
         state = await self._rest.clearinghouse(self._seat.account, dex)
         self._seat.hear_time(state.time, wondered)
+        beside = await self.others.beside(dex, state)
         if this != self.resolver.audits:
             return
         resting = [one for one in listed if self._own.end_of(one.oid) is None]
@@ -125,6 +129,7 @@ class Reconciler:
                 equity=state.equity,
                 orders=rows,
                 repaired=repaired,
+                beside=beside[desk.coin],
             )
             desk.outlet.put(account)
 

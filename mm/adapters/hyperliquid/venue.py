@@ -164,6 +164,7 @@ class HyperliquidVenue:
         yield self._sweeper.insist()
         yield from (desk.outlet.watch() for desk in self.desks)
         yield self._reconciler.resolver.run(self._doubtful)
+        yield self._reconciler.others.watch(self._when_up(self._reconciler.audit))
         yield when(self._sweep_due, self._sweep_asked)
         yield when(self._terms.old_rules, self._when_up(self._terms.sync_rules), RULES_PAUSE_S)
         yield every(self.settings.poll_book_s, self._look)

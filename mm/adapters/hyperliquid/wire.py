@@ -84,6 +84,7 @@ class OrderCore(Struct, frozen=True, rename="camel"):
     oid: int
     cloid: str | None = None
     reduce_only: bool | None = None
+    is_trigger: bool | None = None
 
 
 class OrderUpdate(Struct, frozen=True, rename="camel"):
