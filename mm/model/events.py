@@ -142,7 +142,8 @@ class Rejected(Stamped, frozen=True, tag=True, gc=False):
 
 
 class Unresolved(Stamped, frozen=True, tag=True, gc=False):
-    """A request whose outcome is unknown (timeout, lost socket); it is never blindly sent again.
+    """A request whose outcome is unknown (timeout, lost socket); but for a cancel, which does no
+    harm twice, it is never blindly sent again.
 
     The venue port resolves it by client id and reports OrderOpened, OrderClosed or Rejected.
     `overtaken`: no answer was lost; the venue says that the target rests no more (a fill, most
