@@ -109,7 +109,6 @@ class PaperVenue:
             taker_bps=self._paper.taker_fee_bps,
             position=self.desks[instrument.name].position,
             equity=equity,
-            orders=(),
             venue_ms=self._clock.now() // NS_PER_MS,
             skew_ms=0,
             actions_used=budget.used,

@@ -36,7 +36,6 @@ WELL = Bootstrap(
     taker_bps=4.5,
     position=Decimal(0),
     equity=Decimal(5000),
-    orders=(),
     venue_ms=0,
     skew_ms=20,
     actions_used=100,

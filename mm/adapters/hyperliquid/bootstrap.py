@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, structs
 
-from mm.adapters.hyperliquid import answers, convert
+from mm.adapters.hyperliquid import answers
 from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.rest import Rest, RestError
@@ -76,14 +76,12 @@ async def _bootstrap(seat: Seat, rest: Rest) -> dict[str, Bootstrap]:
     await _check_rights(seat, rest)
     fees = await rest.fees(seat.account)
     limit = await rest.rate_limit(seat.account)
-    listed = {dex: await rest.open_orders(seat.account, dex) for dex in states}
     mode = await _account_mode(seat, rest)
     venue_ms = next(iter(states.values())).time or seat.venue_ms()
     seat.assets = {coin: instrument.asset for coin, instrument in instruments.items()}
     found = {}
     for coin, instrument in instruments.items():
         dex = dex_of(coin)
-        orders = (convert.open_order(one) for one in listed[dex] if one.coin == coin)
         found[coin] = Bootstrap(
             instrument=await _with_own_leverage(instrument, seat, rest),
             account=seat.account,
@@ -91,7 +89,6 @@ async def _bootstrap(seat: Seat, rest: Rest) -> dict[str, Bootstrap]:
             taker_bps=fee_on(dex, fees.taker_bps),
             position=states[dex].position(coin),
             equity=states[dex].equity,
-            orders=tuple(orders),
             venue_ms=venue_ms,
             skew_ms=seat.skew_ms,
             actions_used=limit.n_requests_used,
@@ -222,6 +219,10 @@ async def _check_rights(seat: Seat, rest: Rest) -> None:
             f"orders would be for venue.vault {vault}, books and fills of {seat.account}: set "
             "venue.account_address to the same sub-account or vault"
         )
+    if not vault and seat.signer_address != seat.account:
+        signer = await _role(rest, seat.signer_address)
+        if signer is not None and signer.role == "agent" and signer.of == seat.account:
+            return  # whose API wallet it is exists, and is none itself
     role = await _role(rest, seat.account)
     if role is not None and role.role == "agent":
         raise VenueError(
@@ -233,7 +234,7 @@ async def _check_rights(seat: Seat, rest: Rest) -> None:
     if vault:
         await _check_owner(seat, rest, role.of if role is not None else None)
     elif seat.signer_address != seat.account:
-        await _check_wallet(seat, rest, role is not None and role.role == "subAccount")
+        _check_wallet(seat, signer, role is not None and role.role == "subAccount")
 
 
 async def _check_owner(seat: Seat, rest: Rest, owner: str | None) -> None:
@@ -253,8 +254,7 @@ async def _check_owner(seat: Seat, rest: Rest, owner: str | None) -> None:
         )
 
 
-async def _check_wallet(seat: Seat, rest: Rest, is_sub_account: bool) -> None:
-    signer = await _role(rest, seat.signer_address)
+def _check_wallet(seat: Seat, signer: answers.UserRole | None, is_sub_account: bool) -> None:
     if signer is None or (signer.role == "agent" and signer.of in {None, seat.account}):
         return
     remedy = (

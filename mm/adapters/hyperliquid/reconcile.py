@@ -71,15 +71,19 @@ class Reconciler:
         await self._end_missing(dex, listed, asked)
         await self._tell_account(dex, listed, began)
 
-    async def catch_up(self) -> Caught:
+    async def catch_up(self, empty: Ns | None = None) -> Caught:
         """After a gap, user channels being subscribed again: what rests, then the fills. They say
         of all that rests no more how it ended, so no status has to be asked for.
 
+        `empty`: what was asked for then has shown that nothing rests, so it is not asked again.
         What was missed is nobody's fault.
         """
         asked, this = self._begin()
         doubts = self.resolver.idle()
-        listed = {dex: await self.ask.listing(dex) for dex in self._desks.dexes}
+        listed: dict[str, list[OrderCore]] = {dex: [] for dex in self._desks.dexes}
+        if empty is None:
+            listed = {dex: await self.ask.listing(dex) for dex in listed}
+        asked = asked if empty is None else empty
         await self.missed.fills()
         if this == self.resolver.audits:
             rows = [one for dex in listed for one in listed[dex]]

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from mm.adapters.hyperliquid.budget import IP_MESSAGES, IP_POSTS, IP_WEIGHT
 from mm.model.actions import Note
-from mm.model.events import OpenOrder
 from mm.model.instrument import Instrument
 from mm.model.units import Ns
 
@@ -137,8 +136,6 @@ class Bootstrap(Struct, frozen=True, kw_only=True):
     taker_bps: float
     position: Decimal
     equity: Decimal
-    orders: tuple[OpenOrder, ...]
-    """All of the account's open orders in this coin, foreign ones included."""
     venue_ms: int
     skew_ms: int
     """Venue's clock minus ours, as well as one request can tell."""

@@ -17,6 +17,7 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import VenueError
 from mm.model.events import RejectCode
 from mm.model.exchange import Done, Item, Refused
+from mm.model.units import Ns
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 0.5
 FIRST_AGAIN_S, MAX_AGAIN_S = 0.25, 2.0
@@ -38,6 +39,8 @@ class Sweeper:
         self._running = asyncio.Lock()
         self._left: int | None = None
         """Orders in the latest listing; None before the first."""
+        self.listed: Ns = 0
+        """When that was asked for."""
         self._trouble = ""
         self.lost = asyncio.Event()
         """To be set when a cancel was lost."""
@@ -132,6 +135,7 @@ class Sweeper:
 
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many were listed."""
+        self.listed = self._seat.now()
         listed = [
             one for dex in self._desks.dexes for one in await reconciler.ask.listing(dex, True)
         ]

@@ -213,9 +213,8 @@ class HyperliquidVenue:
             desk.inbox.drop_trades_before(self._seat.venue_ms())
         await self.stream.subscribe(*USER_CHANNELS, *MARKET_CHANNELS)
         await self.stream.acknowledged(*USER_CHANNELS)
-        if not self._swept:
-            await self._sweep_leftovers()
-        confirm = partial(self._reconciler.confirm, await self._reconciler.catch_up())
+        empty = None if self._swept else await self._sweep_leftovers()
+        confirm = partial(self._reconciler.confirm, await self._reconciler.catch_up(empty))
         if first := not self._reconciler.audited:
             await confirm()
         self.router.release()
@@ -240,8 +239,9 @@ class HyperliquidVenue:
         self._sender.posts.lose_all(reason)
         self.desks.put(Link(ts=self._seat.now(), up=False, reason=reason))
 
-    async def _sweep_leftovers(self) -> None:
-        """Orders of a former run: ours by prefix, and nobody steers them."""
+    async def _sweep_leftovers(self) -> Ns | None:
+        """Orders of a former run: ours by prefix, and nobody steers them. When it was asked for
+        what has shown that none is left."""
         try:
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s)
         except VenueError as error:
@@ -249,6 +249,7 @@ class HyperliquidVenue:
         self._swept = True
         if left:
             self.health.note(Severity.WARNING, "order", "orders of a former run rest", count=left)
+        return None if left else self._sweeper.listed
 
     # -- periodic -------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Trading:
 def found(instrument: Instrument) -> Bootstrap:
     return Bootstrap(
         instrument=instrument, account=ME.address, maker_bps=1.5, taker_bps=4.5,
-        position=Decimal(0), equity=Decimal(1000), orders=(), venue_ms=1, skew_ms=0,
+        position=Decimal(0), equity=Decimal(1000), venue_ms=1, skew_ms=0,
         actions_used=0, actions_cap=10_000, account_mode="",
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from mm.adapters.hyperliquid import answers
 from mm.adapters.hyperliquid.bootstrap import clock_skew
 from mm.adapters.hyperliquid.rest import RestError
 from mm.adapters.hyperliquid.server import Faults, Limits
@@ -53,7 +54,6 @@ async def test_bootstrap_reads_instrument_account_fees_and_budget() -> None:
         assert (boot.instrument.size_decimals, boot.instrument.price_decimals) == (5, 1)
         assert (boot.maker_bps, boot.taker_bps) == (1.5, 4.5)
         assert (boot.position, boot.equity) == (Decimal(0), Decimal(100_000))
-        assert [order.price for order in boot.orders] == [Decimal(99950)]
         assert (boot.actions_used, boot.actions_cap) == (1, 10_000)
         assert abs(boot.skew_ms) < 1000
 
@@ -149,6 +149,37 @@ async def sub_account(at: Stand) -> str:
     (made,) = at.exchange.sub_accounts(ME.address)
     at.exchange.deposit(made.address, Decimal(5_000))
     return made.address
+
+
+async def test_a_start_lists_open_orders_once_and_with_an_api_wallet_weighs_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a quarter of the request weight three coins waited for a minute."""
+    async with stand() as at:
+        at.exchange.register_agent(ME.address, AGENT.address)
+        left = []
+        for key in (ME, AGENT):
+            probe = Probe()
+            settings = at.settings(account_address=ME.address, full_book_poll_s=60.0)
+            venue = HyperliquidVenue(settings, key, at.clock, probe.emit, PREFIX)
+            asked = list[str]()
+            count = counted(asked, venue._rest.open_orders)
+            monkeypatch.setattr(venue._rest, "open_orders", count)
+            async with running(venue):
+                await probe.up()
+                left.append(venue.meter.spare)
+            assert asked == [ME.address.lower()]
+        assert left[0] == left[1] >= 1200 - 210
+
+
+def counted(
+    asked: list[str], listing: Callable[..., Awaitable[answers.Orders]]
+) -> Callable[..., Awaitable[answers.Orders]]:
+    async def count(user: str, dex: str = "", *, urgent: bool = False) -> answers.Orders:
+        asked.append(user)
+        return await listing(user, dex, urgent=urgent)
+
+    return count
 
 
 @pytest.mark.parametrize("key", [ME, AGENT], ids=["owner", "wallet"])
