@@ -221,10 +221,12 @@ class Invariants:
             raise BrokenPromiseError(f"{text} though the link is up")
 
     def _armed(self, reachable: bool) -> None:
-        """While the link is up the venue's dead-man switch is set, where it has one for us."""
+        """While the link is up the venue's dead-man switch is set, where it has one for us and an
+        action of ours is taken."""
         world = self.world
-        able = reachable and not world.venue.throttled and world.maker.linked_at is not None
-        if not (able and world.plan.dead_man) or world.venue.armed:
+        able = reachable and not (world.venue.throttled or world.venue.spent)
+        linked = world.maker.linked_at is not None
+        if not (able and linked and world.plan.dead_man) or world.venue.armed:
             self._unarmed_since = None
             return
         self._unarmed_since = self._unarmed_since or world.now
