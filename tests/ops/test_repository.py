@@ -4,10 +4,8 @@ import re
 import tomllib
 
 import pytest
-from typer.testing import CliRunner
 
 from mm import __version__
-from mm.cli import app
 from tests.ops.artefacts import ROOT, tracked_files
 
 LOCKS = ("requirements.lock", "requirements-run.lock")
@@ -65,32 +63,6 @@ def test_links_in_a_document_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if "://" not in target:
             assert ((ROOT / name).parent / target).exists(), target
-
-
-def documented_commands() -> list[tuple[str, ...]]:
-    """Each `mm ...` of the documents, up to the first word that is no plain subcommand."""
-    found = set()
-    for name in DOCUMENTS:
-        blocks = re.findall(r"```sh\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
-        lines = [line for block in blocks for line in block.splitlines()]
-        lines += re.findall(r"`(mm [^`]+)`", (ROOT / name).read_text())
-        for line in lines:
-            if words := re.match(r"(?:\S+=\S+ )*(?:\.venv/bin/)?mm((?: [a-z][a-z-]*)+)", line):
-                found.add(tuple(words[1].split()))
-    return sorted(found)
-
-
-@pytest.mark.parametrize("words", documented_commands(), ids=" ".join)
-def test_a_documented_command_exists(words: tuple[str, ...]) -> None:
-    shown = CliRunner().invoke(app, [*words, "--help"])
-    assert shown.exit_code == 0, shown.output
-
-
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_documented_make_target_exists(name: str) -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`make ([a-z]+)", (ROOT / name).read_text()):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_scripts_are_executable_and_stop_at_the_first_error() -> None:
