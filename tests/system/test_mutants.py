@@ -24,7 +24,7 @@ NOTICED: Final = {
     "forgets_the_dead_man": ("slow_disk", 1, "no dead-man switch"),
     "counts_only_what_rests": ("odd_frames", 3, "gross|worst case"),
     "skips_audits": ("deposit", 1, "equity"),
-    "takes_a_lost_answer_for_a_refusal": ("lost_replies", 1, "untracked"),
+    "takes_a_lost_answer_for_a_refusal": ("lost_replies", 1, "untracked|gross|worst case"),
 }
 """By name: the fault that brings it out, a seed that notices, and words of the broken promise."""
 TRIES: Final = 8
