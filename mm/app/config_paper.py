@@ -15,7 +15,10 @@ class PaperConfig(Section):
         description="Whose public data; venue.base_url, where set, names another venue.",
     )
     equity_usd: float = Field(
-        default=10_000.0, gt=0, le=1e9, description="What the paper account begins with, USD."
+        default=10_000.0,
+        gt=0,
+        le=1e9,
+        description="What the paper account begins with on each exchange, USD.",
     )
     maker_fee_bps: float = Field(
         default=1.5, ge=-5, le=50, description="Fee of a maker's fill, bps; negative: a rebate."

@@ -257,7 +257,10 @@ class ExchangeConfig(Section):
         default=True, description="Give an address that acts for the first time its test USDC."
     )
     faucet_usd: float = Field(
-        default=100_000.0, gt=0, le=1e9, description="What the faucet gives, test USDC."
+        default=100_000.0,
+        gt=0,
+        le=1e9,
+        description="What the faucet gives, test USDC, on each exchange.",
     )
     weight_per_min: int = Field(
         default=1200,

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.public_feed import Public, PublicFeed
@@ -90,13 +91,16 @@ class PaperVenue:
             for coin, instrument in instruments.items()
         }
         self._exchange = PaperExchange(coins, self._paper, self._clock.now, self._hooks.round_trip)
-        equity = Decimal(str(self._paper.equity_usd))
-        self._exchange.open_account(self.settings.coin, Decimal(0), equity)
+        given = Decimal(str(self._paper.equity_usd))
+        equity: dict[str, Decimal] = {}
         for coin, desk in self.desks.items():
+            if dex_of(coin) not in equity:
+                self._exchange.open_account(coin, Decimal(0), given)
+            equity[dex_of(coin)] = equity.get(dex_of(coin), given) + desk.cash
             self._exchange.open_account(coin, desk.position, desk.cash)
-            equity += desk.cash
         self.found = {
-            coin: self._boot(instrument, equity) for coin, instrument in instruments.items()
+            coin: self._boot(instrument, equity[dex_of(coin)])
+            for coin, instrument in instruments.items()
         }
         return self.found[self.settings.coin]
 

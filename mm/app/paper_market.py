@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import structs
 
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.public_feed import Public
 from mm.app.translate import Translator
@@ -119,7 +120,7 @@ class PaperMarket:
         return [row for row in exchange.open_orders(USER) if row.coin == self.coin]
 
     def account(self, exchange: Exchange, now: Ns) -> Account:
-        state = exchange.account(USER, now // NS_PER_MS)
+        state = exchange.account(USER, now // NS_PER_MS, dex_of(self.coin))
         sizes = (row.size for row in state.positions if row.coin == self.coin)
         orders = self._translator.open_orders(exchange.open_orders(USER))
         venue_ts = self.live.venue_ts or now

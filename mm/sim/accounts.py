@@ -13,6 +13,9 @@ from mm.sim.orders import Order
 HISTORY_ORDERS = 2000  # the venue forgets older ones
 HISTORY_FILLS = 10_000
 
+ASSETS = 10_000
+"""Asset ids of each exchange: the venue's own begin at 0, the first builder's at 110,000."""
+
 Marks = Callable[[int], int]
 """Micro-USD per lot of an asset, at its mark price."""
 
@@ -95,11 +98,55 @@ class Position:
 
 
 @dataclass(slots=True, eq=False)
+class Purse:
+    """Money on one exchange, the venue's own or a builder's, and the positions that live on it.
+
+    `cash` excludes unrealised profit.
+    """
+
+    cash: int = 0
+    positions: dict[int, Position] = field(default_factory=dict)
+
+    def equity(self, marks: Marks) -> int:
+        return self.cash + sum(p.unrealised(marks(a)) for a, p in self.positions.items() if p.size)
+
+    def margin_used(self, marks: Marks) -> int:
+        return sum(p.margin_used(marks(a)) for a, p in self.positions.items() if p.size)
+
+    def maintenance(self, marks: Marks) -> int:
+        """Of the cross pool."""
+        return sum(
+            p.maintenance_margin(marks(a))
+            for a, p in self.positions.items()
+            if p.size and p.is_cross
+        )
+
+    def pool(self, marks: Marks) -> int:
+        """Equity that the cross positions share: all but what isolated ones live on."""
+        alone = (p.margin_used(marks(a)) for a, p in self.positions.items() if not p.is_cross)
+        return self.equity(marks) - sum(alone)
+
+    def failing(self, marks: Marks) -> list[int]:
+        """Assets of positions that their margin no longer bears."""
+        held = [(a, p) for a, p in self.positions.items() if p.size]
+        alone = [(a, p, marks(a)) for a, p in held if not p.is_cross]
+        found = [a for a, p, unit in alone if p.margin_used(unit) < p.maintenance_margin(unit)]
+        needed = self.maintenance(marks)
+        if needed and self.pool(marks) < needed:
+            found += [a for a, p in held if p.is_cross]
+        return found
+
+    def requirement(self, marks: Marks) -> int:
+        return sum(p.requirement(marks(a)) for a, p in self.positions.items())
+
+
+@dataclass(slots=True, eq=False)
 class Account:
-    """`cash` excludes unrealised profit. `orders` are open; `history` includes them."""
+    """`orders` are open; `history` includes them. `purses` by `exchange_of`, each with its own of
+    all the `positions`."""
 
     user: str
-    cash: int = 0
+    purses: dict[int, Purse] = field(default_factory=dict)
     positions: dict[int, Position] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     cloids: dict[str, int] = field(default_factory=dict)
@@ -141,37 +188,17 @@ class Account:
         position = self.positions.get(asset)
         return 0 if position is None else position.size
 
-    def equity(self, marks: Marks) -> int:
-        return self.cash + sum(p.unrealised(marks(a)) for a, p in self.positions.items() if p.size)
+    @property
+    def cash(self) -> int:
+        """On all exchanges."""
+        return sum(purse.cash for purse in self.purses.values())
 
-    def margin_used(self, marks: Marks) -> int:
-        return sum(p.margin_used(marks(a)) for a, p in self.positions.items() if p.size)
+    def purse(self, asset: int) -> Purse:
+        """Of the exchange that this asset is listed on."""
+        return self.purses.setdefault(exchange_of(asset), Purse())
 
-    def maintenance(self, marks: Marks) -> int:
-        """Of the cross pool."""
-        return sum(
-            p.maintenance_margin(marks(a))
-            for a, p in self.positions.items()
-            if p.size and p.is_cross
-        )
-
-    def pool(self, marks: Marks) -> int:
-        """Equity that the cross positions share: all but what isolated ones live on."""
-        alone = (p.margin_used(marks(a)) for a, p in self.positions.items() if not p.is_cross)
-        return self.equity(marks) - sum(alone)
-
-    def failing(self, marks: Marks) -> list[int]:
-        """Assets of positions that their margin no longer bears."""
-        held = [(a, p) for a, p in self.positions.items() if p.size]
-        alone = [(a, p, marks(a)) for a, p in held if not p.is_cross]
-        found = [a for a, p, unit in alone if p.margin_used(unit) < p.maintenance_margin(unit)]
-        needed = self.maintenance(marks)
-        if needed and self.pool(marks) < needed:
-            found += [a for a, p in held if p.is_cross]
-        return found
-
-    def requirement(self, marks: Marks) -> int:
-        return sum(p.requirement(marks(a)) for a, p in self.positions.items())
+    def hold(self, asset: int, position: Position) -> None:
+        self.positions[asset] = self.purse(asset).positions[asset] = position
 
 
 @dataclass(slots=True)
@@ -179,6 +206,8 @@ class Accounts:
     """All parties: clients, the background (`house_*`), and the fees taken."""
 
     faucet: int
+    """Micro-USD that a new address is given on each of `exchanges`."""
+    exchanges: tuple[int, ...] = (0,)
     by_user: dict[str, Account] = field(default_factory=dict)
     authority: Authority = field(default_factory=Authority)
     deposits: int = 0
@@ -192,25 +221,27 @@ class Accounts:
         account = self.by_user.get(user)
         if account is None and self.faucet and not self.authority.is_nobody(user):
             account = self.open(user)
-            self.deposit(account, self.faucet)
+            for number in self.exchanges:
+                self.deposit(account, self.faucet, number * ASSETS)
         return account
 
     def open(self, user: str) -> Account:
         return self.by_user.setdefault(user, Account(user))
 
-    def deposit(self, account: Account, amount: int) -> None:
-        account.cash += amount
+    def deposit(self, account: Account, amount: int, asset: int = 0) -> None:
+        """On the exchange of this asset."""
+        account.purse(asset).cash += amount
         self.deposits += amount
 
     def carry_over(self, account: Account, asset: int, lots: int, cash: int) -> None:
         """Cash and the other side of a position that began before this exchange did."""
-        self.deposit(account, cash)
+        self.deposit(account, cash, asset)
         self.house_lots[asset] = self.house_lots.get(asset, 0) - lots
 
-    def bail_out(self, account: Account, loss: int) -> None:
-        """The background bears a loss of the account's; a profit it keeps."""
+    def bail_out(self, purse: Purse, loss: int) -> None:
+        """The background bears a loss that the purse would; a profit it keeps."""
         paid = max(0, loss)
-        account.cash += paid
+        purse.cash += paid
         self.house_cash -= paid
 
     def imbalance(self) -> int:
@@ -223,6 +254,11 @@ class Accounts:
     def net_lots(self, asset: int) -> int:
         """Sum of all positions, the background's included: 0, always."""
         return self.house_lots.get(asset, 0) + sum(a.lots(asset) for a in self.by_user.values())
+
+
+def exchange_of(asset: int) -> int:
+    """0 for the venue's own; each builder's is a clearing house of its own."""
+    return asset // ASSETS
 
 
 def fee(notional: int, rate_e9: int) -> int:

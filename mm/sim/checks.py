@@ -92,7 +92,8 @@ def _margin(order: Order, account: Account, marks: Marks, pit: Pit) -> Refusal |
     if order.reduce_only:
         return None
     unit = marks(order.asset)
-    position = account.positions[order.asset]
+    purse = account.purse(order.asset)
+    position = purse.positions[order.asset]
     if order.side is Side.BID:
         buy, sell = pit.grid.notional(order.price, order.remaining), 0
     else:
@@ -101,6 +102,6 @@ def _margin(order: Order, account: Account, marks: Marks, pit: Pit) -> Refusal |
     needed = position.requirement(unit, buy, sell)
     if needed > now and not position.bears(position.leverage, unit, buy, sell):
         return refusals.TIER
-    if needed > now and account.requirement(marks) - now + needed > account.equity(marks):
+    if needed > now and purse.requirement(marks) - now + needed > purse.equity(marks):
         return refusals.MARGIN
     return None

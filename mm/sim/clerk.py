@@ -66,7 +66,8 @@ class Clerk:
         if position is None:
             tiers = tiers_of(self._floor.pits[asset].grid.instrument)
             leverage = min(tiers[0][1], self._rules.default_leverage)
-            position = account.positions[asset] = Position(leverage, tiers)
+            position = Position(leverage, tiers)
+            account.hold(asset, position)
         return position
 
     def _schedule(self, account: Account, time_ms: int | None) -> str | None:
@@ -98,7 +99,7 @@ class Clerk:
         if not request.is_cross and request.leverage < position.leverage:
             needed = abs(position.size) * unit // request.leverage
             lacking = max(0, needed - position.margin_used(unit))
-        if lacking > self._free(account):
+        if lacking > self._free(account, request.asset):
             return refusals.NO_FUNDS
         position.leverage, position.is_cross = request.leverage, request.is_cross
         position.margin += lacking
@@ -111,7 +112,7 @@ class Clerk:
             return refusals.NO_ISOLATED
         unit = self._floor.marks(asset)
         spare = position.margin_used(unit) - position.initial_margin(unit)
-        if amount > self._free(account) or -amount > max(0, spare):
+        if amount > self._free(account, asset) or -amount > max(0, spare):
             return refusals.NO_FUNDS
         position.margin += amount
         return None
@@ -130,13 +131,14 @@ class Clerk:
         return made
 
     def _move(self, account: Account, other: str, amount: int) -> str | None:
+        """On the venue's own exchange."""
         if self._authority.owner(other) != account.user:
             return refusals.unknown_vault(other)
         theirs = self._accounts.open(other)
         if abs(amount) > self._free(account if amount > 0 else theirs):
             return refusals.NO_FUNDS
-        account.cash -= amount
-        theirs.cash += amount
+        account.purse(0).cash -= amount
+        theirs.purse(0).cash += amount
         return None
 
     def _reserve(self, account: Account, count: int) -> str | None:
@@ -144,12 +146,12 @@ class Clerk:
         cost = MICRO_PER_REQUEST * count
         if cost > self._free(account):
             return refusals.NO_FUNDS
-        account.cash -= cost
+        account.purse(0).cash -= cost
         self._accounts.fees += cost
         account.requests -= count
         return None
 
-    def _free(self, account: Account) -> int:
-        """Micro-USD that neither positions nor resting orders need."""
-        marks = self._floor.marks
-        return account.equity(marks) - account.requirement(marks)
+    def _free(self, account: Account, asset: int = 0) -> int:
+        """Micro-USD on this asset's exchange that neither positions nor resting orders need."""
+        purse, marks = account.purse(asset), self._floor.marks
+        return purse.equity(marks) - purse.requirement(marks)

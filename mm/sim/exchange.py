@@ -64,6 +64,7 @@ class Exchange(Register):
         self._accounts.open(vault.lower())
 
     def deposit(self, user: str, usdc: Decimal) -> None:
+        """On the venue's own exchange."""
         self._accounts.deposit(self._accounts.open(user.lower()), micro_usd(usdc))
 
     def restore(self, user: str, coin: str, position: Decimal, cash: Decimal) -> None:
@@ -176,8 +177,9 @@ class Exchange(Register):
     def _liquidations(self) -> None:
         marks = self._floor.marks
         for account in self._accounts.by_user.values():
-            if failing := account.failing(marks):
-                self._trading.liquidate(account, failing)
+            for purse in list(account.purses.values()):
+                if failing := purse.failing(marks):
+                    self._trading.liquidate(account, failing)
 
     def _next_cancel(self) -> int:
         times = [a.cancel_at_ms for a in self._accounts.by_user.values() if a.cancel_at_ms]

@@ -149,7 +149,7 @@ class Floor:
         crossed = order.side is trade.aggressor
         cost = fee(notional, self._rate(pit, account, crossed))
         profit = position.trade(order.side * size, price * pit.grid.micro)
-        account.cash += profit - cost
+        account.purse(order.asset).cash += profit - cost
         account.volume += notional
         account.volumes.add(self.now_ms // DAY_MS, notional)
         self.accounts.fees += cost
@@ -208,10 +208,11 @@ class Floor:
 
     def _fund(self, account: Account, pit: Pit, price: int, rate: int) -> None:
         grid = pit.grid
-        position = account.positions[grid.instrument.asset]
+        purse = account.purse(grid.instrument.asset)
+        position = purse.positions[grid.instrument.asset]
         owed = grid.notional(price, position.size) * rate
         paid = (owed + FUNDING_UNIT // 2) // FUNDING_UNIT
-        account.cash -= paid
+        purse.cash -= paid
         if not position.is_cross:
             position.margin -= paid
         self.accounts.house_cash += paid

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from mm.model.exchange import AccountState, PositionRow
 from mm.model.instrument import Instrument
-from mm.sim.accounts import Account, Position
+from mm.sim.accounts import Account, Position, Purse
 from mm.sim.grid import usd
 from mm.sim.margin import liquidation_unit
 from mm.sim.pit import Pit
@@ -13,24 +13,24 @@ ZERO = Decimal(0)
 NOTHING = AccountState(ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ())
 
 
-def account_state(account: Account | None, pits: dict[int, Pit]) -> AccountState:
-    """All zeros for an address without an account."""
-    if account is None:
+def account_state(purse: Purse | None, pits: dict[int, Pit]) -> AccountState:
+    """All zeros where there is nothing."""
+    if purse is None:
         return NOTHING
 
     def marks(asset: int) -> int:
         return pits[asset].mark_unit
 
-    equity = account.equity(marks)
-    held = {asset: p for asset, p in account.positions.items() if p.size}
-    pool, maintenance = account.pool(marks), account.maintenance(marks)
+    equity = purse.equity(marks)
+    held = {asset: p for asset, p in purse.positions.items() if p.size}
+    pool, maintenance = purse.pool(marks), purse.maintenance(marks)
     return AccountState(
         equity=usd(equity),
-        cash=usd(account.cash),
-        margin_used=usd(account.margin_used(marks)),
+        cash=usd(purse.cash),
+        margin_used=usd(purse.margin_used(marks)),
         notional=usd(sum(abs(p.size) * marks(a) for a, p in held.items())),
         maintenance_margin=usd(maintenance),
-        withdrawable=usd(max(0, equity - account.requirement(marks))),
+        withdrawable=usd(max(0, equity - purse.requirement(marks))),
         positions=tuple(
             _row(position, pits[asset], pool - maintenance) for asset, position in held.items()
         ),

@@ -20,7 +20,7 @@ from mm.model.exchange import (
 )
 from mm.model.instrument import Instrument
 from mm.model.units import Side
-from mm.sim.accounts import Account, Accounts
+from mm.sim.accounts import Account, Accounts, exchange_of
 from mm.sim.admission import request_cap
 from mm.sim.authority import DAY_MS
 from mm.sim.fees import Fees
@@ -62,7 +62,10 @@ class Register:
             raise ValueError("an exchange needs markets, each with its own coin and asset id")
         self._options = options
         self._fees = Fees(options.fees, options.fee_tiers)
-        self._accounts = Accounts(micro_usd(options.faucet_usdc) if options.faucet else 0)
+        listed = {_dex(pit.coin): exchange_of(asset) for asset, pit in self._pits.items()}
+        self._exchanges = {"": 0} | listed
+        faucet = micro_usd(options.faucet_usdc) if options.faucet else 0
+        self._accounts = Accounts(faucet, tuple(self._exchanges.values()))
         self._now_ms = start_ms
 
     # -- markets --------------------------------------------------------------------------------
@@ -99,9 +102,11 @@ class Register:
 
     # -- accounts -------------------------------------------------------------------------------
 
-    def account(self, user: str, now_ms: int) -> AccountState:
-        """All zeros for an agent's address, or an unknown one where there is no faucet."""
-        return account_state(self._accounts.known(user.lower()), self._pits)
+    def account(self, user: str, now_ms: int, dex: str = "") -> AccountState:
+        """On the venue's own exchange, or a builder's. All zeros for an agent's address, or an
+        unknown one where there is no faucet, or an exchange that is not there."""
+        account, number = self._accounts.known(user.lower()), self._exchanges.get(dex, -1)
+        return account_state(account.purses.get(number) if account else None, self._pits)
 
     def position(self, user: str, coin: str) -> Decimal:
         """What is held, signed: that of `account`, without the rest of it."""
@@ -169,3 +174,9 @@ class Register:
 
     def _row(self, order: Order) -> OrderRow:
         return order_row(order, self._pits[order.asset].grid)
+
+
+def _dex(coin: str) -> str:
+    """The builder's exchange that it names ("dex:COIN"); "" for the venue's own."""
+    dex, colon, _ = coin.partition(":")
+    return dex if colon else ""

@@ -123,33 +123,34 @@ class Trading:
         if maker.user == taker:
             self._floor.close(maker, Status.SELF_TRADE)
             return False
-        account = self._floor.accounts.by_user[maker.user]
-        position = account.positions[maker.asset]
+        purse = self._floor.accounts.by_user[maker.user].purse(maker.asset)
+        position = purse.positions[maker.asset]
         after = abs(position.size + maker.side * take.size)
         if after <= abs(position.size):
             return True
         unit = pit.mark_unit
         extra = after * unit // position.leverage - position.initial_margin(unit)
-        if account.margin_used(self._floor.marks) + extra <= account.equity(self._floor.marks):
+        if purse.margin_used(self._floor.marks) + extra <= purse.equity(self._floor.marks):
             return True
         self._floor.close(maker, Status.MARGIN)
         return False
 
     def liquidate(self, account: Account, assets: Sequence[int]) -> None:
-        """Cancel what shares the margin of these positions, then close them at whatever price the
-        book gives.
+        """Cancel what shares the margin of these positions, which are in one purse, then close them
+        at whatever price the book gives.
 
         What an isolated one loses beyond its margin is not its owner's: the background pays.
         """
-        pooled = [a for a, p in account.positions.items() if p.is_cross]
+        purse = account.purse(assets[0])
+        pooled = [a for a, p in purse.positions.items() if p.is_cross]
         shared = set(assets).union(pooled if set(assets) & set(pooled) else ())
         self._floor.cancel_all(account, Status.LIQUIDATED, shared)
         for asset in assets:
             position = account.positions[asset]
-            before = account.cash - position.margin
+            before = purse.cash - position.margin
             self._close(account, asset, position)
             if not position.is_cross:
-                self._floor.accounts.bail_out(account, before - (account.cash - position.margin))
+                self._floor.accounts.bail_out(purse, before - (purse.cash - position.margin))
 
     def _close(self, account: Account, asset: int, position: Position) -> None:
         side = Side.ASK if position.size > 0 else Side.BID

@@ -2,7 +2,13 @@
 
 from decimal import Decimal
 
+from msgspec import structs
+
+from mm.adapters.hyperliquid.public_feed import PublicFeed
+from mm.adapters.hyperliquid.settings import VenueSettings
+from mm.app.clock import WallClock
 from mm.app.config_paper import PaperConfig
+from mm.app.paper import PaperVenue
 from mm.app.paper_exchange import PaperExchange
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
 from mm.model.events import (
@@ -25,6 +31,10 @@ from mm.model.units import NS_PER_MS, Ns, Side
 from mm.sim.scripted import BTC
 
 ETH = Instrument(name="ETH", asset=1, size_decimals=4, price_decimals=2)
+GOLD, TIN = (
+    structs.replace(ETH, name=name, asset=asset)
+    for name, asset in (("xyz:GOLD", 110_000), ("xyz:TIN", 110_001))
+)
 START: Ns = 1_800_000_000_000 * NS_PER_MS
 LAG_MS = 300
 """How old what we hear is."""
@@ -334,3 +344,25 @@ class TestTwoCoins:
         assert at.resting() == [3_999.0]
         at.exchange.withdraw("everything")
         assert at.resting() == []
+
+
+class Told(PublicFeed):
+    """A feed that knows what is listed."""
+
+    async def instruments(self) -> dict[str, Instrument]:
+        return {"BTC": BTC, "xyz:GOLD": GOLD, "xyz:TIN": TIN}
+
+
+async def test_paper_money_is_on_each_exchange_and_shared_there() -> None:
+    settings = VenueSettings(network="mainnet", coins=("BTC", GOLD.name, TIN.name))
+    clock = WallClock()
+    venue = PaperVenue(settings, PaperConfig(equity_usd=5_000), clock, lambda _: None)
+    for coin in settings.coins[1:]:
+        venue.open(coin, lambda _: None)
+    venue._feed = Told(settings, clock, venue.health, venue)
+    venue.carry(Decimal(0), Decimal(-10), "BTC")
+    venue.carry(Decimal(0), Decimal(30), TIN.name)
+    await venue.bootstrap()
+
+    for coin, equity in (("BTC", 4_990), (GOLD.name, 5_030), (TIN.name, 5_030)):
+        assert venue.found[coin].equity == venue.exchange.account(coin).equity == equity

@@ -12,6 +12,7 @@ from mm.adapters.hyperliquid.server.subscriptions import L2Book
 from mm.adapters.hyperliquid.settings import VenueError
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
 from mm.model.actions import Action, Cancel, CancelAll, Place
+from mm.model.beside import NOTHING_BESIDE
 from mm.model.custody import UpdateLeverage
 from mm.model.events import (
     Account,
@@ -236,6 +237,21 @@ async def test_a_builders_coin_has_an_asset_id_fees_and_positions_of_its_own() -
         found = {coin: boot.instrument.asset for coin, boot in venue.found.items()}
         assert found == ASSETS
         assert (venue.found["BTC"].maker_bps, venue.found[GOLD].maker_bps) == (1.5, 3.0)
+
+
+async def test_a_builders_exchange_has_a_balance_of_its_own() -> None:
+    """What is bought there is paid there, and takes no margin here."""
+    async with coins() as at:
+        spec = OrderSpec(ASSETS[GOLD], Side.BID, Decimal(100_010), Decimal("0.5"), Tif.IOC)
+        at.act(ME.address, PlaceOrders((spec,)))
+        await until(lambda: at.exchange.fills(ME.address))
+        async with joined(at):
+            btc, eth, gold = [at.probes[coin].of(Account)[0] for coin in COINS]
+
+    assert (gold.position, btc.position) == (Decimal("0.5"), Decimal(0))
+    assert btc.equity == eth.equity == 100_000
+    assert gold.equity < 100_000
+    assert {one.beside for one in (btc, eth, gold)} == {NOTHING_BESIDE}
 
 
 @pytest.mark.parametrize(

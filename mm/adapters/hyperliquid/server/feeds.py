@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.server import shapes
 from mm.adapters.hyperliquid.server import subscriptions as subs
 from mm.adapters.hyperliquid.server.mischief import Mischief
@@ -167,7 +168,8 @@ class Feeds:
         rows = map(shapes.order_update, group)
         if not self._mischief.loses_update():
             self._send(subs.OrderUpdates(user), lambda: frame("orderUpdates", list(rows)))
-        self._refresh([subs.OpenOrders(user, "")])
+        dexes = dict.fromkeys(dex_of(report.order.coin) for report in group)
+        self._refresh(subs.OpenOrders(user, dex) for dex in dexes)
         gone = [report.order for report in group if report.status in NOT_BY_USER]
         if gone:
             cancelled = [{"coin": order.coin, "oid": order.oid} for order in gone]
@@ -188,7 +190,8 @@ class Feeds:
 
         for aggregate in (False, True):
             self._send(subs.UserFills(user, aggregate), partial(increment, aggregate))
-        self._refresh([subs.OpenOrders(user, ""), subs.ClearinghouseState(user, "")])
+        for dex in dict.fromkeys(dex_of(report.trade.coin) for report in group):
+            self._refresh([subs.OpenOrders(user, dex), subs.ClearinghouseState(user, dex)])
 
     def _tell_fundings(self, user: str, group: list[FundingReport]) -> None:
         rows = [shapes.funding(report) for report in group]
@@ -202,7 +205,7 @@ class Feeds:
         self._send(subs.UserEvents(user), lambda: frame("user", {"fills": list(fills)}))
         closed = [one for one in group if one.liquidated_user == user]
         if closed:
-            told = _liquidation(user, closed, self._views.equity(user))
+            told = _liquidation(user, closed, self._views.equity(user, closed[0].trade.coin))
             self._tell_event(user, {"liquidation": told})
 
     def _tell_event(self, user: str, data: dict[str, Any]) -> None:

@@ -3,8 +3,6 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, TypeAlias
 
-from msgspec import structs
-
 from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.server import shapes, universe
 from mm.adapters.hyperliquid.server.candles import Candles
@@ -109,20 +107,18 @@ class Views:
     # -- users ----------------------------------------------------------------------------------
 
     def clearinghouse(self, user: str, dex: str | None = None) -> Json:
-        """Positions are those of one exchange; the balance is the same for all of them, though each
-        builder's has its own on the venue."""
+        """Each exchange has balances and positions of its own."""
         now_ms = self.now_ms()
-        state = self.exchange.account(user, now_ms)
-        held = tuple(row for row in state.positions if dex_of(row.coin) == (dex or ""))
-        return shapes.clearinghouse(structs.replace(state, positions=held), now_ms)
+        return shapes.clearinghouse(self.exchange.account(user, now_ms, dex or ""), now_ms)
 
-    def equity(self, user: str) -> Decimal:
-        return self.exchange.account(user, self.now_ms()).equity
+    def equity(self, user: str, coin: str) -> Decimal:
+        """Where this coin is listed."""
+        return self.exchange.account(user, self.now_ms(), dex_of(coin)).equity
 
     def active_asset(self, user: str, coin: str) -> Json:
         """The leverage chosen for a coin, and what could be bought and sold with what is free."""
         leverage, is_cross = self.exchange.leverage(user, coin)
-        free = self.exchange.account(user, self.now_ms()).withdrawable
+        free = self.exchange.account(user, self.now_ms(), dex_of(coin)).withdrawable
         mark = self.exchange.context(coin).mark
         most = shapes.short_number(free * leverage / mark) if mark else "0.0"
         return {
