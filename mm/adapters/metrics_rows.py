@@ -29,7 +29,7 @@ STATES = ("starting", "quoting", "withdrawn", "paused", "halted")
 
 
 def calibration_rows(c: CalibrationView) -> Iterator[Row]:
-    """The seed's four first; an unknown ETA has no row."""
+    """An unknown ETA has no row."""
     yield "mm_calibration_gamma_mult", (), c.multiplier
     yield "mm_calibration_progress", (), c.progress
     yield "mm_calibration_fill_count", (), c.fill_count

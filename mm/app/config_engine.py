@@ -1,7 +1,7 @@
 """Configuration sections that the core sees: strategy, stochastic, risk.
 
 Fields and defaults are those of the core's frozen Structs (mm/core/settings.py); here they gain
-bounds and a line of doc. `[stochastic]` has the seed's three keys under the seed's names.
+bounds and a line of doc.
 """
 
 from typing import Literal
@@ -193,11 +193,11 @@ class StochasticConfig(Section):
     )
     policy: Literal["fill_hungry", "target_rate", "off"] = Field(
         default="fill_hungry",
-        description="fill_hungry: the seed's formula; target_rate: closes the loop; off.",
+        description="fill_hungry: tighter, the rarer fills; target_rate: as the target takes; off.",
     )
     lever: Literal["width", "gamma"] = Field(
         default="width",
-        description="What the multiplier scales: the half-spread, or γ (seed-literal).",
+        description="What the multiplier scales: the half-spread, or γ (to compare).",
     )
     target_rate_floor: float = Field(
         default=C.target_rate_floor, gt=0, le=1, description="Lowest multiplier under target_rate."

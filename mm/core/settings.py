@@ -64,7 +64,7 @@ class AdverseSettings(Struct, frozen=True, kw_only=True):
 
 
 class CalibrationSettings(Struct, frozen=True, kw_only=True):
-    """Section 5 of the model; the first three are the seed's."""
+    """Section 5 of the model."""
 
     enable_calibration_fill_rate: bool = True
     target_fill_rate_per_hour: float = 10.0

@@ -47,7 +47,7 @@ _PRESETS = (
     ),
     Scenario(
         name="illiquid",
-        about="a taker in minutes, far reaches: the seed's formula alone needs hours",
+        about="a taker in minutes, far reaches: fill_hungry alone needs hours",
         mid=Mid(sigma_bps=1.5),
         takers=Takers(
             arrival_per_s=0.003, kappa_per_bps=0.1, informed_share=0.1, informed_move_bps=2.0

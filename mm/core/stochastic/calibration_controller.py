@@ -163,10 +163,10 @@ class CalibrationController:
         }
         self._notes.append(Note(self._ts, severity, "calibration", text, data))
 
-    # -- the seed's questions ---------------------------------------------------------------------
+    # -- what it is there for ---------------------------------------------------------------------
 
     def gamma_multiplier(self) -> float:
-        """m by the seed's formula; the upper bound of the target-rate policy's."""
+        """m by the formula of fill_hungry; the upper bound of target_rate's."""
         if not self.hungry:
             return 1.0
         settings = self._settings

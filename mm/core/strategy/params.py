@@ -88,7 +88,7 @@ def unusable(numbers: dict[str, float], premia: tuple[Premium, ...]) -> str:
 
 
 def moves_gamma(settings: CalibrationSettings) -> bool:
-    """Whether the multiplier acts on γ, as the seed writes it, and not on the width."""
+    """Whether the multiplier acts on γ, for comparison, and not on the width."""
     return settings.lever == "gamma" and settings.policy != "target_rate"
 
 
@@ -143,12 +143,12 @@ def calibrated(sources: ParameterSources, params: MarketParams) -> MarketParams:
     )
 
 
-def target_rate_multiplier(sources: ParameterSources, params: MarketParams, seed: float) -> float:
-    """m = clip((δ* - fee - a - premia)/h, floor, m_seed); δ*: both sides' rate is the target."""
+def target_rate_multiplier(sources: ParameterSources, params: MarketParams, most: float) -> float:
+    """m = clip((δ* - fee - a - premia)/h, floor, most); δ*: both sides' rate is the target."""
     settings = sources.components.calibration.settings
     known = sources.components.intensity.posterior
     if known is None:
-        return seed
+        return most
     depth = known.depth_for_rate(settings.target_fill_rate_per_hour / 3600.0 / 2.0)
     bounded = bounded_premia(params.premia, sources.strategy.max_premia_bps)
     premia = 0.5 * math.fsum(p.bid_bps + p.ask_bps for p in bounded)
@@ -156,7 +156,7 @@ def target_rate_multiplier(sources: ParameterSources, params: MarketParams, seed
     floor = settings.target_rate_floor
     if sources.components.calibration.may_lose:
         floor = min(floor, -(params.maker_fee_bps + adverse_low(params)) / half_spread)
-    return min(max((depth - glft.cost_bps(params) - premia) / half_spread, floor), seed)
+    return min(max((depth - glft.cost_bps(params) - premia) / half_spread, floor), most)
 
 
 def dither(sources: ParameterSources, kappa: float) -> tuple[Premium, ...]:

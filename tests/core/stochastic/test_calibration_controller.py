@@ -1,4 +1,4 @@
-"""The seed's controller: its formula, its phases, its budgets, and what it says."""
+"""The controller: its formula, its phases, its budgets, and what it says."""
 
 from decimal import Decimal
 

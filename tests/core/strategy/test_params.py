@@ -190,7 +190,7 @@ def test_silence_pulls_target_rate_quotes_in_and_the_floor_stops_them() -> None:
     for hours in (0.0, 0.5, 2.0, 20.0):
         components = aged(hours)(bundle(policy="target_rate"))
         multipliers.append(build(components).calibration_gamma_mult)
-    assert multipliers[0] == 0.3  # the seed's m is the upper bound
+    assert multipliers[0] == 0.3  # that of fill_hungry is the upper bound
     assert multipliers == sorted(multipliers, reverse=True)
     assert multipliers[-1] == 0.05
 
