@@ -233,7 +233,7 @@ def _operator(instrument: str, event: Command) -> tuple[str, Params]:
 
 
 def _start(instrument: str, event: Start) -> tuple[str, Params]:
-    return RUN, (event.run_id, instrument, event.ts)
+    return RUN, (event.run_id, instrument, event.venue_ts or event.ts)
 
 
 RECORDERS: dict[type, Callable[[str, Any], tuple[str, Params]]] = {

@@ -42,7 +42,7 @@ class LedgerState(Struct, frozen=True, kw_only=True):
     """(trade_id, venue_ms) of the latest fills: these need not be told again."""
     fills: int
     first_ts: Ns | None
-    """When the first run began: PnL counts from here; None on a new ledger."""
+    """When the first run began, by the venue's clock; PnL counts from here. None: never."""
 
 
 def read_state(database: sqlite3.Connection, instrument: str, now: Ns) -> LedgerState:

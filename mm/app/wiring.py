@@ -101,7 +101,7 @@ async def assemble(
     _introduce(config)
     directory.announce(Runtime(**_runtime(run_id, began, web)))
     for trader in traders:
-        _begin(trader, clock, states[trader.coin], states[trader.coin].halted or halted)
+        _begin(trader, clock.now(), found[trader.coin], states[trader.coin], halted)
     if any(state.first_ts is None for state in states.values()):
         await ledger.flush()  # else a next start would take what we trade for older than itself
     crew.report_to(traders)
@@ -213,14 +213,14 @@ def _runtime(run_id: str, began: Ns, web: WebServer | None) -> dict[str, Any]:
     }
 
 
-def _begin(trader: Trader, clock: WallClock, state: LedgerState, halted: str) -> None:
+def _begin(trader: Trader, ts: Ns, found: Bootstrap, state: LedgerState, halted: str) -> None:
     """The first event of every run: what the ledger remembers."""
-    if halted:
+    if halted := state.halted or halted:
         text = "Halted before this start: nothing is quoted until `mm resume`"
         log("warning", "risk", text, instrument=trader.coin, reason=halted)
     trader.runner.handle(
         Start(
-            ts=clock.now(),
+            ts=ts,
             run_id=trader.run_id,
             position=state.position,
             cash=state.cash,
@@ -232,6 +232,7 @@ def _begin(trader: Trader, clock: WallClock, state: LedgerState, halted: str) ->
             checkpoint=state.checkpoint,
             paused=state.paused,
             flatten=state.flatten,
+            venue_ts=found.venue_ms * NS_PER_MS,
         )
     )
 

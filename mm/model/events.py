@@ -266,6 +266,9 @@ class Start(Stamped, frozen=True, tag=True, gc=False):
     """First equity of the UTC day; `day_equity` is the first since the last resume."""
     last_mark: EquityMark | None = None
     """Of the former run: what was paid in or out since is neither profit nor loss."""
+    venue_ts: Ns = 0
+    """The venue's clock when it told what it knows of us: fills since then are ours to tell. 0: as
+    `ts`."""
 
 
 Event: TypeAlias = (

@@ -12,6 +12,7 @@ from mm.app.simulate.plan import draw
 from mm.app.simulate.run import alone
 from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
+from mm.model.units import NS_PER_S
 
 
 def test_what_is_not_in_the_ledger_sends_nothing(
@@ -37,3 +38,25 @@ def test_what_is_not_in_the_ledger_sends_nothing(
         del world
     assert "database is locked" in ends[0][1]
     assert account is None or not account.requests
+
+
+def test_a_ledger_begins_by_the_venues_clock(tmp_path: Path) -> None:
+    """By that of a machine 70 s ahead, what was traded and lost within 70 s of the first start was
+    older than the ledger, and never told."""
+    plan = structs.replace(draw(4, tuple(FAULTS)), opening=(), faults=(), ahead_ns=70 * NS_PER_S)
+    world = World(plan, tmp_path)
+
+    async def started(world: World) -> None:
+        world.venue.start()
+        await asyncio.sleep(0.5)
+        supervising = asyncio.create_task(world.maker.supervise())
+        while not world.maker.engines:  # noqa: ASYNC110 - looked at from outside, as nature does
+            await asyncio.sleep(0.1)
+        supervising.cancel()
+
+    with alone(), world.trace.heard():
+        run(world.loop, started(world))
+        began = world.disk.read("SELECT DISTINCT start_ns FROM runs")
+        age_s = (world.venue.clock.now() - began[0][0]) / NS_PER_S
+        del world
+    assert 0.0 <= age_s < 5.0
