@@ -30,7 +30,7 @@ class Verdict(Struct, frozen=True, gc=False):
 
 
 def judge(state: State, ts: Ns) -> Verdict:
-    """The verdict now; reads only (`design.md` 8)."""
+    """The verdict now; reads only."""
     halt = halted(state, ts)
     return Verdict(halt=halt) if halt else unhalted(state, ts)
 

@@ -1,7 +1,7 @@
 """Position, cash and the split of profit, exact to the last digit. The one PnL of live and sim.
 
 total = cash + position·S, and at every moment
-total = carried + spread - adverse + inventory - fees + funding (`model.md` 4), where
+total = carried + spread - adverse + inventory - fees + funding, where
 spread = Σ side·(S_t - price)·size, S_t the fair price just before the fill;
 adverse = Σ -side·(S_{t+τ} - S_t)·size over quote fills whose primary horizon has passed;
 inventory = everything else that S did to the position;

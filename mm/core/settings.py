@@ -26,7 +26,7 @@ class StrategySettings(Struct, frozen=True, kw_only=True):
 
 
 class IntensitySettings(Struct, frozen=True, kw_only=True):
-    """Section 3 of the model."""
+    """As in docs/model.md, Intensity."""
 
     kappa_prior: float | None = None
     """None: 1/max(2·median touch half-spread, 1 tick)."""
@@ -44,7 +44,7 @@ class IntensitySettings(Struct, frozen=True, kw_only=True):
 
 
 class VolatilitySettings(Struct, frozen=True, kw_only=True):
-    """Section 2 of the model."""
+    """As in docs/model.md, Volatility."""
 
     sigma_prior: float = 1.0
     min_observations: int = 12
@@ -54,7 +54,7 @@ class VolatilitySettings(Struct, frozen=True, kw_only=True):
 
 
 class AdverseSettings(Struct, frozen=True, kw_only=True):
-    """Section 4 of the model."""
+    """As in docs/model.md, Adverse selection."""
 
     horizons_s: tuple[float, ...] = (1.0, 5.0, 30.0)
     primary_s: float = 5.0
@@ -64,7 +64,7 @@ class AdverseSettings(Struct, frozen=True, kw_only=True):
 
 
 class CalibrationSettings(Struct, frozen=True, kw_only=True):
-    """Section 5 of the model."""
+    """As in docs/model.md, Calibration."""
 
     enable_calibration_fill_rate: bool = True
     target_fill_rate_per_hour: float = 10.0

@@ -6,7 +6,7 @@ from mm.model.units import Ns
 
 
 class Premium(Struct, frozen=True, gc=False):
-    """A named, additive, bounded widening (`model.md` 1): >= 0 on each side."""
+    """A named, additive, bounded widening (docs/model.md, Quotes): >= 0 on each side."""
 
     name: str
     bid_bps: float
@@ -14,7 +14,7 @@ class Premium(Struct, frozen=True, gc=False):
 
 
 class MarketParams(Struct, frozen=True, kw_only=True):
-    """Units as in `model.md`: bps, seconds, lots. `gamma` is the effective risk aversion."""
+    """Units as in docs/model.md: bps, seconds, lots. `gamma` is the effective risk aversion."""
 
     ts: Ns
     fair: float

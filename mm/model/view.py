@@ -44,7 +44,7 @@ class MarketView(Struct, frozen=True, gc=False):
 
 
 class CalibrationView(Struct, frozen=True, gc=False):
-    """Section 5 of the model. `effect_bps`: how much tighter each side quotes now, (1-m)·h;
+    """As docs/model.md, Calibration. `effect_bps`: how much tighter each side quotes now, (1-m)·h;
     `hungry`: whether it does."""
 
     policy: str

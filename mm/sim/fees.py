@@ -1,4 +1,4 @@
-"""What a fill costs: less for those who trade much, twice on builders' exchanges (protocol 7)."""
+"""What a fill costs: less for those who trade much, twice on builders' exchanges."""
 
 from decimal import Decimal
 

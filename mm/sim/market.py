@@ -20,7 +20,7 @@ class Background(Struct, frozen=True, gc=False):
 class Taker(Struct, frozen=True, gc=False):
     """A marketable order of the market's own. Takes price-time priority up to `limit`.
 
-    `size` None: everything that rests up to the limit (`model.md` 8.8). A print of a recording has
+    `size` None: everything that rests up to the limit (docs/model.md). A print of a recording has
     a size, and the queue ahead of our orders at its price goes first.
     """
 

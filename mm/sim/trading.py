@@ -54,7 +54,7 @@ class Trading:
         """Everything up to `bound`, price-time. The background is refilled at once.
 
         It is a display of the generator's mid, so it must not move with a taker that the mid
-        knows nothing of (`model.md` 8.8: the truth is exact).
+        knows nothing of (the truth is exact).
         """
         for key, size in half.shown_to(bound):
             self._sweep_orders(pit, half, key + 1)

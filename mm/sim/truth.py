@@ -1,4 +1,4 @@
-"""The closed-form truth of a generated market (`model.md` 8.8), in wall time."""
+"""The closed-form truth of a generated market (docs/model.md), in wall time."""
 
 import math
 

@@ -75,3 +75,11 @@ def test_settings_that_are_named_exist(page: str) -> None:
     named = {word for word in words if re.fullmatch(rf"({'|'.join(SECTIONS)})(\.[a-z_]+)+", word)}
     sections = {key.rpartition(".")[0] for key in SETTINGS}
     assert named - SETTINGS - sections <= {"venue.send"}  # a method, in a drawing
+
+
+def test_what_the_code_cites_of_the_model_is_a_heading_of_it() -> None:
+    text = (ROOT / "docs/model.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^#+ (?:\d+\. )?([\w ]+)", text, re.MULTILINE))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "mm").rglob("*.py"))
+    cited = set(re.findall(r"docs/model\.md, ([A-Z][a-z]+(?: [a-z]+)?)", code))
+    assert {"Quotes", "Adverse selection"} <= cited <= headings

@@ -138,7 +138,7 @@ class Quoter:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_few_fills_are_crossings_by_the_moving_background(name: str) -> None:
-    """`model.md` 8.8, at twice the shipped speed and at hungry depths: the worst case."""
+    """At twice the shipped speed and at hungry depths: the worst case."""
     minutes = {"thin": 20.0, "illiquid": 15.0, "jumpy": 10.0}.get(name, 3.0)
     quoter = Quoter(preset(name), 10.0, 2.7)
     quoter.run(minutes)

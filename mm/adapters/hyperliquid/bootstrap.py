@@ -18,7 +18,7 @@ from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_MS
 
 PERP_DECIMALS = 6
-"""A perp's price has at most 6 - szDecimals decimals (protocol 5)."""
+"""A perp's price has at most 6 - szDecimals decimals."""
 BUILDER_ASSETS, BUILDER_STEP = 100_000, 10_000
 BUILDER_FEES = 2.0
 STATE_WEIGHT = 2
@@ -132,7 +132,7 @@ def _dexes(seat: Seat) -> list[str]:
 
 
 def fee_on(dex: str, bps: float) -> float:
-    """A builder's exchange charges about twice (protocol 7); a rebate is not promised there."""
+    """A builder's exchange charges about twice; a rebate is not promised there."""
     return max(0.0, bps) * BUILDER_FEES if dex else bps
 
 
@@ -158,7 +158,7 @@ async def listing_of(dex: str, network: str, rest: Rest) -> Listing:
 
 
 async def _first_asset(dex: str, network: str, rest: Rest) -> int:
-    """A builder's exchange has asset ids from 100,000 + 10,000 · its index on (protocol 0)."""
+    """A builder's exchange has asset ids from 100,000 + 10,000 · its index on."""
     if not dex:
         return 0
     known = await rest.dexes()

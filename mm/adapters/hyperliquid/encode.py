@@ -1,4 +1,4 @@
-"""Actions as the venue signs them: the keys' order below is the signing order (protocol 3.2)."""
+"""Actions as the venue signs them: the keys' order below is the signing order."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -57,7 +57,7 @@ def schedule_cancel(time_ms: int | None) -> WireAction:
 
 
 def weight(items: int) -> int:
-    """Of an action, in the IP address's budget (protocol 6.3)."""
+    """Of an action, in the IP address's budget."""
     return 1 + items // 40
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 KEPT: Final = 100
-"""So many of a signer's nonces the venue keeps, the highest (protocol 6.1)."""
+"""So many of a signer's nonces the venue keeps, the highest."""
 
 
 class NonceAllocator:

@@ -1,4 +1,4 @@
-"""The venue's refusals: from its words (protocol 3.3) to a reason, which names the remedy."""
+"""The venue's refusals: from its words to a reason, which names the remedy."""
 
 import re
 from typing import Final

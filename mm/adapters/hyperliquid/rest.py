@@ -21,7 +21,7 @@ LEAST_WAIT_S: Final = 0.05
 LONG_WAIT_S: Final = 2.0
 """Somebody may wonder what is going on."""
 ROWS: Final = 20
-"""So many rows of an answer weigh 1 (protocol 6.3)."""
+"""So many rows of an answer weigh 1."""
 
 T = TypeVar("T")
 TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS

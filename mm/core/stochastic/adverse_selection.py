@@ -1,4 +1,4 @@
-"""Signed markouts of our quote fills, per side and horizon (`model.md` 4)."""
+"""Signed markouts of our quote fills, per side and horizon (docs/model.md, Adverse selection)."""
 
 import math
 

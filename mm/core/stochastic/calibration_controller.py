@@ -1,4 +1,4 @@
-"""Quotes tighter until the fill-based estimators are calibrated (`model.md` 5)."""
+"""Quotes tighter until the fill-based estimators are calibrated (docs/model.md, Calibration)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How long our closest quote and the touch lay how deep, piecewise constant (`model.md` 3)."""
+"""How long our closest quote and the touch lay how deep (docs/model.md, Intensity)."""
 
 from mm.model.units import BPS, NS_PER_S, Ns, Side
 

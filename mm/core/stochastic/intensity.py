@@ -1,4 +1,4 @@
-"""The posterior of (κ, A) on a log grid: exact, conjugate in A (`model.md` 3)."""
+"""The posterior of (κ, A) on a log grid: exact, conjugate in A (docs/model.md, Intensity)."""
 
 import math
 from collections.abc import Sequence

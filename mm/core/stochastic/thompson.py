@@ -1,4 +1,4 @@
-"""Thompson sampling of (κ, A): one draw per change of the posterior (`model.md` 6)."""
+"""Thompson's draws of (κ, A), one per change of belief (docs/model.md, Thompson sampling)."""
 
 import math
 from random import Random

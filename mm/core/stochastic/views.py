@@ -58,7 +58,7 @@ def adverse_table(components: StochasticComponents, ts: Ns) -> tuple[AdverseView
 
 
 def calibration_view(components: StochasticComponents) -> CalibrationView:
-    """Section 5 of the model, at the last quote cycle."""
+    """As of the last quote cycle (docs/model.md, Calibration)."""
     controller = components.calibration
     settings = controller.settings
     effect = controller.effect

@@ -1,4 +1,4 @@
-"""Diffusive volatility of the fair price: time-normalised bipower variation (`model.md` 2)."""
+"""Volatility of S: time-normalised bipower variation (docs/model.md, Volatility)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Shares of a lot with a given entropy, and whole steps that keep it (`model.md` 7)."""
+"""Shares of a lot with a given entropy, in whole steps (docs/model.md, The ladder)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One lot spread over several levels: entropy-based order distribution (`model.md` 7)."""
+"""One lot over several levels: entropy-based order distribution (docs/model.md, The ladder)."""
 
 import math
 import operator

@@ -119,7 +119,7 @@ def uncalibrated(sources: ParameterSources, numbers: dict[str, float]) -> Market
 
 
 def calibrated(sources: ParameterSources, params: MarketParams) -> MarketParams:
-    """With the calibration's multiplier (`model.md` 5)."""
+    """With the calibration's multiplier (docs/model.md, Calibration)."""
     calibration = sources.components.calibration
     if not (calibration.hungry or params.premia):
         return params

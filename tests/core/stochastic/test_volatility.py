@@ -1,4 +1,4 @@
-"""σ of a known diffusion, whatever the rate of updates, and with jumps (`model.md` 2)."""
+"""σ of a known diffusion, whatever the rate of updates, and with jumps."""
 
 import math
 from random import Random

@@ -105,7 +105,7 @@ class VaultTransfer(Action, tag="vaultTransfer", rename="camel"):
 
 
 class AgentApproval(Action, tag="approveAgent", rename="camel"):
-    """Signed by the account's owner, in a scheme of its own (protocol 4.1): no phantom agent."""
+    """Signed by the account's owner, in a scheme of its own: no phantom agent."""
 
     signature_chain_id: Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,16}\Z")]
     hyperliquid_chain: Literal["Mainnet", "Testnet"]

@@ -91,7 +91,7 @@ class Views:
         return [None, *({"name": name, "fullName": name} for name in names)]
 
     def meta(self, dex: str | None = None) -> Json:
-        """Of one exchange: the builders' lists have asset ids from an offset on (protocol 0)."""
+        """Of one exchange: the builders' lists have asset ids from an offset on."""
         listed = [one for one in self._listed if dex_of(one.name) == (dex or "")]
         first = listed[0].asset // STEP * STEP if dex and listed else 0
         return universe.meta(listed, first)
