@@ -26,6 +26,8 @@ NOT_MODIFIABLE = "Cannot modify canceled or filled order asset=0"
 POST_ONLY = "Post only order would have immediately matched, bbo was 1@2. asset=0"
 REDUCE_ONLY = "Reduce only order would increase position. asset=0"
 NO_MATCH = "Order could not immediately match against any resting orders. asset=0"
+DUPLICATE_NONCE = b'{"status":"err","response":"Invalid nonce: duplicate nonce 7"}'
+OK = {"status": "ok", "response": {"type": "default"}}
 MIXED = ("refused", "done", "early", "closes first")
 """What befalls the requests of one action, in turn."""
 US = "0x" + "ab" * 20
@@ -84,6 +86,13 @@ class ModelVenue:
         self.prints: deque[tuple[Ns, WireTrade]] = deque()
         self.listening = True
         self.mute = self.still = False
+        self.nonces: set[int] = set()
+
+    def takes(self, nonce: int) -> bool:
+        """Once."""
+        known = nonce in self.nonces
+        self.nonces.add(nonce)
+        return not known
 
     @property
     def resting(self) -> list[VenueOrder]:
@@ -310,8 +319,12 @@ class ModelRest(Rest):
         return msgspec.convert(word, answers.Clearinghouse, strict=False)
 
     async def exchange(self, envelope: dict[str, Any], weight: int = 1) -> bytes:
-        """Cancels only: what the way out sends."""
+        """Cancels and no-operations: what goes by REST on its own account."""
         await pause()
+        if envelope["action"]["type"] == "noop":
+            taken = self._venue.takes(envelope["nonce"])
+            await pause()
+            return _json(OK) if taken else DUPLICATE_NONCE
         cancels = [Cancel(one["cloid"]) for one in envelope["action"]["cancels"]]
         answer = self._venue.execute(cancels, "done")
         await pause()

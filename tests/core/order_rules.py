@@ -189,6 +189,7 @@ RULES: dict[str, Rule] = {
     "still": Rule(0.2, up, lambda r: (r.random() < 0.5,), still),
     "flatten": Rule(2, lambda w: w.state.pnl.position, nothing, World.flatten),
     "pull": Rule(4, lambda w: not up(w), nothing, World.pull),
+    "annul": Rule(3, lambda w: w.may_annul, nothing, lambda w: w.start("annul")),
     "insist": Rule(3, lambda w: w.insists, nothing, lambda w: w.start("insist")),
     "wait": Rule(12, always, lambda r: (r.choice(WAITS_MS),), lambda w, ms: w.wait(ms * NS_PER_MS)),
     "cancel all": Rule(1, always, nothing, World.cancel_all),

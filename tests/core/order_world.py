@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from mm.adapters.hyperliquid.annul import Annuller
 from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.health import Health
@@ -35,7 +36,15 @@ from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
 from mm.model.events import Account, Event, Fill, Link, Trades
 from mm.model.quote import Ladder
 from mm.model.units import NS_PER_MS, NS_PER_S, Ns, Side
-from tests.core.model_venue import COIN, US, Clock, ModelRest, ModelVenue, Task
+from tests.core.model_venue import (
+    COIN,
+    DUPLICATE_NONCE,
+    US,
+    Clock,
+    ModelRest,
+    ModelVenue,
+    Task,
+)
 from tests.core.stage import INSTRUMENT
 
 ZERO = Decimal(0)
@@ -89,6 +98,7 @@ class World:
         self.trace: Callable[[object], None] = lambda _: None
         """Told of every event and action."""
         self.flights: list[Flight] = []
+        self.nonce = 0
         self.tasks: list[Task] = []
         self.held: list[Callable[[], None]] | None = None
         self.levels: dict[str, int] = {}
@@ -105,6 +115,7 @@ class World:
         desks = Desks(self.own, Desk(COIN, self.inbox, outlet))
         self.reconciler = Reconciler(self.seat, rest, self.own, desks, health)
         self.sweeper = Sweeper(self.seat, rest, self.own, AddressBudget(), desks)
+        self.annuller = Annuller(self.seat, rest, self.own, AddressBudget())
         self.outlet = outlet
         self.streams: tuple[tuple[deque[Any], Ns, Callable[[], None]], ...] = (
             (self.venue.fill_words, FILL_LAG, self.next_fill),
@@ -176,7 +187,9 @@ class World:
                 queue.add(action)
         for requests in queue.requests():
             now = self.clock.ts
-            ticket = Ticket(KINDS[type(requests[0])], requests, now, self.seat.expiry())
+            self.nonce += 1
+            expires = self.seat.expiry()
+            ticket = Ticket(KINDS[type(requests[0])], requests, now, expires, self.nonce)
             if not sent:
                 self.verdicts.unsent(ticket, "not connected: nothing was sent")
                 continue
@@ -217,7 +230,10 @@ class World:
     def execute(self, flight: Flight, fate: str) -> None:
         expired = b'{"status":"err","response":"Action already expired"}'
         late = not flight.may_execute(self.clock.ts)
-        flight.answer = expired if late else self.venue.execute(flight.ticket.requests, fate)
+        if late or not self.venue.takes(flight.ticket.nonce or 0):
+            flight.answer = expired if late else DUPLICATE_NONCE
+        else:
+            flight.answer = self.venue.execute(flight.ticket.requests, fate)
 
     def answer(self, flight: Flight) -> None:
         if flight.awaited and flight.answer is not None:
@@ -242,9 +258,14 @@ class World:
         works = {
             "audit": self.reconciler.audit,
             "insist": self.sweeper.cancel_again,
+            "annul": self.annul,
             "resolve": self.resolve,
         }
         self.tasks.append(Task(name, works[name](), self.clock.ts))
+
+    async def annul(self) -> None:
+        for nonce in self.annuller.nonces:
+            await self.annuller.annul(nonce)
 
     async def resolve(self) -> None:
         await self.sweeper.cancel_again()
@@ -316,7 +337,8 @@ class World:
         total = side * self.venue.position
         total += sum((one.remaining for one in self.venue.resting if one.side is side), ZERO)
         for flight in self.flights:
-            if flight.may_execute(self.clock.ts):
+            annulled = flight.ticket.nonce in self.venue.nonces
+            if flight.may_execute(self.clock.ts) and not annulled:
                 total += sum((self._adds(one, side) for one in flight.ticket.requests), ZERO)
         return total
 
@@ -332,6 +354,10 @@ class World:
     def live_orders(self) -> set[tuple[str, int | None, Decimal, Decimal]]:
         ours: Iterable[Order] = self.state.orders
         return {(o.cloid, o.oid, o.price, o.remaining) for o in ours if not o.ended}
+
+    @property
+    def may_annul(self) -> bool:
+        return bool(self.annuller.nonces)
 
     @property
     def insists(self) -> bool:

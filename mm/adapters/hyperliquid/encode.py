@@ -56,6 +56,11 @@ def schedule_cancel(time_ms: int | None) -> WireAction:
     return action if time_ms is None else action | {"time": time_ms}
 
 
+def noop() -> WireAction:
+    """Uses up a nonce."""
+    return {"type": "noop"}
+
+
 def weight(items: int) -> int:
     """Of an action, in the IP address's budget."""
     return 1 + items // 40

@@ -32,12 +32,14 @@ class Doubt(Struct, frozen=True, gc=False):
 
     After `expires` (our clock, with the margin for skew) the venue can no longer execute it.
     `to_cancel`: it is a cancel that nobody has answered, to be sent again until somebody does.
+    `nonce`: that of a placing or a change, to be used up.
     """
 
     kind: RequestKind
     expires: Ns
     oid: int | None = None
     to_cancel: bool = False
+    nonce: int | None = None
 
 
 class OwnOrders:

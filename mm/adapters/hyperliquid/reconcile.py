@@ -81,10 +81,14 @@ class Reconciler:
         asked, this = self._begin()
         doubts = self.resolver.idle()
         listed: dict[str, list[OrderCore]] = {dex: [] for dex in self._desks.dexes}
-        if empty is None:
-            listed = {dex: await self.ask.listing(dex) for dex in listed}
+        self.resolver.catching_up = True
+        try:
+            if empty is None:
+                listed = {dex: await self.ask.listing(dex) for dex in listed}
+            await self.missed.fills()
+        finally:
+            self.resolver.catching_up = False
         asked = asked if empty is None else empty
-        await self.missed.fills()
         if this == self.resolver.audits:
             rows = [one for dex in listed for one in listed[dex]]
             names = {one.cloid or "" for one in rows}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Final
 
 from mm.adapters.hyperliquid.back_fill import BackFill
@@ -14,6 +13,7 @@ from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.questions import Questions, raise_first
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.stream import doze
 from mm.adapters.hyperliquid.unsettled import Unsettled, executed
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.events import RequestKind
@@ -42,7 +42,9 @@ class Resolver:
         """Begun so far. "It rests", asked for before the latest began, may be overtaken by an end
         that no stream told while the link was down: that audit knows better."""
         self.relinking_until: Ns = 0
-        """Until then a new connection's audit is awaited, which settles most doubts at once."""
+        """Until then a new connection is awaited, whose audit settles most doubts at once."""
+        self.catching_up = False
+        """That audit is under way."""
         self.hurry = asyncio.Event()
         """To be set where a doubt can be settled sooner than it was thought."""
 
@@ -99,15 +101,12 @@ class Resolver:
             delay_s = RESOLVE_FIRST_S
             while self._own.doubts or self._own.queries or self.missed.due:
                 try:
-                    if self._seat.now() >= self.relinking_until:
+                    if self._seat.now() >= self.relinking_until and not self.catching_up:
                         await self.resolve()
                     await self.missed.recover()
                 except RestError:
                     self._health.failed_polls += 1
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(delay_s):
-                        await self.hurry.wait()
-                self.hurry.clear()
+                await doze(self.hurry, delay_s)
                 delay_s = min(2.0 * delay_s, RESOLVE_MAX_S)
 
     async def _resolve_many(self) -> None:

@@ -60,14 +60,15 @@ class Seat:
         with suppress(RestError):
             self.hear_time((await rest.clearinghouse(self.account, urgent=True)).time, asked)
 
-    def envelope(self, action: WireAction) -> dict[str, Any]:
-        """The signed body of an /exchange request, with a nonce and an expiry of its own.
+    def envelope(self, action: WireAction, nonce: int | None = None) -> dict[str, Any]:
+        """The signed body of an /exchange request, with an expiry and, where none is given, a nonce
+        of its own.
 
         Both are in the venue's time: nonces of a clock that was ahead would outrank all those of
         the next run, for as long as it was ahead.
         """
         settings = self.settings
-        nonce = self._nonces.next(self.venue_ms())
+        nonce = self._nonces.next(self.venue_ms()) if nonce is None else nonce
         expires = self.venue_ms() + int(settings.expires_after_s * 1000)
         vault = settings.vault.lower() if settings.vault else None
         signature = self._signer.sign(action, nonce, vault, expires, settings.network == "mainnet")

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from msgspec import structs
+
 from mm.adapters.hyperliquid import encode
 from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.encode import AssetOf, WireAction
@@ -170,6 +172,7 @@ class Sender:
         except ValueError as error:
             self._verdicts.unsent(ticket, f"not sent: {error}")
             return
+        ticket = structs.replace(ticket, nonce=envelope["nonce"])
         self._verdicts.sent(ticket)
         self._budget.spend(len(requests))
         doubtful = self._stream.is_doubtful or self._is_crowded

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -281,6 +282,13 @@ async def when(
         due.clear()
         await act()
         await asyncio.sleep(pause_s)
+
+
+async def doze(alarm: asyncio.Event, most_s: float) -> None:
+    """Until it rings, or for so long."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(alarm.wait(), most_s)
+    alarm.clear()
 
 
 def first_leaf(error: BaseException) -> BaseException:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial
 
+from mm.adapters.hyperliquid.annul import Annuller
 from mm.adapters.hyperliquid.bootstrap import bootstrap, remark
 from mm.adapters.hyperliquid.budget import AddressBudget, WeightMeter
 from mm.adapters.hyperliquid.dead_man import DeadMan
@@ -83,6 +84,7 @@ class HyperliquidVenue:
         self._lookout = Lookout(seat, self.stream, rest, desks, self._sender, self.router)
         self._reconciler = Reconciler(seat, rest, own, desks, health)
         self._sweeper = Sweeper(seat, rest, own, self.budget, desks)
+        self._annuller = Annuller(seat, rest, own, self.budget)
         self._terms = Terms(seat, rest, self.budget, desks)
         self.dead_man = DeadMan(seat, rest, health)
         self.found: dict[str, Bootstrap] = {}
@@ -94,6 +96,8 @@ class HyperliquidVenue:
         verdicts.wake = self.router.wake = self._doubtful.set
         verdicts.on_old_rules = self._terms.old_rules.set
         verdicts.cancel_again = self._sweeper.lost.set
+        verdicts.annul = self._annuller.lost.set
+        self._annuller.on_annulled = self._reconciler.resolver.hurry.set
         self._sender.on_cancel_all = self._sweep_soon
         health.left = self._sender.left
         first = self.open(settings.coin, emit)
@@ -161,7 +165,7 @@ class HyperliquidVenue:
     def _jobs(self) -> Iterator[Coroutine[None, None, None]]:
         yield self.stream.run()
         yield self._sender.run()
-        yield self._sweeper.insist()
+        yield from (one.insist() for one in (self._sweeper, self._annuller))
         yield from (desk.outlet.watch() for desk in self.desks)
         yield self._reconciler.resolver.run(self._doubtful)
         yield self._reconciler.others.watch(self._when_up(self._reconciler.audit))

@@ -29,12 +29,14 @@ BY_OLD_RULES: Final = (RejectCode.TICK, RejectCode.SIZE, RejectCode.MIN_NOTIONAL
 
 
 class Ticket(Struct, frozen=True):
-    """One signed action under way. `expires`: our clock, after which it cannot be executed."""
+    """One signed action under way. `expires`: our clock, after which it cannot be executed.
+    `nonce` None: it was not signed."""
 
     kind: RequestKind
     requests: tuple[Request, ...]
     sent: Ns
     expires: Ns
+    nonce: int | None = None
 
     @property
     def cloids(self) -> list[str]:
@@ -60,6 +62,8 @@ class Verdicts:
         """Called when there is something to resolve."""
         self.cancel_again: Callable[[], None] = lambda: None
         """Called when a cancel was lost."""
+        self.annul: Callable[[], None] = lambda: None
+        """Called when another request was lost."""
         self.on_old_rules: Callable[[], None] = lambda: None
         """Called where a refusal shows that the venue's ticks or lots have changed."""
         self.on_spent: Callable[[], None] = lambda: None
@@ -121,9 +125,8 @@ class Verdicts:
         )
         for request in ticket.requests:
             if not self._known_done(ticket.kind, request):
-                self._doubt(ticket, request)
-        if ticket.kind is RequestKind.CANCEL:
-            self.cancel_again()
+                self._doubt(ticket, request, nonce=ticket.nonce)
+        (self.cancel_again if ticket.kind is RequestKind.CANCEL else self.annul)()
 
     def _known_done(self, kind: RequestKind, request: Request) -> bool:
         """Has the stream already told of its success?"""
@@ -210,7 +213,14 @@ class Verdicts:
         elif code is RejectCode.BUDGET:
             self.on_spent()
 
-    def _doubt(self, ticket: Ticket, request: Request, *, overtaken: bool = False) -> None:
+    def _doubt(
+        self,
+        ticket: Ticket,
+        request: Request,
+        *,
+        overtaken: bool = False,
+        nonce: int | None = None,
+    ) -> None:
         now, known = self._now(), self.own.doubts.get(request.cloid)
         if known is not None and known.expires > ticket.expires:
             return  # of a later request: what becomes of that decides
@@ -219,6 +229,7 @@ class Verdicts:
             expires=ticket.expires,
             oid=request.oid if isinstance(request, Modify) else None,
             to_cancel=isinstance(request, Cancel) and not overtaken,
+            nonce=None if isinstance(request, Cancel) else nonce,
         )
         self._health.unresolved += not overtaken
         self._outlet.put(
