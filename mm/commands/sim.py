@@ -83,13 +83,14 @@ def _summary(outcomes: list[Outcome]) -> dict[str, object]:
         "turns": sum(o.turns for o in outcomes),
         "fills": sum(o.fills for o in outcomes),
         "boots": sum(o.boots for o in outcomes),
-        "links_restored": _restored([one for o in outcomes for one in o.reconnects_s]),
+        "subscriptions_restored": _restored([one for o in outcomes for one in o.served_s]),
+        "quotes_possible_again": _restored([one for o in outcomes for one in o.quoted_s]),
         "digests": {str(o.seed): o.digest for o in outcomes},
     }
 
 
 def _restored(took_s: list[float]) -> dict[str, float]:
-    """How many links came back, and after how many seconds of virtual time."""
+    """How many losses of the link were over, and after how many seconds of virtual time."""
     if not took_s:
         return {"count": 0}
     ordered = sorted(took_s)
@@ -117,8 +118,10 @@ def _lines(summary: dict[str, object], fresh: list[int]) -> Iterator[str]:
         )
     if isinstance(found, dict):
         yield "struck in: " + ", ".join(f"{name} {count}" for name, count in found.items())
-    restored = summary["links_restored"]
-    if isinstance(restored, dict) and restored["count"]:
-        yield "links restored " + ", ".join(f"{name} {value}" for name, value in restored.items())
+    for what in ("subscriptions_restored", "quotes_possible_again"):
+        restored = summary[what]
+        if isinstance(restored, dict) and restored["count"]:
+            figures = ", ".join(f"{name} {value}" for name, value in restored.items())
+            yield f"{what.replace('_', ' ')}: {figures}"
     if fresh:
         yield f"fresh seeds: {' '.join(map(str, fresh))}"

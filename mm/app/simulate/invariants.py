@@ -212,7 +212,7 @@ class Invariants:
         """While the link is up the venue serves all that we need, resubscriptions apart."""
         world = self.world
         wanted, served = world.venue.wanted, world.venue.subscriptions()
-        if not reachable or world.maker.linked_at is None or served >= wanted:
+        if not reachable or world.maker.losses.linked_at is None or served >= wanted:
             self._unserved_since = None
             return
         self._unserved_since = self._unserved_since or world.now
@@ -225,7 +225,7 @@ class Invariants:
         action of ours is taken."""
         world = self.world
         able = reachable and not (world.venue.throttled or world.venue.spent)
-        linked = world.maker.linked_at is not None
+        linked = world.maker.losses.linked_at is not None
         if not (able and linked and world.plan.dead_man) or world.venue.armed:
             self._unarmed_since = None
             return

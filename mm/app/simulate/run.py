@@ -52,8 +52,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     turns: int
     fills: int
     boots: int
-    reconnects_s: tuple[float, ...]
-    """Seconds from each loss of the link until we could quote again, where the daemon lived on."""
+    served_s: tuple[float, ...]
+    """Seconds from each loss of the link until every subscription was served again."""
+    quoted_s: tuple[float, ...]
+    """Until nothing was left between us and quotes."""
     trace: tuple[str, ...] = ()
 
 
@@ -252,7 +254,8 @@ class Story:
             turns=self.in_turn.turns,
             fills=len(fills),
             boots=world.maker.boots,
-            reconnects_s=tuple(world.maker.reconnects_s),
+            served_s=tuple(world.maker.losses.served_s),
+            quoted_s=tuple(world.maker.losses.quoted_s),
             trace=tuple(world.trace.lines),
         )
 

@@ -1,6 +1,6 @@
 """The venue of a simulation: the real exchange and its server, and the truth about our account."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Final
 
@@ -136,9 +136,10 @@ class VenueSide:
         account = self.exchange._accounts.known(USER)
         return account is not None and account.cancel_at_ms is not None
 
-    def subscriptions(self) -> int:
-        """Of the connection that has most."""
-        return max((len(one.subscriptions) for one in self.server.connections), default=0)
+    def subscriptions(self, but: Collection[object] = ()) -> int:
+        """Of the connection that has most, without these."""
+        found = (one for one in self.server.connections if one not in but)
+        return max((len(one.subscriptions) for one in found), default=0)
 
     @property
     def wanted(self) -> int:

@@ -20,16 +20,16 @@ from mm.app.ports import Recorder
 from mm.app.simulate.disk import Disk
 from mm.app.simulate.host import Host
 from mm.app.simulate.loop import SimLoop
+from mm.app.simulate.losses import Losses
 from mm.app.simulate.machine_clock import MachineClock
 from mm.app.simulate.plan import Plan
 from mm.app.simulate.trace import Trace
 from mm.app.simulate.venue_side import AT, FAUCET_USD, KEY, VenueSide
 from mm.app.wiring import Wired
 from mm.core.engine import Engine
-from mm.core.guard import unhalted
 from mm.core.kill_switch import LOSSES
 from mm.model.actions import Step
-from mm.model.events import Bbo, Book, Command, Event, Link, Start
+from mm.model.events import Bbo, Book, Command, Event, Start
 from mm.model.instrument import Instrument
 from mm.model.units import Ns
 
@@ -67,13 +67,7 @@ class MakerSide:
         self.instruments: dict[str, Instrument] = {}
         self.began_at = 0.0
         """When the present process was started."""
-        self.reconnects_s: list[float] = []
-        """From each loss of the link until we could quote again, while the process lived on."""
-        self.served: Callable[[], bool] = lambda: True
-        """Does the venue serve every subscription?"""
-        self.linked_at: float | None = None
-        """Since when the link is up; None: it is not."""
-        self._lost_at: float | None = None
+        self.losses = Losses(lambda: loop.now)
 
     # -- for the daemon -------------------------------------------------------------------------
 
@@ -90,28 +84,9 @@ class MakerSide:
         elif isinstance(event, Book | Bbo):
             self.fed[coin] = event.ts
         self.journals[coin].append((event, actions_hash(step)))
-        if coin == self.plan.coins[0]:
-            self._time_link(event)
-            self._time_loss(event.ts)
+        self.losses.turn(event, self.engines.values())
         if self.wired is not None:
             self.on_turn(coin, self.engines[coin], event, step)
-
-    def _time_link(self, event: Event) -> None:
-        if isinstance(event, Start):
-            self._lost_at = self.linked_at = None
-        elif isinstance(event, Link) and event.up:
-            self.linked_at = self._loop.now
-        elif isinstance(event, Link):
-            self.linked_at = None
-            self._lost_at = self._loop.now if self._lost_at is None else self._lost_at
-
-    def _time_loss(self, ts: Ns) -> None:
-        """It ends with the link up, every subscription served and nothing between us and quotes."""
-        if self._lost_at is None or self.linked_at is None or not self.served():
-            return
-        if not any(unhalted(engine.state, ts).no_price for engine in self.engines.values()):
-            self.reconnects_s.append(self._loop.now - self._lost_at)
-            self._lost_at = None
 
     def replay_differs(self) -> str:
         """Do the events of the last process, given to a new engine, lead to the same actions?"""
@@ -264,7 +239,7 @@ class World:
         self.disk = Disk(self.loop, Random(f"{plan.seed} disk"), directory)
         self.venue = VenueSide(self.loop, plan)
         self.maker = MakerSide(self.loop, plan, self.trace, self.disk)
-        self.maker.served = lambda: self.venue.subscriptions() >= self.venue.wanted
+        self.maker.losses.venue = self.venue
         self.random = Random(f"{plan.seed} faults")
         self.deposited = FAUCET_USD
         self.striking = 0
