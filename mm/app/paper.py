@@ -12,7 +12,7 @@ from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.public_feed import Public, PublicFeed
 from mm.adapters.hyperliquid.settings import NO_HOOKS, Bootstrap, Clock, Hooks, VenueSettings
-from mm.adapters.hyperliquid.stream import every
+from mm.adapters.hyperliquid.timers import every
 from mm.app.config_paper import PaperConfig
 from mm.app.paper_exchange import PaperExchange
 from mm.model.actions import Action, Severity

@@ -9,7 +9,7 @@ from msgspec import Struct
 from mm.adapters.hyperliquid.health import Health
 from mm.adapters.hyperliquid.public_feed import Public, PublicFeed
 from mm.adapters.hyperliquid.settings import NO_HOOKS, Clock, VenueSettings
-from mm.adapters.hyperliquid.stream import every
+from mm.adapters.hyperliquid.timers import every
 from mm.adapters.logs import log
 from mm.adapters.tape_recorder import TapeRecorder
 from mm.app.config import Config

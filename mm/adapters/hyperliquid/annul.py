@@ -12,7 +12,7 @@ from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
-from mm.adapters.hyperliquid.stream import doze
+from mm.adapters.hyperliquid.timers import doze
 from mm.model.exchange import Done
 
 FIRST_AGAIN_S, MAX_AGAIN_S = 0.25, 2.0

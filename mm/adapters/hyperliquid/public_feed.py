@@ -16,7 +16,8 @@ from mm.adapters.hyperliquid.recent import Recent
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.router import STREAM_OF
 from mm.adapters.hyperliquid.settings import BOOK_WEIGHT, Clock, VenueError, VenueSettings
-from mm.adapters.hyperliquid.stream import MARKET_CHANNELS, LinkLostError, Stream, every
+from mm.adapters.hyperliquid.stream import MARKET_CHANNELS, LinkLostError, Stream
+from mm.adapters.hyperliquid.timers import every
 from mm.model.events import Bbo, Book, Reference, Trades
 from mm.model.instrument import Instrument
 from mm.model.units import Ns

@@ -13,7 +13,7 @@ from mm.adapters.hyperliquid.own import Doubt, OwnOrders
 from mm.adapters.hyperliquid.questions import Questions, raise_first
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
-from mm.adapters.hyperliquid.stream import doze
+from mm.adapters.hyperliquid.timers import doze
 from mm.adapters.hyperliquid.unsettled import Unsettled, executed
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.events import RequestKind

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -264,31 +263,6 @@ def _ended_by(tasks: Iterable[asyncio.Task[None]]) -> str:
         if error is not None and not isinstance(error, LOSSES):
             raise error
     return next((_first_words(error) for error in errors if error is not None), "")
-
-
-async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Call `act` again and again, `period_s` after it last ended."""
-    while True:
-        await asyncio.sleep(period_s)
-        await act()
-
-
-async def when(
-    due: asyncio.Event, act: Callable[[], Awaitable[None]], pause_s: float = 0.0
-) -> None:
-    """Call `act` whenever it is due, and not again within `pause_s`."""
-    while True:
-        await due.wait()
-        due.clear()
-        await act()
-        await asyncio.sleep(pause_s)
-
-
-async def doze(alarm: asyncio.Event, most_s: float) -> None:
-    """Until it rings, or for so long."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(alarm.wait(), most_s)
-    alarm.clear()
 
 
 def first_leaf(error: BaseException) -> BaseException:

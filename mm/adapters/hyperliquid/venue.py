@@ -33,12 +33,11 @@ from mm.adapters.hyperliquid.stream import (
     USER_CHANNELS,
     LinkLostError,
     Stream,
-    every,
     first_leaf,
-    when,
 )
 from mm.adapters.hyperliquid.sweep import Sweeper
 from mm.adapters.hyperliquid.terms import RULES_PAUSE_S, Terms
+from mm.adapters.hyperliquid.timers import every, when
 from mm.adapters.hyperliquid.verdicts import Verdicts
 from mm.model.actions import Severity
 from mm.model.events import Event, Link
