@@ -95,7 +95,8 @@ class WeightMeter:
 
     It only counts. What is left last is kept for what matters most: deep books are left out below
     half of the limit, audits and other polls below a quarter, other questions wait below a sixth,
-    orders that add risk are not sent below a twenty-fourth; cancels and the way out always go.
+    those of a new connection below a twelfth, orders that add risk are not sent below a
+    twenty-fourth; cancels and the way out always go.
     """
 
     __slots__ = ("_refused", "_spent", "limit")
@@ -127,6 +128,10 @@ class WeightMeter:
     @property
     def may_poll(self) -> bool:
         return self.spare * 4 >= self.limit
+
+    @property
+    def may_relink(self) -> bool:
+        return self.spare * 12 >= self.limit
 
     @property
     def may_add_risk(self) -> bool:

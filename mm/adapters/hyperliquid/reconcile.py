@@ -83,9 +83,10 @@ class Reconciler:
         listed: dict[str, list[OrderCore]] = {dex: [] for dex in self._desks.dexes}
         self.resolver.catching_up = True
         try:
+            meter = self._rest.meter
             if empty is None:
-                listed = {dex: await self.ask.listing(dex) for dex in listed}
-            await self.missed.fills()
+                listed = {dex: await self.ask.listing(dex, meter.may_relink) for dex in listed}
+            await self.missed.fills(urgent=meter.may_relink)
         finally:
             self.resolver.catching_up = False
         asked = asked if empty is None else empty

@@ -101,9 +101,11 @@ class Resolver:
             delay_s = RESOLVE_FIRST_S
             while self._own.doubts or self._own.queries or self.missed.due:
                 try:
-                    if self._seat.now() >= self.relinking_until and not self.catching_up:
+                    relinking = self.catching_up or self._seat.now() < self.relinking_until
+                    if not relinking:
                         await self.resolve()
-                    await self.missed.recover()
+                    if not relinking or self._own.traded:
+                        await self.missed.recover()
                 except RestError:
                     self._health.failed_polls += 1
                 await doze(self.hurry, delay_s)

@@ -117,13 +117,19 @@ class Sweeper:
                 self._left = await self._round(reconciler, coins)
             except RestError as error:
                 self._trouble = str(error)
-            under_way = self._own.any_in_flight or bool(self._own.doubts)
-            on_its_way_s = start + IN_FLIGHT_S - loop.time() if under_way else 0.0
+            on_its_way_s = start + IN_FLIGHT_S - loop.time() if self._under_way else 0.0
             if self._left == 0 and on_its_way_s <= 0.0:
                 return
-            poor = self._left == 0 and not self._rest.meter.may_poll
-            await asyncio.sleep(on_its_way_s if poor else pause_s)
+            if self._left == 0:
+                pause_s = MAX_PAUSE_S if self._rest.meter.may_poll else on_its_way_s
+            await asyncio.sleep(pause_s)
             pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
+
+    @property
+    def _under_way(self) -> bool:
+        """May anything that we sent still reach the book?"""
+        expired = self._own.expired(self._seat.now())
+        return self._own.any_in_flight or len(expired) < len(self._own.doubts)
 
     async def _cancel_known(self, coins: frozenset[str] | None) -> None:
         """Before any question, which weighs as much as twenty cancels."""
