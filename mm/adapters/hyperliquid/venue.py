@@ -89,13 +89,11 @@ class HyperliquidVenue:
         self.found: dict[str, Bootstrap] = {}
         """What the venue said at the start, by coin."""
         self._swept = self._up = False
-        self._failing: set[str] = set()
         self._doubtful, self._sweep_due = asyncio.Event(), asyncio.Event()
-        self._to_sweep: set[str] = set()
+        self._to_sweep, self._failing = set[str](), set[str]()
         verdicts.wake = self.router.wake = self._doubtful.set
         verdicts.on_old_rules = self._terms.old_rules.set
-        verdicts.cancel_again = self._sweeper.lost.set
-        verdicts.annul = self._annuller.lost.set
+        verdicts.cancel_again, verdicts.annul = self._sweeper.lost.set, self._annuller.lost.set
         self._annuller.on_annulled = self._reconciler.resolver.hurry.set
         self._sender.on_cancel_all = self._sweep_soon
         health.left = self._sender.left
