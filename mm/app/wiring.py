@@ -200,7 +200,8 @@ def _remember(venue: "HyperliquidVenue | PaperVenue", states: dict[str, LedgerSt
             first_ms = state.first_ts // NS_PER_MS
             fills = ((trade_id, venue_ms * NS_PER_MS) for trade_id, venue_ms in state.fill_ids)
             last_ms = max(state.last_fill_ms, first_ms)
-            venue.remember(fills, last_ms, max(state.last_funding_ms, first_ms), coin)
+            funded_ms = max(state.last_funding_ms, first_ms)
+            venue.remember(fills, last_ms, funded_ms, coin, first_ms)
 
 
 def _runtime(run_id: str, began: Ns, web: WebServer | None) -> dict[str, Any]:

@@ -46,15 +46,19 @@ class Inbox:
         self.torn: Ns | None = None
         """When a fill began at another position than the one before it left."""
 
-    def remember(self, known: Iterable[tuple[int, int]], fill_ms: int, funding_ms: int) -> None:
+    def remember(
+        self, known: Iterable[tuple[int, int]], fill_ms: int, funding_ms: int, first_ms: int = 0
+    ) -> None:
         """Told before: `known` (trade id, ms) fills, and all of before the given times.
 
-        `fill_ms` is that of the last known fill: back-fills start a little before it.
+        `fill_ms` is that of the last known fill: back-fills start a little before it, but not
+        before `first_ms`: what was traded until then is in the position that we began with.
         """
         for key in known:
             self._fills[key] = None
         self.known_ms = self.last_fill_ms = fill_ms
-        self._fill_floor_ms = fill_ms - OVERLAP_MS if self._fills else fill_ms + 1
+        known_from_ms = fill_ms - OVERLAP_MS if self._fills else fill_ms + 1
+        self._fill_floor_ms = max(known_from_ms, first_ms + 1)
         self._funding_floor_ms = funding_ms + 1
 
     @property

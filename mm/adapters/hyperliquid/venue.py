@@ -132,16 +132,16 @@ class HyperliquidVenue:
         last_fill_ms: int,
         last_funding_ms: int,
         coin: str | None = None,
+        first_ms: int = 0,
     ) -> None:
         """What was told in former runs: (trade_id, venue_ts) of at least the last minute's fills.
-
-        Later ones are told, as missed, before the link is up. Without this call: those after the
-        bootstrap. `coin` None: the first.
+        Later ones are told, as missed, before the link is up; none of before the first of those
+        runs. Without this call: those after the bootstrap. `coin` None: the first.
         """
         keys = ((trade_id, venue_ts // NS_PER_MS) for trade_id, venue_ts in known_fills)
         desk = self.desks.get(coin or self.settings.coin)
         if desk is not None:
-            desk.inbox.remember(keys, last_fill_ms, last_funding_ms)
+            desk.inbox.remember(keys, last_fill_ms, last_funding_ms, first_ms)
             desk.remembered = True
 
     async def run(self) -> None:

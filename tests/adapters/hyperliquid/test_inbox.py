@@ -77,6 +77,14 @@ def test_known_fills_are_not_told_and_their_neighbours_are() -> None:
     assert [event.trade_id for event in found if isinstance(event, Fill)] == [9, 8]
 
 
+def test_what_was_traded_before_the_first_run_is_not_told_after_a_restart() -> None:
+    """It is in the position that run began with, be it a minute before a fill of ours."""
+    box = inbox()
+    box.remember([(7, FLOOR_MS)], FLOOR_MS, FLOOR_MS, FLOOR_MS - 10)
+    found = box.fills([fill(8, FLOOR_MS - 10), fill(9, FLOOR_MS - 9)], 0)
+    assert [event.trade_id for event in found if isinstance(event, Fill)] == [9]
+
+
 def test_other_coins_and_numberless_fills_are_left_out() -> None:
     strange = fill(2, FLOOR_MS + 1, px="NaN")
     assert not list(inbox().fills([fill(1, FLOOR_MS + 1, coin="ETH"), strange], 0))
