@@ -72,7 +72,7 @@ export class Trends {
           { pick: (row) => row[1], colour: "--accent" },
           { pick: (row) => row[2], colour: "--muted", width: 1 },
         ],
-        { range: () => [0, 1.05], format: percent },
+        { range: (_, low) => [Math.min(0, low ?? 0), 1.05], format: percent }, // m may be negative
       ),
       estimate("kappa-chart", 3),
       estimate("arrival-chart", 4),
