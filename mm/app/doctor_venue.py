@@ -9,6 +9,7 @@ from mm.adapters.hyperliquid import answers
 from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.desks import dex_of
 from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.others import found_beside
 from mm.adapters.hyperliquid.public_feed import PublicFeed
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.settings import NO_HOOKS, Bootstrap, VenueError, VenueSettings
@@ -43,6 +44,8 @@ class Account(Struct, frozen=True):
     signer_role: answers.UserRole
     agents: list[answers.ExtraAgent]
     positions: dict[str, Decimal]
+    taken: dict[str, Decimal]
+    """USD of margin that others hold on each exchange, but for their orders in our coins."""
     orders: list[OrderCore]
     limit: answers.RateLimit
     now_ms: int
@@ -95,17 +98,27 @@ async def _account(settings: VenueSettings, address: str, signer: str, clock: Wa
     meter = WeightMeter(clock.now, settings.asking.weight_per_min)
     async with Rest(settings.url, settings.request_timeout_s, meter) as rest:
         owner = (await rest.role(address)).of or address
-        states = [await rest.clearinghouse(address, dex) for dex in dexes]
+        states = {dex: await rest.clearinghouse(address, dex) for dex in dexes}
+        listed = {dex: await rest.open_orders(address, dex) for dex in await rest.dexes()}
+
+        async def leverage(coin: str) -> int:
+            return await rest.leverage(address, coin) or 1
+
+        taken = {}
+        for dex, state in states.items():
+            ours = {coin for coin in settings.coins if dex_of(coin) == dex}
+            foreign = [one for one in listed[dex] if one.coin not in ours]
+            beside = await found_beside(state, foreign, ours, leverage)
+            taken[dex] = next(iter(beside.values())).margin
         return Account(
             address=address,
             owner=owner,
             signer=signer.lower(),
             signer_role=await rest.role(signer),
             agents=await rest.extra_agents(owner),
-            positions={held.coin: held.szi for state in states for held in state.positions},
-            orders=[
-                one for dex in await rest.dexes() for one in await rest.open_orders(address, dex)
-            ],
+            positions={held.coin: held.szi for of in states.values() for held in of.positions},
+            taken=taken,
+            orders=[one for orders in listed.values() for one in orders],
             limit=await rest.rate_limit(address),
             now_ms=clock.now() // NS_PER_MS,
         )
@@ -178,6 +191,7 @@ def _of_the_account(config: Config, account: Account) -> Iterator[Finding]:
     yield _address(config, account)
     yield _key(config, account)
     yield _positions(config, account)
+    yield _margin(account)
     yield _orders(config, account)
     yield _dead_man(config, account)
 
@@ -216,6 +230,16 @@ def _positions(config: Config, account: Account) -> Finding:
         remedy = "a start takes it over as inventory; close it first if that is not meant"
         return Finding("positions", "warn", text, remedy)
     return Finding("positions", "ok", text)
+
+
+def _margin(account: Account) -> Finding:
+    """What is left over is what quotes may use."""
+    held = [(dex, usd) for dex, usd in account.taken.items() if usd]
+    if not held:
+        return Finding("margin", "ok", "nothing of it is held by others")
+    text = ", ".join(f"{usd:.2f} USD" + (f" on {dex}" if dex else "") for dex, usd in held)
+    remedy = "quotes have what is left: close what holds it, or use a sub-account of its own"
+    return Finding("margin", "warn", f"other coins or isolated positions hold {text}", remedy)
 
 
 def _orders(config: Config, account: Account) -> Finding:

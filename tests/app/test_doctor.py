@@ -49,6 +49,7 @@ OWNED = Account(
     signer_role=answers.UserRole("agent"),
     agents=[],
     positions={"BTC": Decimal(0)},
+    taken={"": Decimal(0)},
     orders=[],
     limit=answers.RateLimit(100, 10_000, 0.0),
     now_ms=NOW_MS,
@@ -83,7 +84,7 @@ def test_a_sound_account_is_ok_throughout() -> None:
     assert not any(finding.remedy for finding in found.values())
     assert list(found) == [
         "venue", "clock", "account mode", "balance", "fees", "actions",
-        "account", "key", "positions", "orders", "dead man",
+        "account", "key", "positions", "margin", "orders", "dead man",
     ]  # fmt: skip
 
 
@@ -128,6 +129,7 @@ def test_each_exchange_needs_a_balance_of_its_own() -> None:
         ({}, ["venue.account_address="], "account", "warn", "set venue.account_address"),
         ({"positions": {"BTC": Decimal(1)}}, [], "positions", "warn", "close it first"),
         ({"positions": {"ETH": Decimal(1)}}, [], "positions", "warn", "use a sub-account"),
+        ({"taken": {"": Decimal(0), "xyz": Decimal(9)}}, [], "margin", "warn", "what is left"),
         ({"orders": [order(None), order("0xbeef")]}, [], "orders", "warn", "left alone"),
         ({}, ["daemon.watchdog_s=none"], "dead man", "warn", "set daemon.watchdog_s"),
     ],

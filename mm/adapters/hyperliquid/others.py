@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Final
 
@@ -59,28 +60,35 @@ class Others:
     async def beside(self, dex: str, state: Clearinghouse) -> dict[str, Beside]:
         """By coin of ours, as of `state` and the latest listing. Raises RestError."""
         ours = {desk.coin for desk in self._desks.on(dex)}
-        held = {row.coin: row for row in state.positions}
-        resting: defaultdict[str, list[OrderCore]] = defaultdict(list)
-        for order in self._ask.foreign(dex):
-            if takes_margin(order):
-                resting[order.coin].append(order)
-        taken = sum((aside(held[coin]) for coin in ours & held.keys()), ZERO)
-        for coin in sorted((held.keys() | resting.keys()) - ours):
-            leverage = await self._leverage(coin, held.get(coin))
-            taken += margin_of(held.get(coin), resting[coin], leverage)
-        found = {}
-        for coin in ours:
-            bids, asks = notionals(held.get(coin), resting[coin])
-            found[coin] = Beside(taken, bids, asks)
-        return found
+        for held in state.positions:
+            self._chosen[held.coin] = held.leverage.value
+        return await found_beside(state, self._ask.foreign(dex), ours, self._leverage)
 
-    async def _leverage(self, coin: str, held: Held | None) -> int:
+    async def _leverage(self, coin: str) -> int:
         """Asked of the venue once (weight 20); 1 where it does not say."""
-        if held is not None:
-            self._chosen[coin] = max(1, held.leverage.value)
-        elif coin not in self._chosen:
+        if coin not in self._chosen:
             self._chosen[coin] = await self._rest.leverage(self._seat.account, coin) or 1
         return self._chosen[coin]
+
+
+async def found_beside(
+    state: Clearinghouse,
+    foreign: Iterable[OrderCore],
+    ours: AbstractSet[str],
+    leverage: Callable[[str], Awaitable[int]],
+) -> dict[str, Beside]:
+    """By coin of ours. `leverage`: set for a coin in which others have no position."""
+    held = {row.coin: row for row in state.positions}
+    resting: defaultdict[str, list[OrderCore]] = defaultdict(list)
+    for order in foreign:
+        if takes_margin(order):
+            resting[order.coin].append(order)
+    taken = sum((aside(held[coin]) for coin in ours & held.keys()), ZERO)
+    for coin in sorted((held.keys() | resting.keys()) - ours):
+        row = held.get(coin)
+        times = await leverage(coin) if row is None else row.leverage.value
+        taken += margin_of(row, resting[coin], max(1, times))
+    return {coin: Beside(taken, *notionals(held.get(coin), resting[coin])) for coin in ours}
 
 
 def margin_of(held: Held | None, orders: Iterable[OrderCore], leverage: int) -> Decimal:

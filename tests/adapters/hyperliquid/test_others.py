@@ -1,6 +1,7 @@
 """What else stands on the account, as the adapter tells it of a real exchange."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from mm.adapters.hyperliquid import others
 from mm.adapters.hyperliquid.answers import Held
 from mm.adapters.hyperliquid.others import margin_of, notionals
 from mm.adapters.hyperliquid.wire import OrderCore
+from mm.app.doctor import examine
 from mm.model.beside import NOTHING_BESIDE
 from mm.model.custody import UpdateLeverage
 from mm.model.events import Account
@@ -164,3 +166,17 @@ def test_what_takes_no_margin_is_not_counted(changes: dict[str, object]) -> None
 
     assert others.takes_margin(plain)
     assert not others.takes_margin(structs.replace(plain, **changes))
+
+
+async def test_the_doctor_tells_of_it(tmp_path: Path) -> None:
+    stand, key = Shared(), {"MM_VENUE__PRIVATE_KEY": "11" * 32}
+    async with stand.server:
+        stand.occupy()
+        await until(lambda: len(stand.exchange.open_orders(ME.address)) == 2)
+        place = [f"daemon.data_dir={tmp_path}", "web.port=0", "venue.network=local"]
+        sets = [*place, f"venue.base_url={stand.server.url}"]
+        found = {one.check: one for one in await examine([], key, sets)}
+
+    words = found["margin"].text.split()
+    assert found["margin"].level == "warn"
+    assert float(words[words.index("USD") - 1]) == pytest.approx(float(TAKEN_USD), rel=1e-3)
