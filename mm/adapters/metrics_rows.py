@@ -131,6 +131,7 @@ def position_rows(position: PositionView) -> Iterator[Row]:
     yield "mm_inventory_limit_usd", (), position.max_notional_usd
     yield "mm_inventory_worst", ("bid",), float(position.worst_long)
     yield "mm_inventory_worst", ("ask",), float(position.worst_short)
+    yield "mm_margin_others_usd", (), position.others_margin_usd
 
 
 def pnl_rows(pnl: PnlView) -> Iterator[Row]:

@@ -114,6 +114,7 @@ ACCOUNT = (
     _gauge("mm_inventory_lots", "Signed position in lots."),
     _gauge("mm_inventory_notional_usd", "Signed position at fair."),
     _gauge("mm_inventory_limit_usd", "Largest allowed position, either sign."),
+    _gauge("mm_margin_others_usd", "Of the account's margin, what coins not quoted hold."),
     _gauge("mm_inventory_worst", "Position if one side's orders all fill, base units.", "side"),
     _gauge("mm_pnl_total_usd", "Profit and loss since the ledger began."),
     _gauge("mm_pnl_component_usd", "Signed contributions that sum to the total.", "reason"),

@@ -167,7 +167,9 @@ def _calibration(it: dict[str, Any], state: str) -> str:
 
 def _position(it: dict[str, Any]) -> str:
     used = f"{it['notional_usd']:,.0f} of {it['max_notional_usd']:,.0f} USD"
-    return f"position     {it['size']} ({it['lots']:.2f} lots, {used})"
+    others = it["others_margin_usd"]
+    beside = f", others hold {others:,.0f} USD of the margin" if others else ""
+    return f"position     {it['size']} ({it['lots']:.2f} lots, {used}){beside}"
 
 
 def _pnl(pnl: dict[str, Any]) -> list[str]:

@@ -119,6 +119,7 @@ def _position(state: State) -> PositionView:
         max_notional_usd=limit,
         worst_long=position + state.orders.worst_case(Side.BID),
         worst_short=position - state.orders.worst_case(Side.ASK),
+        others_margin_usd=float(state.margin.beside.margin),
     )
 
 

@@ -130,6 +130,8 @@ class PositionView(Struct, frozen=True, gc=False):
     max_notional_usd: float
     worst_long: Decimal
     worst_short: Decimal
+    others_margin_usd: float = 0.0
+    """Of the account's margin, what positions and orders in coins that are not quoted hold."""
 
 
 class PaceView(Struct, frozen=True, gc=False):

@@ -55,6 +55,7 @@ def test_a_side_without_margin_is_withdrawn_and_says_why(stage: Stage) -> None:
     told(stage, margin=9_000, bids=6_000)
 
     view = stage.engine.view()
+    assert view.position.others_margin_usd == 9_000
     assert view.bid.blocked == NAMED
     assert view.ask.blocked == ""
     assert not [order for order in view.orders if order.side == "bid" and order.state == "open"]
