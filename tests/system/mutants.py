@@ -14,14 +14,14 @@ import pytest
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.plan import Plan, draw
 from mm.app.simulate.run import simulate
-from tests.system import broken_books, broken_manners
+from tests.system import broken_books, broken_manners, broken_wire
 
 SEEDS: Final = 50
 TOOLS: Final = ("nothing", "now_and_then", "approve_all")
 
 MUTANTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
     name: found
-    for module in (broken_books, broken_manners)
+    for module in (broken_books, broken_manners, broken_wire)
     for name, found in vars(module).items()
     if inspect.isfunction(found) and found.__module__ == module.__name__ and name not in TOOLS
 }

@@ -147,7 +147,7 @@ async def _freeze(world: World, lasting_s: float) -> bool:
 async def pause(world: World, random: Random) -> bool:
     """And resume."""
     heard = world.maker.command("pause")
-    await asyncio.sleep(random.uniform(1.0, 10.0))
+    await asyncio.sleep(random.uniform(*random.choice(((1.0, 10.0), (12.0, 25.0)))))
     world.maker.command("resume")
     return heard
 

@@ -24,6 +24,7 @@ STREAMS: Final = (
     ("orderUpdates", "userFills", "userFundings"),
     ("l2Book", "bbo", "trades", "activeAssetCtx"),
 )
+NEAR_S: Final = 60.0
 LONGEST_S: Final = 20.0
 
 
@@ -49,6 +50,15 @@ async def mute(world: World, random: Random) -> bool:
     """Some streams say nothing more on a connection that stands."""
     frames = FrameFaults(muted=random.choice(STREAMS))
     return await _misbehave(world, random, "mutes", frames=frames)
+
+
+async def mute_fundings(world: World, random: Random) -> bool:
+    """The stream of fundings is silent in the hour's first seconds, if that is near."""
+    wait_s = world.venue.hour_in_s - 1.0
+    if wait_s > NEAR_S:
+        return False
+    await asyncio.sleep(max(0.0, wait_s))
+    return await _misbehave(world, random, "mutes", frames=FrameFaults(muted=("userFundings",)))
 
 
 async def odd_frames(world: World, random: Random) -> bool:

@@ -5,7 +5,9 @@ from decimal import Decimal
 from typing import Final
 
 from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.paused import Paused
 from mm.app.simulate.standing import Standing
+from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.core.guard import judge
@@ -52,6 +54,7 @@ class Invariants:
         self._untracked: dict[int, float] = {}
         self._gone: dict[str, float] = {}
         self._standing = Standing(world)
+        self._paused = Paused()
         self._stuck: dict[str, float] = {}
         self._halts: dict[str, str] = {}
         self._halted_since: float | None = None
@@ -83,6 +86,9 @@ class Invariants:
         for coin, engine in engines.items():
             own = [row for row in rows if row.coin == coin]
             self._standing.look(coin, engine, own, reachable)
+            able = reachable and engine.state.link_up and not venue.throttled
+            held = venue.exchange.position(USER, coin)
+            self._paused.look(coin, engine, own, held, self.world.now if able else None)
             self._may_leave(coin, engine, reachable)
         self._subscribed(reachable)
         self._armed(reachable)

@@ -16,6 +16,7 @@ import aiohttp.connector
 from msgspec import Struct
 
 from mm.app.simulate.at_rest import AtRest, BrokenPromiseError
+from mm.app.simulate.at_the_gate import AtTheGate
 from mm.app.simulate.circumstances import circumstances
 from mm.app.simulate.faults import FAULTS, befall, calm
 from mm.app.simulate.in_turn import InTurn
@@ -87,6 +88,7 @@ class Story:
         self.world = world
         self.in_turn = InTurn(world)
         self.checks = Invariants(world)
+        self.gate = AtTheGate(world.venue)
         self.at_rest = AtRest(world)
         self.operator = Operator(world)
         self.faults: Counter[str] = Counter()
@@ -217,6 +219,7 @@ class Story:
             await asyncio.sleep(LOOK_S)
             self._excuse()
             self.checks.look()
+            self.gate.look()
             self.in_turn.look()
             self.operator.look(LOOK_S)
 

@@ -1,6 +1,6 @@
 """The venue of a simulation: the real exchange and its server, and the truth about our account."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
 from typing import Final
 
@@ -15,7 +15,7 @@ from mm.app.simulate.host import Host
 from mm.app.simulate.loop import SimLoop
 from mm.app.simulate.plan import Plan
 from mm.app.simulate.quiet import QuietMarket
-from mm.model.exchange import OrderRow
+from mm.model.exchange import OrderRow, Signed
 from mm.model.units import NS_PER_MS, NS_PER_S, Ns
 from mm.sim.admission import request_cap
 from mm.sim.exchange import Exchange, ExchangeOptions
@@ -32,6 +32,16 @@ CHANNELS: Final = (3, 4)
 MINUTE_NS: Final = 60 * NS_PER_S
 
 
+class HeardExchange(Exchange):
+    """Somebody hears each signed action before it is looked at."""
+
+    hear: Callable[[Signed], None] = staticmethod(lambda _: None)
+
+    def submit(self, signed: Signed, now_ms: int) -> int:
+        self.hear(signed)
+        return super().submit(signed, now_ms)
+
+
 class VenueSide:
     """The real exchange and its server, on a host of their own."""
 
@@ -45,7 +55,7 @@ class VenueSide:
         options = ExchangeOptions(
             faucet_usdc=FAUCET_USD, seed=plan.seed, schedule_cancel_volume=volume
         )
-        self.exchange = Exchange(self._markets, now_ms, options)
+        self.exchange = HeardExchange(self._markets, now_ms, options)
         self.server: HyperliquidServer
         self.host: Host
         self.boots = 0
@@ -97,6 +107,11 @@ class VenueSide:
         past_s = self.clock.now() / NS_PER_S % HOUR_S
         left_s = HOUR_S - past_s
         return left_s + 5.0 if left_s < 10.0 else max(0.0, 5.0 - past_s)
+
+    @property
+    def hour_in_s(self) -> float:
+        """When fundings are paid next."""
+        return HOUR_S - self.clock.now() / NS_PER_S % HOUR_S
 
     @property
     def overdrawn(self) -> bool:
