@@ -1,16 +1,17 @@
 """Promises that cannot be broken promise nothing: some daemons broken on purpose, each noticed."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from msgspec import structs
 
-from mm.app.simulate.plan import Plan, draw
+from mm.app.simulate.plan import MIDNIGHT_S, Plan, draw
+from mm.model.units import NS_PER_S
 from tests.system.mutants import MUTANTS, caught
 
 NOTICED: Final = {
-    "forgets_a_fill": ("drop_clean", 3, "position|cash"),
+    "forgets_a_fill": ("drop_clean", 3, "position|cash|gross|worst case"),
     "stops_without_cancelling": ("pause", 1, "rest after an orderly end"),
     "leaves_its_orders_when_the_link_goes": ("refuse", 1, "rest on a feed"),
     "never_moves_an_order": ("deposit", 1, "is wanted"),
@@ -25,23 +26,35 @@ NOTICED: Final = {
     "counts_only_what_rests": ("odd_frames", 3, "gross|worst case"),
     "skips_audits": ("deposit", 1, "equity"),
     "takes_a_lost_answer_for_a_refusal": ("lost_replies", 1, "untracked|gross|worst case"),
+    "forgets_funding_of_silent_streams": ("mute_fundings", 3, "cash"),
+    "repeats_a_nonce": ("deposit", 1, "used twice"),
+    "never_lets_an_action_expire": ("deposit", 1, "expires at None"),
+    "trusts_its_own_clock": ("deposit", 7, "dead-man|does not rest|is wanted|orderly end"),
+    "ages_the_book_by_its_own_clock": ("deposit", 5, "stale book"),
+    "exits_without_reduce_only": ("halt", 3, "only to reduce"),
+    "quotes_that_may_take": ("deposit", 1, "only to reduce"),
+    "reduces_beyond_the_position": ("pause", 3, "paused for"),
 }
 """By name: the fault that brings it out, a seed that notices, and words of the broken promise."""
+BEFORE_AN_HOUR: Final = (MIDNIGHT_S - 1060) * NS_PER_S
+"""The loop begins at 1000 s."""
 TRIES: Final = 8
 """A change of the code changes what a seed runs: one of so many from there on."""
 CLOSE: Final = ("risk.max_daily_loss_fraction=0.00001", "risk.max_drawdown_fraction=0.00001")
-WORLDS: Final = {
-    "halts_without_cancelling": lambda plan: structs.replace(
-        plan, settings=(*plan.settings, *CLOSE)
-    ),
-    "forgets_the_dead_man": lambda plan: structs.replace(plan, dead_man=True),
+WORLDS: Final[dict[str, dict[str, Any]]] = {
+    "halts_without_cancelling": {"settings": CLOSE},
+    "forgets_the_dead_man": {"dead_man": True},
+    "forgets_funding_of_silent_streams": {"start_ns": BEFORE_AN_HOUR},
+    "trusts_its_own_clock": {"drift_ppm": -50_000, "ahead_ns": 0},
+    "ages_the_book_by_its_own_clock": {"drift_ppm": 50_000, "ahead_ns": 0},
 }
 """What its plan has besides."""
 
 
 def plan_for(name: str, fault: str, seed: int) -> Plan:
-    plan = draw(seed, (fault,), 60.0, 8)
-    return WORLDS[name](plan) if name in WORLDS else plan
+    plan, changes = draw(seed, (fault,), 60.0, 8), dict(WORLDS.get(name, {}))
+    settings = (*plan.settings, *changes.pop("settings", ()))
+    return structs.replace(plan, settings=settings, **changes)
 
 
 @pytest.mark.parametrize("name", NOTICED)
