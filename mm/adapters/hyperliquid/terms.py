@@ -83,21 +83,25 @@ class Terms:
         return self._seat.now() - self._ruled > RULES_AGE
 
     async def sync_rules(self) -> None:
-        """Ticks, lots and leverage change at the venue's upgrades; a coin may be delisted."""
+        """Ticks, lots and leverage change at the venue's upgrades, the account's own leverage by
+        hand; a coin may be delisted."""
         self._ruled = self._seat.now()
         for dex in self._desks.dexes:
             listing = await listing_of(dex, self._seat.settings.network, self._rest)
             for desk in self._desks.on(dex):
+                chosen = await self._rest.leverage(self._seat.account, desk.coin)
                 try:
-                    self._renew(desk, listing.instrument(desk.coin))
+                    self._renew(desk, listing.instrument(desk.coin), chosen)
                 except VenueError as error:  # delisted while we trade it
                     desk.outlet.put(Command(self._seat.now(), "halt", "venue", str(error)))
 
-    def _renew(self, desk: Desk, listed: Instrument) -> None:
+    def _renew(self, desk: Desk, listed: Instrument, chosen: int | None) -> None:
+        """`chosen`: the account's leverage; None: as it was, the venue does not say."""
         known = desk.instrument
         if known is None:
             return
-        fresh = structs.replace(listed, max_leverage=min(known.max_leverage, listed.max_leverage))
+        most = min(chosen or known.max_leverage, listed.max_leverage)
+        fresh = structs.replace(listed, max_leverage=most)
         if fresh != known:
             desk.instrument = fresh
             self._seat.assets[desk.coin] = fresh.asset

@@ -24,8 +24,11 @@ from mm.model.units import Ns, seconds
 
 Request: TypeAlias = Place | Modify | Cancel
 
-BY_OLD_RULES: Final = (RejectCode.TICK, RejectCode.SIZE, RejectCode.MIN_NOTIONAL)
-"""We round by the venue's rules: so refused, they are not those that we know."""
+BY_OLD_RULES: Final = (
+    RejectCode.TICK, RejectCode.SIZE, RejectCode.MIN_NOTIONAL, RejectCode.MARGIN,
+)  # fmt: skip
+"""We round by the venue's rules, and keep to its leverage: so refused, they are not those that we
+know."""
 
 
 class Ticket(Struct, frozen=True):

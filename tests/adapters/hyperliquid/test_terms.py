@@ -32,6 +32,10 @@ class Venue(Rest):
         super().__init__("http://127.0.0.1:1", 1.0, WeightMeter(WallClock().now))
         self.assets = {"": [answers.Asset("BTC", 5, 40)], "xyz": [answers.Asset(GOLD, 2, 10)]}
         self.maker, self.taker = 0.00015, 0.00045
+        self.chosen: dict[str, int | None] = {"BTC": None, GOLD: None}
+
+    async def leverage(self, user: str, coin: str) -> int | None:
+        return self.chosen[coin]
 
     async def meta(self, dex: str = "") -> answers.Meta:
         return answers.Meta(self.assets[dex])
@@ -94,6 +98,20 @@ async def test_a_new_lot_reaches_its_coin_and_keeps_the_accounts_leverage() -> N
     assert isinstance(rules, Rules)
     fresh = rules.instrument
     assert (fresh.size_decimals, fresh.price_decimals, fresh.max_leverage) == (4, 2, 20)
+    assert at.of(GOLD) == []
+
+
+@pytest.mark.parametrize(("chosen", "allowed"), [(3, 3), (30, 30), (60, 40)])
+async def test_leverage_that_the_account_chose_by_hand_is_heard_of(
+    chosen: int, allowed: int
+) -> None:
+    at = Trading()
+    at.venue.chosen["BTC"] = chosen
+    await at.terms.sync_rules()
+
+    (rules,) = at.of("BTC")
+    assert isinstance(rules, Rules)
+    assert rules.instrument.max_leverage == allowed
     assert at.of(GOLD) == []
 
 

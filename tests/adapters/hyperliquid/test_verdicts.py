@@ -152,10 +152,11 @@ def test_one_status_of_success_for_a_batch_says_nothing_of_the_others() -> None:
         ("Price must be divisible by tick size.", 1),
         ("Order has invalid size.", 1),
         ("Order must have minimum value of $10.", 1),
-        ("Insufficient margin to place order.", 0),
+        ("Insufficient margin to place order.", 1),
+        ("Price too far from oracle", 0),
     ],
 )
-def test_a_refusal_of_our_rounding_has_the_rules_read_again(words: str, old: int) -> None:
+def test_a_refusal_by_old_rules_or_leverage_has_them_read_again(words: str, old: int) -> None:
     desk = Desk()
     desk.verdicts.answer(desk.sends(), single(words))
 
