@@ -617,3 +617,48 @@ async def test_a_funding_that_the_stream_kept_to_itself_is_found_after_the_hour(
 
         await b.reconciler.audit()
         assert b.venue.asked.count("userFunding") == 1, "once an hour"
+
+
+async def test_a_new_connection_is_served_of_weight_that_other_questions_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing can be quoted until it has been: it waited for up to forty seconds."""
+    async with bench() as b:
+
+        async def waits(weight: int) -> None:
+            raise AssertionError(f"{weight} waits")
+
+        monkeypatch.setattr(b.rest, "room", waits)
+        b.rest.meter.spend(b.rest.meter.limit * 7 // 8)
+        await b.reconciler.catch_up()
+        assert b.venue.asked == ["frontendOpenOrders", "userFillsByTime"]
+        with pytest.raises(AssertionError, match="20 waits"):
+            await b.reconciler.audit()
+        b.rest.meter.spend(b.rest.meter.limit // 12)
+        with pytest.raises(AssertionError, match="20 waits"):
+            await b.reconciler.catch_up()
+
+
+async def test_nothing_is_asked_beside_the_audit_of_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It asks the same, of the same weight."""
+    async with bench() as b:
+        resolver, passes = b.reconciler.resolver, asyncio.Queue[None]()
+
+        async def once() -> None:
+            passes.put_nowait(None)
+
+        monkeypatch.setattr(resolver, "resolve", once)
+        b.doubt(RequestKind.PLACE, expires=NEVER)
+        resolver.catching_up = True
+        doubtful = asyncio.Event()
+        doubtful.set()
+        running = asyncio.create_task(resolver.run(doubtful))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert passes.empty()
+        resolver.catching_up = False
+        resolver.hurry.set()
+        await asyncio.wait_for(passes.get(), 60)
+        running.cancel()

@@ -13,15 +13,25 @@ from aiohttp import web
 
 from mm.adapters.hyperliquid import answers
 from mm.adapters.hyperliquid.bootstrap import clock_skew
+from mm.adapters.hyperliquid.own import Doubt
 from mm.adapters.hyperliquid.rest import RestError
 from mm.adapters.hyperliquid.server import Faults, Limits
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueError, VenueSettings
 from mm.adapters.hyperliquid.sign import Signer
 from mm.adapters.hyperliquid.venue import HyperliquidVenue
+from mm.adapters.hyperliquid.wire import OrderCore
 from mm.app.ports import Venue
 from mm.model.actions import CancelAll
 from mm.model.custody import CreateSubAccount
-from mm.model.events import Book, Fill, Funding, OrderOpened, RejectCode, Rejected
+from mm.model.events import (
+    Book,
+    Fill,
+    Funding,
+    OrderOpened,
+    RejectCode,
+    Rejected,
+    RequestKind,
+)
 from mm.model.units import NS_PER_S, Side
 from mm.sim.exchange import ExchangeOptions
 from tests.adapters.hyperliquid.proxy import proxy
@@ -518,3 +528,25 @@ async def test_a_busy_venue_is_asked_again() -> None:
 
     assert refused == 0
     assert boot.instrument.name == "BTC"
+
+
+@pytest.mark.parametrize(("way", "most"), [("in flight", 5), ("annulled", 1)])
+async def test_leaving_looks_again_only_for_what_may_come_and_not_in_haste(
+    way: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look weighs 20 of the minute's 1,200: after eight a new connection had to wait."""
+    async with stand() as at, live(at) as (venue, _):
+        if way == "in flight":
+            venue.own.sent([cloid(9)])
+        else:
+            venue.own.doubts[cloid(9)] = Doubt(kind=RequestKind.PLACE, expires=0)
+        looks, listing = list[str](), venue._rest.open_orders
+
+        async def counted(user: str, dex: str = "", *, urgent: bool = False) -> list[OrderCore]:
+            looks.append(dex)
+            return await listing(user, dex, urgent=urgent)
+
+        monkeypatch.setattr(venue._rest, "open_orders", counted)
+        monkeypatch.setattr(venue._reconciler.resolver, "relinking_until", 2**62)
+        await venue.cancel_all()
+        assert 1 <= len(looks) <= most
