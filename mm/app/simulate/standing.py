@@ -5,6 +5,7 @@ from typing import Final
 from mm.app.simulate.at_rest import BrokenPromiseError
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
+from mm.core.orders import OrderState
 from mm.model.exchange import OrderRow
 from mm.model.quote import Level
 from mm.model.units import BPS, NS_PER_S, SIDES, Side
@@ -18,6 +19,8 @@ TURN_S: Final = 2.0
 """A turn of the quote timer, and the way there."""
 CHANGE_S: Final = 9.0
 """A request's expiry, the question what became of it, and the next turn of the quote timer."""
+DOUBT_S: Final = 5.0
+"""By then what was lost has been annulled, or found, without waiting until it has expired."""
 
 
 class Standing:
@@ -28,6 +31,8 @@ class Standing:
         self._busy: dict[str, float] = {}
         """When a request of each order was last under way."""
         self._astray: dict[tuple[str, Side], float] = {}
+        self._doubtful: dict[str, dict[str, float]] = {}
+        """By coin: since when each order is in doubt though the link is up."""
 
     def look(self, coin: str, engine: Engine, rows: list[OrderRow], reachable: bool) -> None:
         """`rows`: those of this coin. `reachable`: may the venue be asked for anything?"""
@@ -37,7 +42,9 @@ class Standing:
         venue = self.world.venue
         state = engine.state
         waits = state.kill.halted or state.recourse.waiting(self.world.maker.clock.now())
-        able = reachable and not (venue.throttled or venue.spent or waits)
+        heard = reachable and not (venue.throttled or venue.spent)
+        self._undoubted(coin, engine, heard and self.world.maker.losses.linked_at is not None)
+        able = heard and not waits
         for side in SIDES:
             where = _astray(engine, side, [row for row in still if row.side is side])
             if not (able and where):
@@ -55,6 +62,18 @@ class Standing:
         if settled and reachable and last and age_s > grace_s:
             text = f"{len(settled)} orders rest on a feed that is {age_s:.1f} s old"
             raise BrokenPromiseError(text)
+
+    def _undoubted(self, coin: str, engine: Engine, able: bool) -> None:
+        """No order stays in doubt, and its side waits, while the venue can be asked."""
+        plan, now = self.world.plan, self.world.now
+        most_s = DOUBT_S + 8 * (sum(plan.latency_s) + 2 * plan.jitter_s)
+        orders = engine.state.orders if able else ()
+        doubtful = {one.cloid for one in orders if one.state is OrderState.UNKNOWN}
+        known = self._doubtful.get(coin, {})
+        self._doubtful[coin] = {cloid: known.get(cloid, now) for cloid in doubtful}
+        for cloid, since in self._doubtful[coin].items():
+            if now - since > most_s:
+                raise BrokenPromiseError(f"{coin} {cloid} is in doubt for {most_s:.1f} s")
 
     def _was_changing(self, engine: Engine, row: OrderRow) -> bool:
         """Of one that is still. A request of ours was under way when the wire went: its outcome
