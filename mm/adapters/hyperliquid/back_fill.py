@@ -15,6 +15,9 @@ from mm.model.units import NS_PER_MS, Ns
 HOUR_MS: Final = 3_600_000
 FUNDED_MS: Final = 10_000
 """So long after a full hour its funding is in the venue's lists."""
+AGAIN_MS: Final = 10_000
+"""How far back of an earlier back-fill the next one asks: longer than an answer takes, and no more,
+for twenty rows weigh as much as an action."""
 LATE_MS: Final = 5_000
 """Streams that are well have told of it by then: what an audit alone brings to light is a fault."""
 
@@ -62,10 +65,10 @@ class BackFill:
     async def fills(self, *, urgent: bool = False) -> None:
         """`urgent`: waits for no request weight."""
         asked = self._seat.now()
-        since_ms = self._filled_ms
-        if since_ms is None:
-            since_ms = min(desk.inbox.known_ms for desk in self._desks)
-        since_ms -= OVERLAP_MS
+        if self._filled_ms is None:
+            since_ms = min(desk.inbox.known_ms for desk in self._desks) - OVERLAP_MS
+        else:
+            since_ms = self._filled_ms - AGAIN_MS
         found = await self._rest.fills_since(self._seat.account, since_ms, urgent=urgent)
         for desk in self._desks:
             news = list(desk.inbox.recovered(found, asked, self._seat.now()))

@@ -43,7 +43,9 @@ class Standing:
         state = engine.state
         waits = state.kill.halted or state.recourse.waiting(self.world.maker.clock.now())
         heard = reachable and not (venue.throttled or venue.spent)
-        self._undoubted(coin, engine, heard and self.world.maker.losses.linked_at is not None)
+        maker = self.world.maker
+        rich = maker.venue is not None and maker.venue.meter.may_poll  # else doubts may wait
+        self._undoubted(coin, engine, heard and rich and maker.losses.linked_at is not None)
         able = heard and not waits
         for side in SIDES:
             where = _astray(engine, side, [row for row in still if row.side is side])

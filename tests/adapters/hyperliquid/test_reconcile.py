@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from mm.adapters.hyperliquid.back_fill import FUNDED_MS, HOUR_MS
+from mm.adapters.hyperliquid.back_fill import AGAIN_MS, FUNDED_MS, HOUR_MS
 from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.desks import Desk, Desks
 from mm.adapters.hyperliquid.findings import NEVER_PLACED
@@ -54,6 +54,8 @@ class Venue:
         self.asked: list[str] = []
         self.mute = ""
         """A client id whose status it does not tell."""
+        self.since: list[int] = []
+        """From when on fills were asked for."""
         self.together: asyncio.Barrier | None = None
         """Statuses are told when so many have been asked for."""
         self.meanwhile: dict[str, Callable[[], object]] = {}
@@ -74,6 +76,7 @@ class Venue:
                     raise web.HTTPBadGateway
                 return self.statuses.get(body["oid"], {"status": "unknownOid"})
             case "userFillsByTime":
+                self.since.append(body["startTime"])
                 rest = [fill for fill in self.fills if fill["time"] >= body["startTime"]]
                 return rest[:2000]
             case "userFunding":
@@ -551,6 +554,19 @@ async def test_a_silent_stream_that_speaks_again_hides_no_fill_of_before() -> No
         list(b.inbox.fills([spoken], 0))
         await b.reconciler.missed.fills()
         assert [event.trade_id for event in b.told() if isinstance(event, Fill)] == [1]
+
+
+async def test_a_back_fill_goes_back_a_minute_once_and_then_no_further_than_an_answer_takes() -> (
+    None
+):
+    """Of a busy market a minute's rows weighed more than the question, at each reconnection."""
+    async with bench() as b:
+        known_ms = b.inbox.known_ms
+        b.venue.fills = [fill(1, known_ms + 90_000)]
+        for _ in range(2):
+            await b.reconciler.missed.fills()
+        assert b.venue.since == [max(0, known_ms - OVERLAP_MS), known_ms + 90_000 - AGAIN_MS]
+        assert len(b.told()) == 1
 
 
 async def test_an_exit_that_trades_while_fills_are_asked_for_is_asked_after_again() -> None:
