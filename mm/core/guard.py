@@ -44,10 +44,15 @@ def unhalted(state: State, ts: Ns) -> Verdict:
     """The verdict where nothing halts."""
     if no_price := _unquotable(state, ts):
         return Verdict(no_price=no_price)
-    reason = state.kill.pace_reason()
-    if not reason and state.book.fair is not None and state.pnl.position:
-        reason = state.limits(state.book.fair).only_out(state.pnl.position)
-    return Verdict(reduce_only=reason)
+    return Verdict(reduce_only=state.kill.pace_reason() or _past_others(state))
+
+
+def _past_others(state: State) -> str:
+    """Why foreign orders in this instrument leave nothing but the way out, or ""."""
+    fair, beside = state.book.fair, state.margin.beside
+    if fair is None or not (beside.bids or beside.asks):
+        return ""
+    return state.limits(fair).only_out(state.pnl.position)
 
 
 def broken_limit(state: State, ts: Ns) -> str:

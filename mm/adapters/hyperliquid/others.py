@@ -16,7 +16,7 @@ from mm.adapters.hyperliquid.rest import Rest
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.model.beside import Beside
-from mm.model.units import Side
+from mm.model.units import NS_PER_S, Ns, Side
 
 ZERO: Final = Decimal(0)
 CUSHION: Final = Decimal("0.01")
@@ -24,6 +24,7 @@ CUSHION: Final = Decimal("0.01")
 again."""
 PAUSE_S: Final = 10.0
 """An audit weighs a twentieth of the minute's requests: others may act all the time."""
+KEPT: Final[Ns] = 3600 * NS_PER_S
 
 
 class Others:
@@ -41,8 +42,8 @@ class Others:
         self._desks = desks
         self._ask = ask
         self._health = health
-        self._chosen: dict[str, int] = {}
-        """Leverage of coins in which others have orders and no position."""
+        self._chosen: dict[str, tuple[int, Ns]] = {}
+        """Leverage, and when it was told: for coins in which others have orders and no position."""
         self._seen = 0
         """Updates of others' orders that the latest look came after."""
 
@@ -61,14 +62,16 @@ class Others:
         """By coin of ours, as of `state` and the latest listing. Raises RestError."""
         ours = {desk.coin for desk in self._desks.on(dex)}
         for held in state.positions:
-            self._chosen[held.coin] = held.leverage.value
+            self._chosen[held.coin] = held.leverage.value, self._seat.now()
         return await found_beside(state, self._ask.foreign(dex), ours, self._leverage)
 
     async def _leverage(self, coin: str) -> int:
-        """Asked of the venue once (weight 20); 1 where it does not say."""
-        if coin not in self._chosen:
-            self._chosen[coin] = await self._rest.leverage(self._seat.account, coin) or 1
-        return self._chosen[coin]
+        """Asked of the venue (weight 20), and after an hour again; 1 where it does not say."""
+        chosen, asked = self._chosen.get(coin, (0, 0))
+        if not chosen or self._seat.now() - asked > KEPT:
+            chosen = await self._rest.leverage(self._seat.account, coin) or 1
+            self._chosen[coin] = chosen, self._seat.now()
+        return chosen
 
 
 async def found_beside(

@@ -8,20 +8,31 @@ import pytest
 from msgspec import structs
 
 from mm.adapters.hyperliquid import others
-from mm.adapters.hyperliquid.answers import Held
+from mm.adapters.hyperliquid.answers import Clearinghouse, Held, _Margin
+from mm.adapters.hyperliquid.budget import WeightMeter
+from mm.adapters.hyperliquid.desks import Desk, Desks
+from mm.adapters.hyperliquid.health import Health
+from mm.adapters.hyperliquid.inbox import Inbox
 from mm.adapters.hyperliquid.others import margin_of, notionals
+from mm.adapters.hyperliquid.outlet import Outlet
+from mm.adapters.hyperliquid.own import OwnOrders
+from mm.adapters.hyperliquid.questions import Questions
+from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.seat import Seat
+from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
 from mm.adapters.hyperliquid.wire import OrderCore
 from mm.app.doctor import examine
 from mm.model.beside import NOTHING_BESIDE
 from mm.model.custody import UpdateLeverage
 from mm.model.events import Account
 from mm.model.exchange import OrderSpec, PlaceOrders, Tif
-from mm.model.units import NS_PER_MS, Side
+from mm.model.units import NS_PER_MS, NS_PER_S, Ns, Side
 from mm.sim.exchange import Exchange
 from mm.sim.scripted import calm_market
 from tests.adapters.hyperliquid.stand import (
     ME,
     PATIENT,
+    PREFIX,
     QUICK,
     RULES,
     Probe,
@@ -166,6 +177,47 @@ def test_what_takes_no_margin_is_not_counted(changes: dict[str, object]) -> None
 
     assert others.takes_margin(plain)
     assert not others.takes_margin(structs.replace(plain, **changes))
+
+
+async def test_the_leverage_of_a_coin_without_a_position_is_asked_once_an_hour() -> None:
+    clock, rest = Hand(), Asked()
+    given, own = VenueSettings(network="local", coins=("BTC",)), OwnOrders(PREFIX)
+    inbox = Inbox(ME.address, "BTC", own, Health(clock, NO_HOOKS))
+    desks, seat = Desks(own, Desk("BTC", inbox, Outlet(lambda _: None))), Seat(given, ME, clock)
+    ask = Questions(seat, rest, own, desks)
+    found = others.Others(seat, rest, desks, ask, Health(clock, NO_HOOKS))
+    state = Clearinghouse([], msgspec.convert({"accountValue": 1}, _Margin, strict=False))
+    await ask.listing("")
+
+    for minutes, asked in ((0, 1), (59, 1), (2, 2)):
+        clock.ts += minutes * 60 * NS_PER_S
+        assert (await found.beside("", state))["BTC"].margin == 90
+        assert rest.asked == asked
+
+
+class Hand:
+    ts: Ns = NS_PER_S
+
+    def now(self) -> Ns:
+        return self.ts
+
+
+class Asked(Rest):
+    """Somebody bids 450 USD in another coin, at a leverage of 5."""
+
+    asked = 0
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1", 1.0, WeightMeter(lambda: 0))
+
+    async def open_orders(
+        self, user: str, dex: str = "", *, urgent: bool = False
+    ) -> list[OrderCore]:
+        return [order(Side.BID, 90, 5)]
+
+    async def leverage(self, user: str, coin: str) -> int | None:
+        self.asked += 1
+        return 5
 
 
 async def test_the_doctor_tells_of_it(tmp_path: Path) -> None:
