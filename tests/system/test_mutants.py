@@ -33,6 +33,7 @@ NOTICED: Final = {
     "ages_the_book_by_its_own_clock": ("deposit", 5, "stale book"),
     "exits_without_reduce_only": ("halt", 3, "only to reduce"),
     "quotes_that_may_take": ("deposit", 1, "only to reduce"),
+    "sets_the_dead_man_once": ("deposit", 1, "no dead-man switch"),
     "reduces_beyond_the_position": ("pause", 3, "paused for"),
 }
 """By name: the fault that brings it out, a seed that notices, and words of the broken promise."""
@@ -44,6 +45,7 @@ CLOSE: Final = ("risk.max_daily_loss_fraction=0.00001", "risk.max_drawdown_fract
 WORLDS: Final[dict[str, dict[str, Any]]] = {
     "halts_without_cancelling": {"settings": CLOSE},
     "forgets_the_dead_man": {"dead_man": True},
+    "sets_the_dead_man_once": {"dead_man": True},
     "forgets_funding_of_silent_streams": {"start_ns": BEFORE_AN_HOUR},
     "trusts_its_own_clock": {"drift_ppm": -50_000, "ahead_ns": 0},
     "ages_the_book_by_its_own_clock": {"drift_ppm": 50_000, "ahead_ns": 0},

@@ -88,7 +88,7 @@ class Story:
         self.world = world
         self.in_turn = InTurn(world)
         self.checks = Invariants(world)
-        self.gate = AtTheGate(world.venue)
+        self.gate = AtTheGate(world)
         self.at_rest = AtRest(world)
         self.operator = Operator(world)
         self.faults: Counter[str] = Counter()

@@ -26,6 +26,8 @@ USER: Final = Signer(KEY).address.lower()
 AT: Final = ("10.0.0.9", 9000)
 BUSY_WEIGHT: Final = 1_100
 FAUCET_USD: Final = Decimal(100_000)
+SOON_MS: Final = 30_000
+"""Half of how far ahead the switch is set, every 20 s."""
 HOUR_S: Final = 3600.0
 CHANNELS: Final = (3, 4)
 """Of the account, and of each coin."""
@@ -147,9 +149,10 @@ class VenueSide:
 
     @property
     def armed(self) -> bool:
-        """Is our dead-man switch set?"""
+        """Is our dead-man switch set, and was it pushed back lately?"""
         account = self.exchange._accounts.known(USER)
-        return account is not None and account.cancel_at_ms is not None
+        at_ms = None if account is None else account.cancel_at_ms
+        return at_ms is not None and at_ms > self.clock.now() // NS_PER_MS + SOON_MS
 
     def subscriptions(self, but: Collection[object] = ()) -> int:
         """Of the connection that has most, without these."""
