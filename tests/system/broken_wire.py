@@ -36,8 +36,9 @@ def repeats_a_nonce(patch: Patch) -> None:
 
 
 def never_lets_an_action_expire(patch: Patch) -> None:
-    def envelope(self: Seat, action: WireAction) -> dict[str, Any]:
-        nonce, mainnet = self._nonces.next(self.venue_ms()), self.settings.network == "mainnet"
+    def envelope(self: Seat, action: WireAction, nonce: int | None = None) -> dict[str, Any]:
+        nonce = self._nonces.next(self.venue_ms()) if nonce is None else nonce
+        mainnet = self.settings.network == "mainnet"
         signature = self._signer.sign(action, nonce, None, None, mainnet)
         return {"action": action, "nonce": nonce, "signature": signature}
 
