@@ -55,6 +55,14 @@ def within(order: Order, level: Level, tolerance: Tolerance) -> bool:
     return remaining == size or (size <= remaining * GROW and remaining <= size * SHRINK)
 
 
+def too_near(order: Order, first: Level, tolerance: Tolerance) -> bool:
+    """True where the resting order, of whatever level, lies closer to the market than the first one
+    may: what it earns does not pay for what it costs."""
+    price, near = float(first.price), tolerance.near
+    inward_bps = near.inward_bid_bps if first.side is Side.BID else near.inward_ask_bps
+    return first.side * (order.shown[1] - price) / price * BPS > inward_bps
+
+
 def diff(
     wanted: Ladder, orders: Iterable[Order], tolerance: Tolerance, new_cloid: Iterator[str]
 ) -> list[Action]:

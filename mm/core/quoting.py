@@ -1,14 +1,16 @@
 """One quote cycle: parameters -> quote -> ladder -> diff -> approved actions."""
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 
 from msgspec import structs
 
 from mm.core import risk
-from mm.core.diff import diff, even
+from mm.core.diff import diff, even, too_near
 from mm.core.guard import Verdict
 from mm.core.hysteresis import free_bps, tolerance, with_room
+from mm.core.orders import Orders
 from mm.core.ration import SPENT, Pace, Ration
 from mm.core.reducing import only_reducing
 from mm.core.settings import EngineSettings
@@ -16,7 +18,7 @@ from mm.core.state import State
 from mm.core.stochastic.components import StochasticComponents
 from mm.core.strategy import glft, ladder
 from mm.core.strategy.params import ParameterAggregator, ParameterSources
-from mm.model.actions import Action, Data, Note, Place, Severity
+from mm.model.actions import Action, Cancel, Data, Modify, Note, Place, Severity
 from mm.model.events import Event, Fill, Tick
 from mm.model.market_params import MarketParams, NotReady, Premium
 from mm.model.quote import Binding, Ladder, Quote, SideQuote
@@ -140,7 +142,19 @@ class Quoting:
         position, seen_ts = state.pnl.position, state.book.seen_ts
         asked = state.recourse.review(reviewed.approved, state.orders, position, seen_ts, ts)
         taken = self._ration.of(asked, state.orders, state.budget, ts)
-        return taken, [*reviewed.refused, *_held(asked, taken)]
+        withdrawn = self._withdrawn(asked, taken, state.orders)
+        return [*taken, *withdrawn], [*reviewed.refused, *_held(asked, taken)]
+
+    def _withdrawn(
+        self, asked: list[Action], taken: list[Action], orders: Orders
+    ) -> Iterator[Cancel]:
+        """Cancels of what rests too near to the market and cannot be moved for want of actions."""
+        for action in asked if len(taken) < len(asked) else ():
+            if isinstance(action, Modify) and action not in taken:
+                order = orders.get(action.cloid)
+                first = self.ladder.levels(action.side)[0]
+                if order is not None and too_near(order, first, self.tolerance):
+                    yield Cancel(action.cloid)
 
     def _say(
         self, state: State, actions: list[Action], refused: list[risk.Refusal], ts: Ns

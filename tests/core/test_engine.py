@@ -623,6 +623,22 @@ def test_a_side_that_waits_for_the_grant_of_a_spent_budget_says_so(stage: Stage)
     assert stage.engine.view().ask.blocked == stage.engine.view().bid.blocked == ""
 
 
+def test_what_is_too_near_and_cannot_be_moved_for_want_of_actions_is_withdrawn(
+    stage: Stage,
+) -> None:
+    """Cancels have a budget of their own; the orders stood there until the next turn."""
+    stage.happen(ActionBudget(stage.ts, 10_000, 10_000))
+    stage.mid *= 1.0003
+    stage.tick()  # takes the turn
+    raised = stage.prices(Side.BID)
+    stage.mid *= 0.999
+    stage.tick()
+    wanted = stage.engine.quoting.ladder.bids[0].price
+    assert raised[0] > wanted
+    assert all(price <= wanted for price in stage.prices(Side.BID))
+    assert stage.prices(Side.ASK) != []
+
+
 def test_a_fill_right_after_a_decision_is_answered_as_soon_as_may_be(stage: Stage) -> None:
     """Not by the next tick alone: until then that side would stand without its first level."""
     stage.tick()
