@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Final
 
 from msgspec import structs
 
@@ -13,6 +14,10 @@ from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.wire import OrderCore
+from mm.model.units import NS_PER_S, Ns
+
+EXPLORED_FOR: Final[Ns] = 3600 * NS_PER_S
+"""So long it is believed that there are no new exchanges: to ask weighs 20."""
 
 
 class Questions:
@@ -26,6 +31,7 @@ class Questions:
         self._foreign: dict[str, list[OrderCore]] = {}
         self._elsewhere: deque[str] | None = None
         """The exchanges on which we trade nothing; None: not yet looked at."""
+        self._explored: Ns = 0
 
     @property
     def foreign_open(self) -> int:
@@ -39,19 +45,27 @@ class Questions:
     async def foreign_anywhere(self) -> int:
         """As `foreign_open`, wherever our account may have orders, spot too. Exchanges on which we
         trade nothing are all looked at first, whatever request weight is left, for the dead-man
-        switch waits for it; then one each time: they are many."""
+        switch waits for it; then one each time: they are many. New ones are listed now and then,
+        and looked at as soon as that is known."""
         if self._elsewhere is None:
-            ours = self._desks.dexes
-            known = await self._rest.dexes(urgent=True)
-            elsewhere = deque(dex for dex in known if dex not in ours)
-            for dex in elsewhere:
-                await self.listing(dex, urgent=True)
-            self._elsewhere = elsewhere
-        elif self._elsewhere and self._rest.meter.may_poll:
-            self._elsewhere.rotate()
+            await self._explore()
+        elif self._rest.meter.may_poll:
             with suppress(RestError):
-                await self.listing(self._elsewhere[0])
+                if self._seat.now() - self._explored >= EXPLORED_FOR:
+                    await self._explore()
+                elif self._elsewhere:
+                    self._elsewhere.rotate()
+                    await self.listing(self._elsewhere[0])
         return self.foreign_open
+
+    async def _explore(self) -> None:
+        """Look at all exchanges on which we trade nothing and that we have not seen yet."""
+        known = {*self._desks.dexes, *(self._elsewhere or ())}
+        new = [dex for dex in await self._rest.dexes(urgent=True) if dex not in known]
+        for dex in new:
+            await self.listing(dex, urgent=True)
+        self._elsewhere = deque([*(self._elsewhere or ()), *new])
+        self._explored = self._seat.now()
 
     async def listing(self, dex: str, urgent: bool = False) -> list[OrderCore]:
         """Our own open orders in our coins there; foreign ones are noted and left alone."""

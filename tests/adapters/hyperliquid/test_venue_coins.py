@@ -367,3 +367,33 @@ async def test_the_dead_man_stays_away_from_orders_where_we_trade_nothing() -> N
             at.cancel(ME.address, foreign)
             await probe.until(lambda: venue.dead_man.armed)
             assert at.rests() == {}
+
+
+async def test_the_dead_man_leaves_orders_alone_on_an_exchange_that_is_listed_while_we_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was unseen until a restart, and the switch cancels every order of the account."""
+    async with coins() as at:
+        views, asked = at.server._views, list[bool]()
+        listed, news = views.dexes, False
+
+        def dexes() -> list[dict[str, object] | None]:
+            asked.append(news)
+            return listed() if news else [None]
+
+        monkeypatch.setattr(views, "dexes", dexes)
+        spec = OrderSpec(ASSETS[GOLD], Side.BID, Decimal(99900), Decimal("0.01"), Tif.ALO)
+        at.act(ME.address, PlaceOrders((spec,)))
+        await until(lambda: len(at.rests()) == 1)
+        async with joined(at, coins=("BTC",), dead_man_s=6.0) as venue:
+            probe = at.probes["BTC"]
+            await probe.until(lambda: venue.dead_man.armed)
+            news = True
+            venue.dead_man.armed = False
+            await probe.until(lambda: venue.dead_man.armed)
+            assert asked == [False], "it asks once an hour"
+
+            monkeypatch.setattr("mm.adapters.hyperliquid.questions.EXPLORED_FOR", 0)
+            await probe.until(lambda: not venue.dead_man.armed)
+            assert venue._reconciler.ask.foreign_open == 1
+            assert len(at.rests()) == 1
