@@ -1,4 +1,4 @@
-"""How fast actions may be spent, so that the venue's action budget is never used up."""
+"""How fast actions may be spent, so that neither a budget nor a minute's limit is used up."""
 
 import math
 from collections.abc import Sequence
@@ -91,16 +91,19 @@ class Ration:
         if budget is None:
             return Pace(math.inf, 0.0, self._most)
         sigma, kappa = of
-        per_s = affordable_per_s(budget, earned_per_s, self._horizon_s)
+        bought = affordable_per_s(budget, earned_per_s, self._horizon_s)
+        per_s = min(bought, budget.per_s / budget.sharers)
         left = max(budget.cap - budget.used, 0)
         self._burst = min(BURST, max(0.1 * left / budget.sharers, LEAST_BURST))
         age_s = 0.0 if self._ts is None else seconds(ts - self._ts)
         self._ts = ts
-        self._credit = min(self._credit + per_s * age_s, self._burst)
-        band = band_bps(sigma, per_s, self._most)
+        at_once = budget.at_once / budget.sharers
+        self._credit = min(self._credit + per_s * age_s, self._burst, at_once)
+        band = band_bps(sigma, bought, self._most)
         self._levels = self._affordable(self._most * LADDER_PER_KAPPA / max(kappa * band, 1e-12))
         full = max(self._credit / self._burst, LEAST_FULL) if left else 1.0
-        return Pace(per_s, band_bps(sigma, per_s * full, self._levels), self._levels)
+        spent_per_s = per_s * (bought / per_s) ** full * full
+        return Pace(per_s, band_bps(sigma, spent_per_s, self._levels), self._levels)
 
     def _affordable(self, wanted: float) -> int:
         """Whole levels, without dancing."""

@@ -181,7 +181,7 @@ class State:
         news = self.recourse.heard(event, order)
         if event.code is RejectCode.BUDGET:
             known = self.budget or ActionBudget(event.ts, 0, 0)
-            self.budget = ActionBudget(event.ts, known.cap, known.cap, known.sharers)
+            self.budget = structs.replace(known, ts=event.ts, used=known.cap)
         if event.echo or not news:
             self.kill.echoed(event.ts)
         elif event.kind is not RequestKind.CANCEL and _is_ours(event.code):

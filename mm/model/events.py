@@ -10,7 +10,7 @@ from mm.model.beside import NOTHING_BESIDE, Beside
 from mm.model.instrument import Instrument
 from mm.model.refusal import RejectCode as RejectCode
 from mm.model.refusal import Remedy as Remedy
-from mm.model.units import Ns, Side
+from mm.model.units import UNBOUNDED, Ns, Side
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
 """(price, size), best first. Zero-size levels never appear."""
@@ -186,11 +186,17 @@ class Fees(Stamped, frozen=True, tag=True, gc=False):
 
 
 class ActionBudget(Stamped, frozen=True, tag=True, gc=False):
-    """The address's cumulative action budget at the venue, shared evenly by `sharers` engines."""
+    """What may be sent to the venue, shared evenly by `sharers` engines.
+
+    The address's cumulative budget: `used` of `cap` actions. And what limits by the minute leave:
+    `per_s` in the long run, `at_once` now, in actions.
+    """
 
     used: int
     cap: int
     sharers: int = 1
+    per_s: float = UNBOUNDED
+    at_once: float = UNBOUNDED
 
 
 class Rules(Stamped, frozen=True, tag=True, gc=False):

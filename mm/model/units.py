@@ -10,6 +10,8 @@ Ns: TypeAlias = int
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 BPS = 1e4
+UNBOUNDED = 1e9
+"""So many that nothing is limited by them; unlike infinity it can be written down."""
 
 
 class Side(IntEnum):

@@ -63,6 +63,7 @@ EVENTS: list[Event] = [
     Reference(6, 5, 100.0, 100.1, 1.25e-5),
     Fees(7, 1.5, 4.5),
     ActionBudget(8, 10, 10_000),
+    ActionBudget(8, 10, 10_000, 3, 0.5, 7.0),
     OrderOpened(9, 8, "0x6d6d", 77),
     OrderClosed(10, 9, "0x6d6d", None, "canceled"),
     Rejected(11, "0x6d6d", RequestKind.MODIFY, RejectCode.NOT_OPEN, "gone", True),

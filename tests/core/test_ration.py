@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mm.core.orders import Order, Orders
 from mm.core.ration import (
@@ -112,6 +113,39 @@ def test_fewer_actions_mean_fewer_levels_then_one_with_ever_wider_bands() -> Non
     assert levels[-3:] == (1, 1, 1)
     assert list(levels) == sorted(levels, reverse=True)
     assert list(bands) == sorted(bands)
+
+
+@given(st.floats(1.0, 1_000.0), st.integers(1, 8))
+def test_what_the_minute_leaves_widens_the_bands_only_as_the_bucket_empties(
+    per_s: float, sharers: int
+) -> None:
+    """A full one may be spent at the pace of the actions that are left; an empty one fills at what
+    the minute leaves."""
+    rich = ActionBudget(0, 0, 10**9, sharers)
+    short = structs.replace(rich, per_s=per_s)
+    ration = Ration(StrategySettings())
+    full = ration.pace(short, 0.0, MARKET, 0)
+    assert full.per_s == pytest.approx(per_s / sharers)
+    free = Ration(StrategySettings()).pace(rich, 0.0, MARKET, 0).band_bps
+    assert full.band_bps == pytest.approx(free)
+
+    ration.of([DEEPER] * int(BURST), orders(), short, 0)
+    empty = ration.pace(short, 0.0, MARKET, 0)
+    assert empty.levels == full.levels
+    assert empty.band_bps > band_bps(MARKET[0], per_s / sharers, 5)
+
+
+def test_what_may_go_at_once_bounds_what_was_saved() -> None:
+    """Nothing comes nearer; sides that have no order get one, and what must retreat does."""
+    ration = Ration(StrategySettings())
+    few = ActionBudget(0, 0, 10**9, sharers=2, at_once=7.0)
+    ration.pace(few, 0.0, MARKET, 0)
+    assert ration.of([NEARER] * 10, orders(), few, 0) == [NEARER] * 3
+
+    none = structs.replace(few, at_once=0.0)
+    ration.pace(none, 0.0, MARKET, NS_PER_S)
+    asked: list[Action] = [CANCEL, NEARER, RETREAT, *FIRST, DEEPER]
+    assert ration.of(asked, orders(), none, NS_PER_S) == [CANCEL, RETREAT, *FIRST]
 
 
 def test_levels_do_not_dance_while_the_market_breathes() -> None:

@@ -4,8 +4,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import structs
+
 from mm.model.events import ActionBudget
-from mm.model.units import NS_PER_S, Ns, seconds
+from mm.model.units import NS_PER_S, UNBOUNDED, Ns, seconds
 
 IP_WEIGHT: Final = 1200
 """What the venue grants an IP address in a minute."""
@@ -31,7 +33,7 @@ class AddressBudget:
     def __init__(self) -> None:
         self.used = 0
         self.cap = 10_000
-        self._told: tuple[int, int] | None = None
+        self._told: ActionBudget | None = None
 
     @property
     def is_spent(self) -> bool:
@@ -49,12 +51,17 @@ class AddressBudget:
     def sync(self, used: int, cap: int) -> None:
         self.used, self.cap = used, cap
 
-    def news(self, ts: Ns) -> ActionBudget | None:
-        """An event if anything changed since the last."""
-        if self._told == (self.used, self.cap):
+    def news(
+        self, ts: Ns, per_s: float = UNBOUNDED, at_once: float = UNBOUNDED
+    ) -> ActionBudget | None:
+        """An event if anything changed since the last. `per_s`, `at_once`: what the minute leaves,
+        to two digits."""
+        leaves = (float(f"{per_s:.2g}"), float(f"{at_once:.2g}"))
+        fresh = ActionBudget(0, self.used, self.cap, 1, *leaves)
+        if self._told == fresh:
             return None
-        self._told = (self.used, self.cap)
-        return ActionBudget(ts=ts, used=self.used, cap=self.cap)
+        self._told = fresh
+        return structs.replace(fresh, ts=ts)
 
 
 class Minute:
@@ -99,15 +106,22 @@ class WeightMeter:
     twenty-fourth; cancels and the way out always go.
     """
 
-    __slots__ = ("_refused", "_spent", "limit")
+    __slots__ = ("_acted", "_actions", "_refused", "_spent", "limit")
 
     def __init__(self, now: Callable[[], Ns], limit: int = IP_WEIGHT) -> None:
         self.limit = limit
         self._spent = Minute(now)
+        self._acted, self._actions = Minute(now), Minute(now)
         self._refused: Ns | None = None
 
     def spend(self, weight: int) -> None:
         self._spent.spend(weight)
+
+    def act(self, weight: int, actions: int) -> None:
+        """A batch of so many."""
+        self._spent.spend(weight)
+        self._acted.spend(weight)
+        self._actions.spend(actions)
 
     def refused(self) -> None:
         """The venue says that the address's weight is spent, though by our count it is not."""
@@ -136,6 +150,24 @@ class WeightMeter:
     @property
     def may_add_risk(self) -> bool:
         return self.spare * 24 >= self.limit
+
+    @property
+    def actions_per_s(self) -> float:
+        """So many leave to questions what they took in the last minute, and the quarter below which
+        there are none; in batches as large as they were."""
+        asked = self._spent.total - self._acted.total
+        free = max(self.limit - self.limit / 4 - asked, self.limit / 24)
+        return free / seconds(MINUTE) * self._a_batch
+
+    @property
+    def actions_at_once(self) -> float:
+        """What is left after them is for orders that must retreat, and sides that have none."""
+        return max(0.0, self.spare - self.limit / 8) * self._a_batch
+
+    @property
+    def _a_batch(self) -> float:
+        """Actions that weigh 1, as they were sent in the last minute."""
+        return max(1.0, self._actions.total / max(1, self._acted.total))
 
     def wait_s(self, weight: int) -> float:
         """How long a question of this weight has to wait; 0.0: it may be asked now."""

@@ -182,7 +182,8 @@ class Sender:
             await self._exchange(ticket, envelope)
 
     async def _post(self, ticket: Ticket, envelope: WireAction) -> None:
-        self._rest.meter.spend(encode.weight(len(ticket.requests)))
+        actions = len(ticket.requests)
+        self._rest.meter.act(encode.weight(actions), actions)
         request_id = self.posts.expect(
             partial(self._verdicts.reply, ticket), partial(self._verdicts.lost, ticket)
         )

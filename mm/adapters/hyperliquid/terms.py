@@ -15,6 +15,7 @@ from mm.model.events import Command, Fees, Rules
 from mm.model.instrument import Instrument
 from mm.model.units import NS_PER_S, Ns
 
+BUDGET_TOLD_S: Final = 1.0
 RULES_PAUSE_S: Final = 30.0
 """Not read again so soon, however many refusals say that they are old."""
 RULES_AGE: Final[Ns] = 300 * NS_PER_S
@@ -54,9 +55,16 @@ class Terms:
 
     def tell_budget(self) -> None:
         """Each engine spends its even share."""
-        news = self._budget.news(self._seat.now())
+        meter = self._rest.meter
+        news = self._budget.news(self._seat.now(), meter.actions_per_s, meter.actions_at_once)
         if news is not None:
             self._desks.put(structs.replace(news, sharers=len(self._desks)))
+
+    async def keep_telling(self) -> None:
+        """For ever, what changed: the engines spend by it, and it is what an operator is shown."""
+        while True:
+            await asyncio.sleep(BUDGET_TOLD_S)
+            self.tell_budget()
 
     async def sync_budget(self) -> None:
         limit = await self._rest.rate_limit(self._seat.account)

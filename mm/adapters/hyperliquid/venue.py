@@ -163,6 +163,7 @@ class HyperliquidVenue:
         yield self.stream.run()
         yield self._sender.run()
         yield from (one.insist() for one in (self._sweeper, self._annuller))
+        yield self._terms.keep_telling()
         yield from (desk.outlet.watch() for desk in self.desks)
         yield self._reconciler.resolver.run(self._doubtful)
         yield self._reconciler.others.watch(self._when_up(self._reconciler.audit))

@@ -99,6 +99,23 @@ def test_the_address_budget_tells_changes_only() -> None:
     assert budget.news(2) is None
     budget.spend(7)
     assert budget.news(3) == ActionBudget(ts=3, used=9_997, cap=10_000)
+    poor = ActionBudget(ts=4, used=9_997, cap=10_000, per_s=1.2, at_once=12.0)
+    assert budget.news(4, 1.234, 12.34) == poor
+    assert budget.news(5, 1.235, 12.33) is None
+
+
+def test_actions_have_what_questions_and_polls_leave_of_the_weight() -> None:
+    now = [0]
+    meter = WeightMeter(lambda: now[0], limit=1200)
+    assert (meter.actions_per_s, meter.actions_at_once) == (15.0, 1050.0)
+    meter.spend(300)
+    assert (meter.actions_per_s, meter.actions_at_once) == (10.0, 750.0)
+    meter.act(100, 400)
+    assert (meter.actions_per_s, meter.actions_at_once) == (40.0, 2600.0)
+    meter.spend(700)
+    assert (meter.actions_per_s, meter.actions_at_once) == (50.0 / 60.0 * 4.0, 0.0)
+    now[0] = 60 * NS_PER_S
+    assert (meter.actions_per_s, meter.actions_at_once) == (15.0, 1050.0)
 
 
 def test_request_weight_is_counted_over_the_last_minute() -> None:

@@ -243,6 +243,14 @@ async def test_costs_and_budget_are_told_and_counted() -> None:
         assert (budget.used, budget.cap) == (2, 10_000)
 
 
+async def test_what_is_left_of_the_budget_is_told_as_it_is_spent() -> None:
+    """`mm status` showed what had been left up to a minute before."""
+    async with stand() as at, live(at, audit_s=600.0, budget_poll_s=600.0) as (venue, probe):
+        for used in (1, 2, 3):
+            venue.send([bid(used)])
+            await probe.until(lambda used=used: probe.of(ActionBudget)[-1].used == used)  # type: ignore[misc]  # a default
+
+
 async def test_a_spent_budget_is_asked_after_with_each_audit() -> None:
     """Fills had earned more, and nobody noticed until the next poll a minute later."""
     async with stand() as at, live(at, audit_s=0.2, budget_poll_s=3_600.0) as (venue, probe):
