@@ -160,8 +160,7 @@ class HyperliquidVenue:
                 self.desks.flush()
 
     def _jobs(self) -> Iterator[Coroutine[None, None, None]]:
-        yield self.stream.run()
-        yield self._sender.run()
+        yield from (one.run() for one in (self.stream, self._sender))
         yield from (one.insist() for one in (self._sweeper, self._annuller))
         yield self._terms.keep_telling()
         yield from (desk.outlet.watch() for desk in self.desks)
