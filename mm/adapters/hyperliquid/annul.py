@@ -7,24 +7,28 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from mm.adapters.hyperliquid import answers, encode
+from mm.adapters.hyperliquid import answers, encode, rejects
 from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.timers import doze
-from mm.model.exchange import Done
+from mm.model.events import RejectCode
+from mm.model.exchange import Done, Item, Refused
+from mm.model.units import NS_PER_S, Ns
 
 FIRST_AGAIN_S, MAX_AGAIN_S = 0.25, 2.0
-ANNULLED: Final = 0
+ANNULLED: Final[Ns] = 0
 """When a request expired that the venue will not execute any more."""
+IN_BLOCK: Final[Ns] = NS_PER_S
+"""So long after its nonce was used an action has been executed, if it ever is."""
 
 
 class Annuller:
     """A placing or a change of unknown outcome may be executed until it expires, and until then its
     side waits. The venue takes a nonce once: a no-operation that it takes under the request's own
     nonce shows that the request was not executed, and never will be (protocol 8). Where it refuses
-    it, the request may have come first: then the question for the order's status tells.
+    it as used, the request came first or nothing did: the question for the order's status tells.
     """
 
     def __init__(self, seat: Seat, rest: Rest, own: OwnOrders, budget: AddressBudget) -> None:
@@ -70,12 +74,19 @@ class Annuller:
             (answer,) = answers.items(raw, 1)
         except msgspec.DecodeError as error:
             raise RestError(f"unreadable answer: {error}") from None
-        self._answered(nonce, annulled=isinstance(answer, Done))
+        self._answered(nonce, answer)
 
-    def _answered(self, nonce: int, *, annulled: bool) -> None:
-        """Asked once more after that, the venue would refuse our own no-operation."""
+    def _answered(self, nonce: int, answer: Item) -> None:
         for cloid, doubt in self._own.doubts.items():
             if doubt.nonce == nonce:
-                expires = ANNULLED if annulled else doubt.expires
+                expires = min(doubt.expires, self._expiry(answer, doubt.expires))
                 self._own.doubts[cloid] = structs.replace(doubt, expires=expires, nonce=None)
         self.on_annulled()
+
+    def _expiry(self, answer: Item, otherwise: Ns) -> Ns:
+        """When the request can no longer be executed. A nonce that is used was used by it, or by an
+        earlier no-operation whose answer was lost."""
+        if isinstance(answer, Done):
+            return ANNULLED
+        used = isinstance(answer, Refused) and rejects.classify(answer.message) is RejectCode.NONCE
+        return self._seat.now() + IN_BLOCK if used else otherwise

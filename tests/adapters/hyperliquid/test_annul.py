@@ -1,5 +1,7 @@
 """What was lost with the wire is annulled by its nonce, and where it cannot be, waits."""
 
+import math
+
 import msgspec
 import pytest
 
@@ -12,10 +14,12 @@ from mm.adapters.hyperliquid.server import Faults
 from mm.adapters.hyperliquid.server.options import FrameFaults
 from mm.adapters.hyperliquid.settings import VenueSettings
 from mm.model.events import OrderOpened, RejectCode, Rejected, RequestKind, Unresolved
+from mm.model.units import seconds
 from tests.adapters.hyperliquid.proxy import proxy
 from tests.adapters.hyperliquid.stand import ME, WallClock, bid, cloid, live, stand
 
 DUPLICATE = "Invalid nonce: duplicate nonce 7"
+SPENT = "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.0."
 NEVER = 2**62
 
 
@@ -63,12 +67,19 @@ async def test_what_the_venue_lets_us_annul_was_not_executed_and_never_will_be()
     assert (desk.annuller.nonces, desk.budget.used, desk.rung) == ([], 1, 1)
 
 
-async def test_what_it_refuses_to_annul_is_asked_after_until_it_has_expired() -> None:
-    """Refused as used, the request was first; refused for another reason, it may still come."""
-    desk = Desk(said("err", DUPLICATE))
+@pytest.mark.parametrize(("words", "most_s"), [(DUPLICATE, 1.0), (SPENT, math.inf)])
+async def test_what_it_refuses_to_annul_expires_with_its_nonce_or_as_before(
+    words: str, most_s: float
+) -> None:
+    """A nonce that is used, by the request or an earlier try of ours, brings nothing any more once
+    its block is through; refused for another reason, the request may still come."""
+    desk = Desk(said("err", words))
     await desk.annuller.annul(7)
     assert desk.expired() == []
     assert (desk.annuller.nonces, desk.rung) == ([], 1), "asked again it would be refused again"
+    left_s = seconds(desk.own.doubts[cloid(0)].expires - WallClock().now())
+    assert 0.0 < left_s <= most_s
+    assert left_s > 10.0**6 or words == DUPLICATE
 
 
 async def test_an_answer_that_cannot_be_read_decides_nothing() -> None:

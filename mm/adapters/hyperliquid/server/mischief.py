@@ -3,7 +3,7 @@
 from random import Random
 
 from mm.adapters.hyperliquid.server.options import FrameFaults, Options
-from mm.model.custody import ScheduleCancel
+from mm.model.custody import Noop, ScheduleCancel
 from mm.model.exchange import Answer, ModifyOrders, PlaceOrders, Refused, Signed, Tif
 from mm.model.units import Ns, nanoseconds
 
@@ -56,7 +56,8 @@ class Mischief:
 
     def veto(self, signed: Signed) -> Answer | None:
         """How this action is refused before the exchange sees it."""
-        if self.faults.bad_nonce and self._random.random() < self.faults.bad_nonce:
+        fresh = not isinstance(signed.request, Noop)  # of a used nonce no venue says so in error
+        if fresh and self.faults.bad_nonce and self._random.random() < self.faults.bad_nonce:
             return Answer(0, error=f"Invalid nonce: duplicate nonce {signed.nonce}")
         if self.faults.rules.no_dead_man and isinstance(signed.request, ScheduleCancel):
             return Answer(0, error=TOO_LITTLE_TRADED)
