@@ -34,6 +34,8 @@ NOTICED: Final = {
     "exits_without_reduce_only": ("halt", 3, "only to reduce"),
     "quotes_that_may_take": ("deposit", 1, "only to reduce"),
     "sets_the_dead_man_once": ("deposit", 1, "no dead-man switch"),
+    "asks_for_fills_since_the_last_told": ("mute", 3, "mismatch|position|cash|gross"),
+    "counts_only_orders_in_the_portfolio": ("deposit", 3, "gross"),
     "reduces_beyond_the_position": ("pause", 3, "paused for"),
 }
 """By name: the fault that brings it out, a seed that notices, and words of the broken promise."""

@@ -17,7 +17,8 @@ from mm.commands.sim import run_one, sim
 from mm.model.units import NS_PER_S
 
 ROOT = Path(__file__).parents[2]
-FIXED = (*range(1, 7), 83, 1113)
+FIXED = (*range(1, 7), 177, 540)
+"""The last two: suspended machines whose clocks are ahead, and run fast; fundings are silent."""
 QUARTER = range(1, 1 + int(os.environ["QUARTER"])) if "QUARTER" in os.environ else (8, 24, 29)
 
 
