@@ -305,7 +305,11 @@ class World:
     # -- the link -------------------------------------------------------------------------------
 
     def disconnect(self) -> None:
+        """With all that the connection was there for, as the port cancels it."""
         self.venue.disconnect()
+        for task in [one for one in self.tasks if one.name == "reconnect"]:
+            task.work.close()
+            self.tasks.remove(task)
         self.held = None
         for flight in self.flights:
             if not flight.by_rest:

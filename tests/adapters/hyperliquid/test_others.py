@@ -79,6 +79,7 @@ async def test_what_others_hold_is_told_and_what_we_hold_is_not() -> None:
         stand.occupy()
         stand.order(0, Side.BID, "99000", "0.5")
         stand.order(0, Side.ASK, "120000", "0.25")
+        await until(lambda: len(stand.exchange.open_orders(ME.address)) == 4)
         venue = stand.venue(probe, audit_s=0.5)
         async with running(venue):
             await probe.up()
