@@ -33,6 +33,8 @@ class InTurn:
         """When the quote timer last rang for it, or could not."""
         self._latched: set[str] = set()
         """Coins that are halted: no restart may forget it, full as the disk may have been."""
+        self._lifting: set[str] = set()
+        """Coins that have still to hear that their halt is lifted."""
 
     def turn(self, coin: str, engine: Engine, event: Event, step: Step) -> None:
         self.turns += 1
@@ -62,13 +64,21 @@ class InTurn:
     def unlatch(self) -> None:
         """The operator lifts the halts."""
         self._latched.clear()
+        self._lifting = set(self.world.plan.coins)
 
     def _halt_holds(self, coin: str, engine: Engine, event: Event) -> None:
-        """Only an operator lifts a halt, whatever else happens, a restart included."""
-        if isinstance(event, Command) and event.verb == "resume":
+        """Only an operator lifts a halt, whatever else happens, a restart included.
+
+        Between his word and the turn that heeds it there are others, of the same halt; and that
+        turn is not told of where the ledger cannot write it.
+        """
+        resumes = isinstance(event, Command) and event.verb == "resume"
+        if resumes:
             self._latched.discard(coin)
+        if resumes or isinstance(event, Start):
+            self._lifting.discard(coin)
         if engine.state.kill.halted:
-            self._latched.add(coin)
+            self._latched |= {coin} - self._lifting
         elif coin in self._latched:
             raise BrokenPromiseError(f"{coin}: the halt was forgotten at {type(event).__name__}")
 
