@@ -185,7 +185,7 @@ class World:
             if isinstance(action, Place | Modify | Cancel):
                 self.own.belongs(action.cloid, COIN)
                 queue.add(action)
-        for requests in queue.requests():
+        for requests in queue.take():
             now = self.clock.ts
             self.nonce += 1
             expires = self.seat.expiry()

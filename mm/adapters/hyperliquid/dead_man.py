@@ -25,6 +25,8 @@ class DeadMan:
         self._rest = rest
         self._health = health
         self.armed = False
+        self._may_fire = False
+        """It was told to, and nobody has said that it will not."""
         self.refused = ""
         """Why the venue will not have it: then we ask again now and then, as volume grows."""
         self._refused_at: Ns = 0
@@ -42,10 +44,12 @@ class DeadMan:
         if await ask.foreign_anywhere():
             await self.clear()
             return
+        self._may_fire = True
         refusal = await self._schedule(self._seat.venue_ms() + int(ahead_s * 1000))
         if refusal is None:
             self.armed, self.refused = True, ""
         elif refusal.startswith(rejects.NO_VOLUME_FOR_DEAD_MAN):
+            self._may_fire = False
             known, self.refused, self._refused_at = self.refused, refusal, now
             if known:
                 return
@@ -54,12 +58,13 @@ class DeadMan:
             self._health.note(severity, "risk", "no dead-man switch for this account", why=refusal)
 
     async def clear(self) -> None:
-        if self.armed:
+        """As long as it may fire on orders of others, each call says so to the venue again."""
+        if self._may_fire:
             self.armed = False
-            await self._schedule(None)
+            self._may_fire = await self._schedule(None) is not None
 
     async def _schedule(self, time_ms: int | None) -> str | None:
-        """The refusal's words. A lost answer is no matter: the next refresh supersedes it."""
+        """Why it was refused, or that nobody answered; None: done."""
         try:
             raw = await self._rest.exchange(
                 self._seat.envelope(encode.schedule_cancel(time_ms)),

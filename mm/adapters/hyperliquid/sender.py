@@ -46,20 +46,16 @@ class Queue:
             for cloid in [cloid for cloid in waiting if concerns(cloid)]:
                 yield waiting.pop(cloid)
 
-    def requests(self) -> Iterator[tuple[Request, ...]]:
-        """Each tuple is one signed action. Cancels first: they free margin and budget.
+    def take(self) -> Iterator[tuple[Request, ...]]:
+        """Each tuple is one signed action, and waits here until its turn has come. Cancels first:
+        they free margin and budget.
 
         Post-only orders travel alone, as that is what gives them priority in a block.
         """
-        waiting: tuple[Request, ...]
-        for waiting in (
-            tuple(self.cancels.values()),
-            tuple(self.modifies.values()),
-            tuple(self.places.values()),
-            tuple(self.flattens.values()),
-        ):
-            for start in range(0, len(waiting), encode.MAX_ITEMS):
-                yield waiting[start : start + encode.MAX_ITEMS]
+        waiting: dict[str, Cancel] | dict[str, Modify] | dict[str, Place]
+        for waiting in (self.cancels, self.modifies, self.places, self.flattens):
+            while cloids := list(waiting)[: encode.MAX_ITEMS]:
+                yield tuple(waiting.pop(cloid) for cloid in cloids)
 
 
 class Sender:
@@ -82,7 +78,7 @@ class Sender:
         verdicts.on_too_many = rest.meter.refused
         verdicts.on_spent = budget.refused
         self._time_doubtful = False
-        self._queue = Queue()
+        self._queue, self._sending = Queue(), Queue()
         self._wake = asyncio.Event()
         self.posts = Posts(seat.settings.request_timeout_s, seat.settings.asking.posts_in_flight)
         self.posts.on_late = stream.suspect
@@ -109,9 +105,10 @@ class Sender:
         def concerns(cloid: str) -> bool:
             return coin is None or self._own.coin_of(cloid) == coin
 
-        for dropped in self._queue.drop_quotes(concerns):
-            why = "dropped: everything is being cancelled"
-            self._verdicts.unsent(self._ticket((dropped,)), why)
+        why = "dropped: everything is being cancelled"
+        for queue in (self._sending, self._queue):
+            for dropped in queue.drop_quotes(concerns):
+                self._verdicts.unsent(self._ticket((dropped,)), why)
 
     async def run(self) -> None:
         while True:
@@ -120,8 +117,8 @@ class Sender:
             if self._time_doubtful and self._rest.meter.may_poll:
                 self._time_doubtful = False
                 await self._seat.ask_time(self._rest)
-            queue, self._queue = self._queue, Queue()
-            for requests in queue.requests():
+            self._sending, self._queue = self._queue, Queue()
+            for requests in self._sending.take():
                 if affordable := self._affordable(requests):
                     await self._request(affordable)
 

@@ -26,5 +26,6 @@ async def when(
 async def doze(alarm: asyncio.Event, most_s: float) -> None:
     """Until it rings, or for so long."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(alarm.wait(), most_s)
+        async with asyncio.timeout(most_s):  # `wait_for` forgets a cancellation as it rings
+            await alarm.wait()
     alarm.clear()

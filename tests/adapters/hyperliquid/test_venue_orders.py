@@ -1,6 +1,8 @@
 """Orders over real sockets: placed, modified, cancelled, refused, filled, lost and found."""
 
+import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -285,3 +287,32 @@ async def test_the_audit_tells_account_and_unknown_own_orders() -> None:
         assert account.position == 0
         assert account.equity == Decimal(100_000)
         assert account.request_ts < account.ts
+
+
+async def test_quotes_that_wait_behind_a_slow_cancel_are_dropped_by_a_halt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They went out after it, on a book that was being left."""
+    async with stand() as at, live(at) as (venue, probe):
+        venue.send([bid(1)])
+        await probe.first(OrderOpened)
+        slow, go, exchange = asyncio.Event(), asyncio.Event(), venue._rest.exchange
+
+        async def slowly(envelope: dict[str, Any], weight: int = 1) -> bytes:
+            slow.set()
+            await go.wait()
+            return await exchange(envelope, weight)
+
+        monkeypatch.setattr(venue._rest, "exchange", slowly)
+        venue.stream.suspect()
+        venue.send([Cancel(cloid(1)), bid(2)])
+        await slow.wait()
+
+        venue.send([CancelAll("halted")])
+
+        dropped = await probe.first(Rejected)
+        assert (dropped.cloid, dropped.code) == (cloid(2), RejectCode.UNSENT)
+        go.set()
+        await probe.until(lambda: venue.own.open == {})
+        assert venue.health.sent[RequestKind.PLACE] == 1
+        assert at.resting() == {}
