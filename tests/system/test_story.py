@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
+from random import Random
 
 import pytest
 from msgspec import structs
 
 from mm.adapters.hyperliquid.server import Faults, FrameFaults
 from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.fault_machine import suspend
 from mm.app.simulate.faults import FAULTS
+from mm.app.simulate.host import Host
 from mm.app.simulate.in_turn import InTurn
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import draw
@@ -19,6 +22,7 @@ from mm.app.simulate.standing import _may_follow
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.model.events import ActionBudget, Command, Event, Tick
+from mm.model.units import seconds
 from tests.core.stage import INSTRUMENT, Stage, settings
 
 Script = Callable[[World], Awaitable[None]]
@@ -115,6 +119,24 @@ def test_only_a_halt_that_was_lifted_may_be_gone_after_a_restart(
     happen(before, Tick(before.ts))
     with nullcontext() if lifted else pytest.raises(BrokenPromiseError, match="forgotten"):
         happen(after, Tick(after.ts))
+
+
+def test_a_suspended_machines_clock_stands_still_or_goes_on_but_never_back(tmp_path: Path) -> None:
+    """Not even where it is slow (`mm sim --seed 600169` of then)."""
+    plan = structs.replace(draw(4, tuple(FAULTS)), ahead_ns=0, drift_ppm=-50_000)
+    world = World(plan, tmp_path)
+    counted_s = []
+
+    async def sleep_often() -> None:
+        world.maker.host = Host(world.loop, "maker", "10.0.0.2")
+        for seed in range(10):
+            before = world.maker.machine.elapsed_ns()
+            await suspend(world, Random(seed))
+            counted_s.append(seconds(world.maker.machine.elapsed_ns() - before))
+
+    run(world.loop, sleep_often())
+    assert min(counted_s) == 0.0
+    assert max(counted_s) > 10.0 * 0.95
 
 
 def test_a_spent_address_need_not_follow_the_price() -> None:

@@ -7,7 +7,6 @@ from typing import Final
 
 from mm.app.simulate.poison import Injected
 from mm.app.simulate.world import World
-from mm.model.units import nanoseconds
 
 HEARD_S: Final = 10.0
 """How long a poisoned task may wait before it runs again."""
@@ -120,11 +119,13 @@ async def suspend(world: World, random: Random) -> bool:
     for end in ends:
         end.void = end.peer.void = True
     host.suspend()
+    machine = world.maker.machine
+    told = machine.elapsed_ns()
     await asyncio.sleep(lasting_s)
     if not host.frozen:
         return True  # somebody switched it off
     if not counts:
-        world.maker.machine.stood_still_ns += nanoseconds(lasting_s)
+        machine.has_stood_since(told)
     host.thaw()
     for end in ends if breaks else ():
         end.peer.void = False

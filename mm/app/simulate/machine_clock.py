@@ -15,8 +15,7 @@ class MachineClock:
     def __init__(self, loop: SimLoop, plan: Plan) -> None:
         self.stepped_ns: Ns = 0
         """By how much somebody has set the wall clock wrong; a process reads it once."""
-        self.stood_still_ns: Ns = 0
-        """So long nothing of it counted, for the machine was suspended."""
+        self._stood_still_ns: Ns = 0
         self._loop, self._plan = loop, plan
         self._booted = loop.elapsed_ns()
 
@@ -24,7 +23,11 @@ class MachineClock:
         """Never steps back."""
         true = self._loop.elapsed_ns()
         drift = (true - self._booted) * self._plan.drift_ppm // PPM
-        return true + drift - self.stood_still_ns
+        return true + drift - self._stood_still_ns
+
+    def has_stood_since(self, told: Ns) -> None:
+        """It counts on from what `elapsed_ns` told then: the machine was suspended."""
+        self._stood_still_ns += self.elapsed_ns() - told
 
     def wall_ns(self) -> Ns:
         return self._plan.start_ns + self.elapsed_ns() + self._plan.ahead_ns + self.stepped_ns
