@@ -140,6 +140,7 @@ def _lines(state: dict[str, Any]) -> list[str]:
         _calibration(view["calibration"], safety["state"]),
         *(_side(view[side]) for side in ("bid", "ask")),
         _position(view["position"]),
+        *_flatten(safety["flatten"]),
         *_pnl(view["pnl"]),
         *_budget(safety),
     ]
@@ -170,6 +171,10 @@ def _position(it: dict[str, Any]) -> str:
     others = it["others_margin_usd"]
     beside = f", others hold {others:,.0f} USD of the margin" if others else ""
     return f"position     {it['size']} ({it['lots']:.2f} lots, {used}){beside}"
+
+
+def _flatten(progress: str) -> list[str]:
+    return [f"flatten      {progress}"] if progress else []
 
 
 def _pnl(pnl: dict[str, Any]) -> list[str]:

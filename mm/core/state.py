@@ -94,6 +94,7 @@ class State:
         self.budget: ActionBudget | None = None
         self.allowance: Allowance | None = None
         self.flatten = False
+        self.exit_told = ""
         self.cancel_all_ts: Ns = 0
         """When everything was last asked to be cancelled."""
         self._lot: tuple[float, Decimal] | None = None

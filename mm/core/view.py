@@ -2,6 +2,7 @@
 
 import math
 
+from mm.core import halting
 from mm.core.guard import judge
 from mm.core.orders import Order
 from mm.core.quoting import Quoting
@@ -154,6 +155,7 @@ def _safety(state: State, quoting: Quoting, ts: Ns) -> SafetyView:
         pace=PaceView(pace.per_s, pace.band_bps, pace.levels)
         if math.isfinite(pace.per_s)
         else None,
+        flatten=halting.progress(state, ts),
     )
 
 

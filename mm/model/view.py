@@ -154,6 +154,8 @@ class SafetyView(Struct, frozen=True, gc=False):
     action_budget_left: int | None
     pace: PaceView | None = None
     """None while the budget is unknown."""
+    flatten: str = ""
+    """After `halt --flatten`: how far the exit has come, or what it waits for."""
 
 
 class View(Struct, frozen=True, gc=False):

@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 
 from mm.core.engine import Engine
+from mm.core.halting import FLAT
 from mm.model.actions import CancelAll, Halt, Modify, Place
-from mm.model.events import Command, Fill, Funding, Link, RejectCode, Rejected, RequestKind
+from mm.model.events import Book, Command, Fill, Funding, Link, RejectCode, Rejected, RequestKind
 from mm.model.units import NS_PER_S, Side
 from tests.core.stage import INSTRUMENT, Stage, settings
 
@@ -177,6 +178,79 @@ def test_a_funding_hour_at_midnight_halts_nobody(position: str, paid: str) -> No
 
     safety = stage.engine.view().safety
     assert (safety.halt_reason, safety.state) == ("", "quoting")
+
+
+def untold(stage: Stage) -> None:
+    """The venue answers nothing."""
+    stage.silent = True
+
+
+def deaf(stage: Stage) -> None:
+    stage.happen(Link(stage.ts, False, "test"))
+    stage.ts += 60 * NS_PER_S
+
+
+def alone(stage: Stage) -> None:
+    """Nobody stands on either side of the book."""
+    stage.happen(Book(stage.ts, stage.ts, (), ()))
+
+
+def doubted(stage: Stage) -> None:
+    """The exit has filled, and the venue says that we still hold something."""
+    for _ in range(5):
+        stage.lone_tick()
+    stage.fill(next(order.side for order in stage.engine.state.orders if order.flatten), level=0)
+    for _ in range(2):
+        stage.audit(position=str(stage.engine.state.pnl.position + 1))
+
+
+OBSTACLES: dict[str, tuple[Callable[[Stage], None], str]] = {
+    "unanswered": (untold, "waiting for all orders to be gone"),
+    "link down": (deaf, "waiting for a fresh book: link down"),
+    "empty book": (alone, "waiting for somebody to trade with: no "),
+    "another position": (doubted, "waiting for the venue to confirm the position"),
+    "nothing": (lambda _: None, "closing the position"),
+}
+
+
+def told_of_exit(stage: Stage) -> list[str]:
+    return [str(note.data["progress"]) for note in stage.notes if note.text == "Flatten"]
+
+
+@pytest.mark.parametrize("position", ["long", "short"])
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_a_flatten_ends_flat_or_says_why(position: str, obstacle: str) -> None:
+    hinder, why = OBSTACLES[obstacle]
+    stage = met(position, "resting", "connected")
+    if obstacle == "unanswered":
+        hinder(stage)
+    stage.command("flatten")
+    stage.lone_tick(0.0)
+    hinder(stage)
+    for _ in range(5):
+        stage.lone_tick()
+
+    assert told_of_exit(stage)[-1].startswith(why)
+    assert stage.engine.view().safety.flatten == told_of_exit(stage)[-1]
+    assert told_of_exit(stage).count(told_of_exit(stage)[-1]) == 1, "a note for each change"
+
+    if obstacle == "unanswered":
+        stage.silent = False
+        stage.answer(CancelAll("test"))
+    stage.happen(Link(stage.ts, True, "again"))
+    for _ in range(12):
+        stage.tick()
+        if any(order.flatten and order.live for order in stage.engine.state.orders):
+            stage.fill(_out(position), level=0)
+        stage.audit()
+    assert stage.engine.state.pnl.position == 0
+    assert told_of_exit(stage)[-1] == stage.engine.view().safety.flatten == FLAT
+    stage.command("resume")
+    assert stage.engine.view().safety.flatten == ""
+
+
+def _out(position: str) -> Side:
+    return Side.ASK if position == "long" else Side.BID
 
 
 def it_survives_a_restart(before: Stage, halted: str) -> None:

@@ -44,6 +44,7 @@ class Maker:
         self.notes: list[Note] = []
         self.commands: list[tuple[str, str]] = []
         self.state = "quoting"
+        self.flatten = ""
         self.not_ready = ""
         self.loop_lag_s = 0.0004
         self.blind = False
@@ -213,5 +214,6 @@ class Maker:
         halt = "daily loss 5.1 % of equity" if self.state == "halted" else ""
         reasons += (f"halted: {halt}",) if halt else ()
         return SafetyView(
-            self.state, reasons, halt, True, not self.not_ready, 9_431, PaceView(1.4, 2.9, 5)
-        )
+            self.state, reasons, halt, True, not self.not_ready, 9_431, PaceView(1.4, 2.9, 5),
+            self.flatten,
+        )  # fmt: skip

@@ -214,6 +214,8 @@ async def test_why_it_does_not_quote(visit: Visit, maker: Maker, state: str) -> 
     if state == "halted":  # told once, although the latch and the reasons both say it
         cause += " · halted: daily loss 5.1 % of equity"
     await expect(page.get_by_test_id("reason")).to_have_text(cause)
+    maker.flatten = "closing the position"
+    await expect(page.get_by_test_id("reason")).to_have_text(f"{cause} · flatten: {maker.flatten}")
     await expect(page.get_by_test_id("side-status")).to_have_text(f"status{state}{state}")
     await expect(page.get_by_test_id("resume")).to_be_visible(visible=state != "withdrawn")
 

@@ -29,8 +29,8 @@ export function showState({ view, health, ready, reason, version }) {
 }
 
 // Each cause once: "halted: operator" has said "operator".
-function causes({ halt_reason, reasons }) {
-  const all = [...new Set([halt_reason, ...reasons])].filter(Boolean);
+function causes({ halt_reason, reasons, flatten }) {
+  const all = [...new Set([halt_reason, ...reasons, flatten && `flatten: ${flatten}`])].filter(Boolean);
   return all.filter((cause) => !all.some((other) => other !== cause && other.endsWith(`: ${cause}`)));
 }
 
