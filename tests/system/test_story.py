@@ -25,6 +25,9 @@ from mm.model.events import ActionBudget, Command, Event, Tick
 from mm.model.units import seconds
 from tests.core.stage import INSTRUMENT, Stage, settings
 
+CLOCK_STANDS = 2
+"""With this seed a machine that is suspended does not count that time."""
+
 Script = Callable[[World], Awaitable[None]]
 
 
@@ -79,11 +82,23 @@ async def refused_even_cancels(world: World) -> None:
     await asyncio.sleep(70.0)
 
 
+async def suspended_while_nobody_runs(world: World) -> None:
+    """Who started meanwhile had run on a machine whose clock, at the end of it, was set back."""
+    host = world.maker.host
+    assert host is not None
+    host.terminate()
+    while world.maker.running:  # noqa: ASYNC110 - looked at from outside, as nature does
+        await asyncio.sleep(0.01)
+    assert not await suspend(world, Random(CLOCK_STANDS))
+    await asyncio.sleep(10.0)
+
+
 SCRIPTS = (
     halted_but_never_written,
     failing_unheard,
     frozen_in_every_moment,
     refused_even_cancels,
+    suspended_while_nobody_runs,
 )
 
 

@@ -38,7 +38,7 @@ class Sweeper:
         self._desks = desks
         self._running = asyncio.Lock()
         self._left: int | None = None
-        """Orders in the latest listing; None before the first."""
+        """Of the latest listing, those that are not known to have gone; None before the first."""
         self.listed: Ns = 0
         """When that was asked for."""
         self._trouble = ""
@@ -106,8 +106,8 @@ class Sweeper:
             return self._left
 
     async def _until_none(self, reconciler: Reconciler, coins: frozenset[str] | None) -> None:
-        """Rounds until a listing is empty and nothing can be on its way to the book any more. Where
-        request weight is short, one look in the end must do for what may be."""
+        """Rounds until all that was listed is cancelled and nothing can be on its way to the book
+        any more. Where request weight is short, one look in the end must do for what may be."""
         loop = asyncio.get_running_loop()
         start, pause_s = loop.time(), FIRST_PAUSE_S
         while True:
@@ -140,19 +140,23 @@ class Sweeper:
         return [cloid for cloid in self._own.open if self._own.coin_of(cloid) in wanted]
 
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
-        """List and cancel; how many were listed."""
+        """List and cancel; how many may rest all the same. Those that the venue says it cancelled
+        are not looked for again: that weighs 20, and on a slow wire takes what time there is."""
         self.listed = self._seat.now()
         listed = [
             one for dex in self._desks.dexes for one in await reconciler.ask.listing(dex, True)
         ]
         wanted = (one for one in listed if coins is None or one.coin in coins)
         cloids = [one.cloid for one in wanted if one.cloid is not None]
-        await self._cancel_all(cloids)
-        return len(cloids)
+        return len(cloids) - await self._cancel_all(cloids)
 
-    async def _cancel_all(self, cloids: list[str]) -> None:
+    async def _cancel_all(self, cloids: list[str]) -> int:
+        """How many the venue says it cancelled."""
+        cancelled = 0
         for start in range(0, len(cloids), encode.MAX_ITEMS):
-            await self._cancel(cloids[start : start + encode.MAX_ITEMS])
+            items = await self._cancel(cloids[start : start + encode.MAX_ITEMS])
+            cancelled += sum(isinstance(item, Done) for item in items)
+        return cancelled
 
     async def _cancel(self, cloids: list[str]) -> tuple[Item, ...]:
         envelope = self._seat.envelope(encode.cancel(cloids, self._asset_of))

@@ -113,8 +113,8 @@ async def suspend(world: World, random: Random) -> bool:
     it. Its clocks go on, as Linux's CLOCK_BOOTTIME, or stop, as those of a paused guest."""
     host, counts, breaks = world.maker.host, random.random() < 0.5, random.random() < 0.5
     lasting_s = math.exp(random.uniform(*ASLEEP_LOG_S))
-    if host is None or not host.alive or host.frozen:
-        return False
+    if host is None or not world.maker.running or host.frozen:
+        return False  # nobody is there, and who starts meanwhile would run on a machine asleep
     ends = world.loop.network.of(host)
     for end in ends:
         end.void = end.peer.void = True
@@ -135,7 +135,7 @@ async def suspend(world: World, random: Random) -> bool:
 
 async def _freeze(world: World, lasting_s: float) -> bool:
     host = world.maker.host
-    if host is None or not host.alive or host.frozen:
+    if host is None or not world.maker.running or host.frozen:
         return False
     host.freeze()
     await asyncio.sleep(lasting_s)

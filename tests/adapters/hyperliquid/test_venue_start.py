@@ -263,6 +263,31 @@ async def test_cancel_all_after_run_has_ended() -> None:
         assert at.resting() == {}
 
 
+async def test_what_the_venue_says_it_cancelled_is_not_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a slow wire the second look took what was left of the five seconds, and orders that had
+    been cancelled were said to rest."""
+    async with stand() as at:
+        for number in (1, 2):
+            at.place(ME.address, Side.BID, "99960", "0.01", cloid(number, run=7))
+        await until(lambda: len(at.resting()) == 2)
+        venue = at.venue(Probe(), cancel_all_s=0.5)
+        await venue.bootstrap()
+        looks, listing = list[str](), venue._rest.open_orders
+
+        async def once(user: str, dex: str = "", *, urgent: bool = False) -> list[OrderCore]:
+            looks.append(user)
+            if len(looks) > 1:
+                raise RestError("too slow")
+            return await listing(user, dex, urgent=urgent)
+
+        monkeypatch.setattr(venue._rest, "open_orders", once)
+        assert await venue.cancel_all() == 0
+        assert len(looks) == 1
+        assert at.resting() == {}
+
+
 async def test_cancel_all_waits_for_what_is_in_flight() -> None:
     async with stand() as at, live(at) as (venue, probe):
         venue.send([bid(1)])
