@@ -28,8 +28,8 @@ class Health:
         """Requests whose outcome was unknown at first."""
         self.rejects: Counter[RejectCode] = Counter()
         self.sent: Counter[RequestKind] = Counter()
-        self.venue_errors: Counter[str] = Counter()
-        """Websocket `error` frames, by their first words."""
+        self.venue_errors = 0
+        """Websocket `error` frames."""
         self.left: Callable[[], dict[str, int]] = dict
         """What the venue's limits for an IP address leave us now: weight and messages of the
         minute, posts in flight."""

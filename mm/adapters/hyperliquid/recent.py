@@ -7,7 +7,7 @@ V = TypeVar("V")
 
 
 class Recent(dict[K, V]):
-    """At most `limit` entries, the latest added."""
+    """At most `limit` entries, those that were set last."""
 
     __slots__ = ("limit",)
 
@@ -16,6 +16,7 @@ class Recent(dict[K, V]):
         self.limit = limit
 
     def __setitem__(self, key: K, value: V) -> None:
+        self.pop(key, None)  # else it keeps the place of its first time
         super().__setitem__(key, value)
         if len(self) > self.limit:
             del self[next(iter(self))]

@@ -44,6 +44,10 @@ class RestError(Exception):
         return self.status is not None and (self.status == TOO_MANY or self.status >= 500)
 
 
+class UnreadableError(RestError):
+    """An answer of another shape than ours."""
+
+
 class Rest:
     """One keep-alive HTTP session, open while anyone is inside `async with`.
 
@@ -117,10 +121,12 @@ class Rest:
         body = {"type": "activeAssetData", "user": user, "coin": coin}
         try:
             return (await self._info(body, answers.ActiveAsset, 20)).leverage.value
-        except RestError as error:
-            if error.busy:
-                raise
+        except UnreadableError:
             return None
+        except RestError as error:
+            if error.refused and not error.busy:
+                return None
+            raise
 
     async def fills_since(self, user: str, start_ms: int, *, urgent: bool = False) -> answers.Fills:
         """All fills from `start_ms` on, oldest first, over as many pages as it takes. `urgent`: on
@@ -193,7 +199,7 @@ class Rest:
         try:
             return msgspec.json.decode(raw, type=kind, strict=False)
         except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
-            raise RestError(f"{self.url}/info {body['type']}: {error}") from None
+            raise UnreadableError(f"{self.url}/info {body['type']}: {error}") from None
 
     async def _answer(self, body: dict[str, Any]) -> bytes | None:
         """None where it is to be asked again."""

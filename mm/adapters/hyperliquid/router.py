@@ -158,5 +158,5 @@ class Router:
             )
 
     def _error(self, words: str) -> None:
-        self._health.venue_errors[words.split(":")[0][:60]] += 1
+        self._health.venue_errors += 1
         self._posts.on_error(words)

@@ -17,7 +17,7 @@ from mm.adapters.hyperliquid.others import margin_of, notionals
 from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.questions import Questions
-from mm.adapters.hyperliquid.rest import Rest
+from mm.adapters.hyperliquid.rest import Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
 from mm.adapters.hyperliquid.wire import OrderCore
@@ -194,6 +194,35 @@ async def test_the_leverage_of_a_coin_without_a_position_is_asked_once_an_hour()
         clock.ts += minutes * 60 * NS_PER_S
         assert (await found.beside("", state))["BTC"].margin == 90
         assert rest.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"leverage": {"type": "cross", "value": 7}}', 7),
+        (b"null", None),
+        (RestError("HTTP 422", status=422), None),
+        (RestError("HTTP 502", status=502), RestError),
+        (RestError("it cannot be reached"), RestError),
+    ],
+)
+async def test_a_venue_that_does_not_answer_does_not_say_that_it_knows_no_leverage(
+    answer: bytes | RestError, told: int | type[RestError] | None
+) -> None:
+    """One answer lost, and orders of others took their whole notional from us for an hour."""
+    rest = Rest("http://127.0.0.1:1", 1.0, WeightMeter(lambda: 0))
+
+    async def post(path: str, body: dict[str, object]) -> bytes:
+        if isinstance(answer, RestError):
+            raise answer
+        return answer
+
+    rest._post = post  # type: ignore[method-assign]  # what this venue answers
+    if told is RestError:
+        with pytest.raises(RestError):
+            await rest.leverage(ME.address, "ETH")
+    else:
+        assert await rest.leverage(ME.address, "ETH") == told
 
 
 class Hand:

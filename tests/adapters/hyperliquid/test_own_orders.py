@@ -188,3 +188,11 @@ def test_memory_is_bounded_and_forgets_the_oldest() -> None:
     for key in range(5):
         memory[key] = ""
     assert list(memory) == [2, 3, 4]
+
+
+def test_what_is_heard_of_again_is_not_the_oldest() -> None:
+    """An order that rested while thousands came and went had no coin any more: its cancel broke."""
+    memory: Recent[int, str] = Recent(3)
+    for key in (1, 2, 3, 1, 4):
+        memory[key] = ""
+    assert list(memory) == [3, 1, 4]
