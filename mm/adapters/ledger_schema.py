@@ -148,8 +148,10 @@ def verdict(path: Path) -> str:
         return str(error)
 
 
-def broken(path: Path | str, error: sqlite3.Error) -> LedgerError:
+def broken(path: Path | str, error: Exception) -> LedgerError:
     """The error that a user reads for a failing file: damage and refused writes differ."""
+    if not isinstance(error, sqlite3.Error):
+        return LedgerError(f"ledger {path}: {error}; restart (what it lacks is fetched again)")
     if isinstance(error, sqlite3.OperationalError):
         return LedgerError(
             f"cannot write ledger {path}: {error}; free space or fix permissions, then restart "

@@ -39,7 +39,7 @@ class Job(Struct, frozen=True):
             return  # whoever asked has gone, as a daemon that is asked to stop in a flush
         try:
             self.future.set_result(self.read(database))
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: whoever asked is told
             self.future.set_exception(broken(path, error))
 
 
@@ -73,7 +73,7 @@ class InlineWriter:
             self._uncommitted += 1
             if self._uncommitted >= BATCH_ROWS:
                 self._commit()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise broken(self._path, error) from None
 
     def submit(self, read: Read[T]) -> "Future[T]":
@@ -140,8 +140,6 @@ class ThreadWriter:
         try:
             while self._write(self._take()):
                 pass
-        except sqlite3.Error as error:
-            self._failure = broken(self._path, error)
         finally:
             self._database.close()
             self._refuse_waiting()
@@ -154,7 +152,8 @@ class ThreadWriter:
         return [self._pending.popleft() for _ in range(min(len(self._pending), BATCH_ROWS))]
 
     def _write(self, batch: list[Row | Job | None]) -> bool:
-        """One transaction, then the jobs that waited for it; False after the closing mark."""
+        """One transaction, then the jobs that waited for it; False after the closing mark, or where
+        a row cannot be written."""
         if not batch:
             return True
         try:
@@ -163,10 +162,10 @@ class ThreadWriter:
                 if isinstance(item, Row):
                     self._database.execute(item.statement, item.parameters)
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - a number too large for SQLite, too
             self._failure = broken(self._path, error)
             self._refuse(batch)
-            raise
+            return False
         for item in batch:
             if isinstance(item, Job):
                 item.settle(self._database, self._path)

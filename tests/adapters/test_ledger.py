@@ -592,6 +592,22 @@ def test_a_full_disk_surfaces_inline(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_number_that_has_no_room_in_a_row_is_as_loud_as_a_full_disk(tmp_path: Path) -> None:
+    """The writer died of it without a word, and nothing was kept from then on."""
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.record_event(COIN, fill(trade_id=2**70))
+
+    with pytest.raises(LedgerError, match="too large"):
+        ledger.state(COIN, NOON)
+    with pytest.raises(LedgerError, match="too large"):
+        ledger.close()
+
+
+def test_a_number_that_has_no_room_in_a_row_is_loud_inline(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="too large"):
+        ledger.record_event(COIN, fill(trade_id=2**70))
+
+
 def test_a_halt_on_a_full_disk_is_there_after_a_restart(tmp_path: Path) -> None:
     """And a resume that the disk refuses is none."""
     path = tmp_path / "ledger.db"
