@@ -82,6 +82,8 @@ SEALED = {
 pages have none."""
 VERSION = len(MIGRATIONS)
 SEALED_SINCE = 4
+HEADER_BYTES = 100
+"""SQLite takes a file of less for a new one."""
 LOCK_TIMEOUT_S = 20.0  # someone looks into the file with a tool of their own
 
 
@@ -94,11 +96,22 @@ def open_database(path: Path | str) -> sqlite3.Connection:
 
     Manual transactions; usable from a thread other than the caller's. ":memory:" for simulation.
     """
-    if path != ":memory:" and not Path(path).exists():
+    if path == ":memory:":
+        return _opened(path)
+    if fault := _cut(Path(path)):
+        raise broken(path, sqlite3.DatabaseError(fault))
+    if not Path(path).exists():
         _create(Path(path))
-    elif path != ":memory:" and not Path(path).stat().st_size:
-        raise broken(path, sqlite3.DatabaseError("it is empty"))
     return _opened(path)
+
+
+def _cut(path: Path) -> str:
+    """What SQLite would take for a new database, though there was a ledger here; "" if nothing."""
+    log = path.with_name(path.name + "-wal")
+    if not path.exists():
+        return f"it is gone, {log.name} is left" if log.exists() and log.stat().st_size else ""
+    size = path.stat().st_size
+    return "" if size >= HEADER_BYTES else f"it has {size} bytes" if size else "it is empty"
 
 
 def _create(path: Path) -> None:
@@ -132,6 +145,8 @@ def _opened(path: Path | str) -> sqlite3.Connection:
 
 def verdict(path: Path) -> str:
     """What is wrong with an existing ledger, "" if nothing; looks without changing anything."""
+    if fault := _cut(path):
+        return str(broken(path, sqlite3.DatabaseError(fault)))
     try:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
@@ -139,7 +154,7 @@ def verdict(path: Path) -> str:
             _equip(database)
             _check_owner(database, path)
             _check_pages(database)
-            if database.execute("PRAGMA user_version").fetchone()[0] >= SEALED_SINCE:
+            if _version(database, path) >= SEALED_SINCE:
                 _check_seals(database)
             return ""
     except sqlite3.Error as error:
@@ -149,10 +164,12 @@ def verdict(path: Path) -> str:
 
 
 def broken(path: Path | str, error: Exception) -> LedgerError:
-    """The error that a user reads for a failing file: damage and refused writes differ."""
+    """The error that a user reads for a failing file: damage and refused writes differ. Statements
+    of ours that make no sense to SQLite (its code SQLITE_ERROR) are damage of what they met."""
     if not isinstance(error, sqlite3.Error):
         return LedgerError(f"ledger {path}: {error}; restart (what it lacks is fetched again)")
-    if isinstance(error, sqlite3.OperationalError):
+    senseless = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    if isinstance(error, sqlite3.OperationalError) and not senseless:
         return LedgerError(
             f"cannot write ledger {path}: {error}; free space or fix permissions, then restart "
             "(fills missed meanwhile are fetched from the venue)"
@@ -209,15 +226,23 @@ def _check_owner(database: sqlite3.Connection, path: Path | str) -> None:
         raise LedgerError(f"{path} is not a ledger of mm: choose another daemon.data_dir")
 
 
-def _migrate(database: sqlite3.Connection, path: Path | str) -> None:
-    """Each step and its version number in one transaction: a crash leaves the old version."""
-    found = database.execute("PRAGMA user_version").fetchone()[0]
+def _version(database: sqlite3.Connection, path: Path | str) -> int:
+    """Of the file's form: 0 while it is new."""
+    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    found: int = database.execute("PRAGMA user_version").fetchone()[0]
+    if found < bool(tables):
+        raise sqlite3.DatabaseError(f"schema {found}")
     if found > VERSION:
         raise LedgerError(
             f"ledger {path} was written by a newer mm (schema {found}, this one knows {VERSION}): "
             "run that version, or choose another daemon.data_dir"
         )
-    for number in range(found, VERSION):
+    return found
+
+
+def _migrate(database: sqlite3.Connection, path: Path | str) -> None:
+    """Each step and its version number in one transaction: a crash leaves the old version."""
+    for number in range(_version(database, path), VERSION):
         step = (
             "BEGIN IMMEDIATE",
             f"PRAGMA application_id={APPLICATION}",
