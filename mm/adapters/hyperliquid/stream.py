@@ -22,6 +22,9 @@ STEADY_S: Final = 10.0
 """A connection that served us, or stood this long, starts the backoff anew..."""
 FREE: Final = 14
 """...while there were no more than so many within a minute: the venue allows 30 to an address."""
+DOUBLINGS: Final = 4
+"""Of the backoff, whatever the failures, to 4 s: a venue that is back serves us soon, and twenty
+tries a minute are not too many. Only a crowd makes us wait for longer."""
 CLOSE_S: Final = 0.5
 
 USER_CHANNELS: Final = ("userFills", "orderUpdates", "userFundings")
@@ -115,8 +118,12 @@ class Stream:
             self._health.reconnects += 1
             stood = seconds(self._clock.now() - opened)
             failures = 0 if self.served or stood > STEADY_S else failures + 1
-            pause_s = self.backoff(failures + self._crowd())
+            pause_s = self.backoff(self._patience(failures))
             await asyncio.sleep(max(pause_s, self.messages.wait_s(self._opening)))
+
+    def _patience(self, failures: int) -> int:
+        """How often the backoff doubles after so many in a row."""
+        return max(min(failures, DOUBLINGS), self._crowd())
 
     def _crowd(self) -> int:
         """Tries above `FREE` within the last minute, two counted as one failure."""
