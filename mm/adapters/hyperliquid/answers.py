@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-from mm.adapters.hyperliquid.wire import OrderCore, WireFill, WireFunding
+from mm.adapters.hyperliquid.wire import UNREADABLE, OrderCore, WireFill, WireFunding
 from mm.model.exchange import Done, Filled, Item, Refused, Resting
 from mm.model.units import BPS
 
@@ -58,6 +58,13 @@ def items(payload: bytes | Raw, count: int) -> tuple[Item, ...]:
     A refusal of the whole action, and a single refusal for a batch, are `Whole` and apply to all.
     Raises msgspec.DecodeError where it is no answer at all: then the outcome is unknown.
     """
+    try:
+        return _items(payload, count)
+    except UNREADABLE as error:
+        raise msgspec.DecodeError(str(error)) from None
+
+
+def _items(payload: bytes | Raw, count: int) -> tuple[Item, ...]:
     envelope = _envelope.decode(payload)
     if envelope.status != "ok":
         return (Whole(message=_words(envelope.response)),) * count
@@ -75,7 +82,7 @@ def items(payload: bytes | Raw, count: int) -> tuple[Item, ...]:
 def _words(response: Raw) -> str:
     try:
         return _text.decode(response)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return bytes(response).decode(errors="replace")
 
 

@@ -187,7 +187,7 @@ class PublicFeed:
     def _on_deep_book(self, response: wire.PostResponse) -> None:
         try:
             book = msgspec.json.decode(response.payload, type=wire.InfoBook, strict=False).data
-        except (msgspec.DecodeError, ValueError):
+        except wire.UNREADABLE:
             self._health.failed_polls += 1
             return
         if book is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from mm.adapters.hyperliquid import answers, encode
 from mm.adapters.hyperliquid.budget import WeightMeter
-from mm.adapters.hyperliquid.wire import WireBook, WireFill, WireFunding
+from mm.adapters.hyperliquid.wire import UNREADABLE, WireBook, WireFill, WireFunding
 
 FILLS_PER_PAGE: Final = 2000
 KEEP_ALIVE_S: Final = 2.0
@@ -198,7 +198,7 @@ class Rest:
             raw = await self._answer(body)
         try:
             return msgspec.json.decode(raw, type=kind, strict=False)
-        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
+        except UNREADABLE as error:
             raise UnreadableError(f"{self.url}/info {body['type']}: {error}") from None
 
     async def _answer(self, body: dict[str, Any]) -> bytes | None:

@@ -74,7 +74,7 @@ class Router:
         """The deep book that was asked for over the websocket."""
         try:
             book = msgspec.json.decode(response.payload, type=wire.InfoBook, strict=False).data
-        except (msgspec.DecodeError, ValueError):
+        except wire.UNREADABLE:
             self._health.failed_polls += 1
             return
         desk = None if book is None else self._desks.get(book.coin)

@@ -98,7 +98,7 @@ class Verdicts:
     def answer(self, ticket: Ticket, payload: bytes | Raw) -> None:
         try:
             items = answers.items(payload, len(ticket.requests))
-        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
+        except msgspec.DecodeError as error:
             self.lost(ticket, f"unreadable answer: {error}")
             return
         self.own.answered(ticket.cloids)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from mm.adapters.hyperliquid import encode, rejects, skew
 from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.sign import Signer
+from mm.adapters.hyperliquid.wire import UNREADABLE
 
 TIMEOUT_S = 3.0
 
@@ -82,7 +83,7 @@ class Warden:
         raw = self._post("/info", question)
         try:
             listed = msgspec.json.decode(raw, type=list[Listed])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise WardenError(f"unreadable list of orders: {error}") from None
         prefixes, assets = self._charge.prefixes, self._charge.assets
         ours = (one for one in listed if (one.cloid or "").startswith(prefixes))
@@ -95,7 +96,7 @@ class Warden:
         try:
             raw = self._post("/info", {"type": "clearinghouseState", "user": self._charge.account})
             told_ms = msgspec.json.decode(raw, type=_State).time
-        except (WardenError, msgspec.DecodeError):
+        except (WardenError, *UNREADABLE):
             return
         if told_ms:
             self._skew_ms = skew.heard(self._skew_ms, told_ms, asked_ms, self._now_ms())
@@ -114,7 +115,7 @@ class Warden:
         raw = self._post("/exchange", envelope)
         try:
             answer = msgspec.json.decode(raw, type=_Answer)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise WardenError(f"unreadable answer: {error}") from None
         if answer.status != "ok":
             words = bytes(answer.response)[:200].decode(errors="replace").strip('"')

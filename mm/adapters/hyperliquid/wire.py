@@ -2,10 +2,14 @@
 
 from collections import Counter, deque
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
+
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+"""What decoding raises: ValueError for bad UTF-8, ArithmeticError for what Decimal makes of a
+number, RecursionError for brackets without end."""
 
 WireSide: TypeAlias = Literal["B", "A"]
 
@@ -218,8 +222,7 @@ class FrameDecoder:
     def decode(self, text: str | bytes) -> Frame | None:
         try:
             frame: Frame = self._frame.decode(text)
-        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
-            # ValueError covers bad UTF-8, ArithmeticError what Decimal makes of a number
+        except UNREADABLE as error:
             self._refused(text, error)
             return None
         return frame
@@ -227,7 +230,7 @@ class FrameDecoder:
     def _refused(self, text: str | bytes, error: Exception) -> None:
         try:
             channel = self._channel.decode(text).channel
-        except (msgspec.DecodeError, ValueError):
+        except UNREADABLE:
             channel = ""
         if channel and channel not in KNOWN_CHANNELS:
             self.unknown[channel[:40] if len(self.unknown) < 64 else "other"] += 1

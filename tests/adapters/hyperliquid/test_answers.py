@@ -58,8 +58,10 @@ def test_an_answer_without_items_is_done() -> None:
         ok("success", "success"),
         ok({}, {}, {}),
         ok({"new": 1}),
+        b'{"status":"\xff","response":{"type":"default"}}',
+        b'{"status":"ok","response":' + b"[" * 100_000,
     ],
-    ids=repr,
+    ids=lambda raw: repr(raw[:60]),
 )
 def test_what_is_no_answer_is_said_to_be_none(raw: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):

@@ -128,6 +128,17 @@ async def test_the_watchdog_cancels_whatever_its_clock_says(behind_s: int) -> No
         await until(lambda: not at.resting())
 
 
+async def test_an_answer_that_is_no_text_does_not_end_the_watchdog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It tries again, as after any other that it cannot use."""
+    async with stand() as at:
+        found = warden(at)
+        monkeypatch.setattr(found, "_post", lambda *_: b'[{"coin":"\xff"}]')
+        with pytest.raises(WardenError, match="unreadable"):
+            found.sweep()
+
+
 async def test_the_watchdog_outranks_the_daemons_nonces() -> None:
     async with stand() as at:
         async with live(at) as (venue, probe):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mm.adapters.hyperliquid import answers, convert, wire
@@ -218,6 +218,7 @@ def test_no_data_of_a_known_channel_raises(channel: str, data: object) -> None:
 
 
 @given(st.text() | st.binary())
+@example(b'{"data":' + b"[" * 100_000)
 def test_no_bytes_raise(raw: str | bytes) -> None:
     decoder = wire.FrameDecoder()
     understood = decoder.decode(raw) is not None
