@@ -11,7 +11,8 @@ from mm.model.units import Ns
 
 
 class Losses:
-    """Seconds, each from the first drop that fell into it; not those that a process died in."""
+    """Seconds, each from the first drop that fell into it; not those that a process died in. Time
+    in which no client could have been back does not count."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.served_s: list[float] = []
@@ -22,26 +23,33 @@ class Losses:
         """Since when the link is up; None: it is not."""
         self.venue: VenueSide
         self._now = now
+        self._barred_s = 0.0
+        """For how long no client could have had a link, in all."""
         self._old: Collection[object] = ()
         """The connections that were lost: a half-open one is served as before."""
         self._unserved_at: float | None = None
         self._unquoted_at: float | None = None
+        """Both by the clock that stands meanwhile."""
+
+    def look(self, since_s: float, *, barred: bool) -> None:
+        """`since_s`: the time since it last looked."""
+        self._barred_s += since_s if barred else 0.0
 
     def turn(self, event: Event, engines: Collection[Engine]) -> None:
         """After each, of any coin."""
-        now = self._now()
+        now = self._now() - self._barred_s
         match event:
             case Start():
                 self._unserved_at = self._unquoted_at = self.linked_at = None
             case Link(up=True):
-                self.linked_at = now
+                self.linked_at = self._now()
             case Link():
                 self._lost(now)
         if self._unserved_at is not None and self._is_served(self._old):
-            self.served_s.append(now - self._unserved_at)
+            self.served_s.append(max(0.0, now - self._unserved_at))
             self._unserved_at = None
         if self._unquoted_at is not None and self._may_quote(engines, event.ts):
-            self.quoted_s.append(now - self._unquoted_at)
+            self.quoted_s.append(max(0.0, now - self._unquoted_at))
             self._unquoted_at = None
 
     def _lost(self, now: float) -> None:

@@ -24,6 +24,7 @@ from mm.app.simulate.invariants import Invariants
 from mm.app.simulate.loop import run
 from mm.app.simulate.operator import Operator
 from mm.app.simulate.plan import Plan, draw
+from mm.app.simulate.reach import barred, troubled
 from mm.app.simulate.standing import CHANGE_S
 from mm.app.simulate.trace import silent
 from mm.app.simulate.venue_side import USER
@@ -54,7 +55,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     fills: int
     boots: int
     served_s: tuple[float, ...]
-    """Seconds from each loss of the link until every subscription was served again."""
+    """Seconds from each loss of the link until every subscription was served again, without those
+    in which no client could have been."""
     quoted_s: tuple[float, ...]
     """Until nothing was left between us and quotes."""
     trace: tuple[str, ...] = ()
@@ -218,27 +220,16 @@ class Story:
         while True:
             await asyncio.sleep(LOOK_S)
             self._excuse()
+            self.world.maker.losses.look(LOOK_S, barred=barred(self.world))
             self.checks.look()
             self.gate.look()
             self.in_turn.look()
             self.operator.look(LOOK_S)
 
     def _excuse(self) -> None:
-        """The wire or the venue is out of order: until a little later nobody can be reached."""
+        """Until a little after a trouble nobody can be reached."""
         world = self.world
-        weather, faults = world.loop.network.weather, world.venue.server.mischief.faults
-        trouble = (
-            weather.refusing
-            or weather.parted_until > world.now - 5.0
-            or weather.base_s != world.plan.latency_s
-            or not world.venue.host.alive
-            or world.venue.host.frozen
-            or world.venue.refuses
-            or any((faults.too_many, faults.server_error, faults.lost_reply, faults.bad_nonce))
-            or faults.rules.weight_factor > 1
-            or bool(faults.frames.garbled_answer or faults.frames.late or faults.frames.garbled)
-        )
-        if trouble:
+        if troubled(world):
             self.checks.excused_until = world.now + 12.0
         elif world.maker.host is not None and world.maker.host.frozen:
             self.checks.excused_until = max(self.checks.excused_until, world.now + CHANGE_S)
