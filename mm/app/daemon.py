@@ -49,7 +49,6 @@ def _holds(event: Event, step: Step) -> Iterator[tuple[str, str]]:
 class JournalRecorder:
     def __init__(self, journal: JournalWriter) -> None:
         self._journal = journal
-        self._seen: tuple[int, View] | None = None
 
     def record(self, event: Event, step: Step) -> None:
         self._journal.append(event, step)

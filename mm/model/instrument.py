@@ -102,6 +102,12 @@ class Instrument(Struct, frozen=True, kw_only=True):
         return (ticks - side) * POWERS[exponent]
 
 
+def dex_of(coin: str) -> str:
+    """The builder's exchange that a coin is listed on ("dex:COIN"); "" for the venue's own."""
+    dex, colon, _ = coin.partition(":")
+    return dex if colon else ""
+
+
 def _ticks(count: float, side: Side) -> int:
     """Whole ticks, away from the market."""
     if side > 0:

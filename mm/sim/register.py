@@ -18,7 +18,7 @@ from mm.model.exchange import (
     RateLimit,
     TradeReport,
 )
-from mm.model.instrument import Instrument
+from mm.model.instrument import Instrument, dex_of
 from mm.model.units import Side
 from mm.sim.accounts import Account, Accounts, exchange_of
 from mm.sim.admission import request_cap
@@ -62,7 +62,7 @@ class Register:
             raise ValueError("an exchange needs markets, each with its own coin and asset id")
         self._options = options
         self._fees = Fees(options.fees, options.fee_tiers)
-        listed = {_dex(pit.coin): exchange_of(asset) for asset, pit in self._pits.items()}
+        listed = {dex_of(pit.coin): exchange_of(asset) for asset, pit in self._pits.items()}
         self._exchanges = {"": 0} | listed
         faucet = micro_usd(options.faucet_usdc) if options.faucet else 0
         self._accounts = Accounts(faucet, tuple(self._exchanges.values()))
@@ -174,9 +174,3 @@ class Register:
 
     def _row(self, order: Order) -> OrderRow:
         return order_row(order, self._pits[order.asset].grid)
-
-
-def _dex(coin: str) -> str:
-    """The builder's exchange that it names ("dex:COIN"); "" for the venue's own."""
-    dex, colon, _ = coin.partition(":")
-    return dex if colon else ""

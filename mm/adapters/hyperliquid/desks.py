@@ -15,14 +15,9 @@ from mm.model.events import (
     Unresolved,
 )
 from mm.model.instrument import Instrument
+from mm.model.instrument import dex_of as dex_of
 
 OrderNews = OrderOpened | OrderClosed | Rejected | Unresolved
-
-
-def dex_of(coin: str) -> str:
-    """The builder's exchange that a coin is listed on ("dex:COIN"); "" for the venue's own."""
-    dex, colon, _ = coin.partition(":")
-    return dex if colon else ""
 
 
 class Desk:

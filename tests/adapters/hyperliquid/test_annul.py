@@ -13,9 +13,8 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.server import Faults
 from mm.adapters.hyperliquid.server.options import FrameFaults
 from mm.adapters.hyperliquid.settings import VenueSettings
-from mm.model.events import OrderOpened, RejectCode, Rejected, RequestKind, Unresolved
+from mm.model.events import OrderOpened, Rejected, RequestKind
 from mm.model.units import seconds
-from tests.adapters.hyperliquid.proxy import proxy
 from tests.adapters.hyperliquid.stand import ME, WallClock, bid, cloid, live, stand
 
 DUPLICATE = "Invalid nonce: duplicate nonce 7"
@@ -95,26 +94,6 @@ async def test_the_last_of_the_request_weight_is_not_for_this() -> None:
     desk.annuller._rest.meter.spend(1190)
     await desk.annuller.annul(7)
     assert desk.asked == []
-
-
-async def test_a_placing_lost_in_a_half_open_link_need_not_expire() -> None:
-    """Its side waited for nine seconds."""
-    async with stand() as at, proxy(at.server.port) as network:
-        changes = {
-            "base_url": network.url,
-            "book_stale_s": 0.4,
-            "request_timeout_s": 0.4,
-            "expires_after_s": 600.0,
-        }
-        async with live(at, **changes) as (venue, probe):
-            network.swallow = True
-            venue.send([bid(1)])
-            await probe.first(Unresolved)
-            network.swallow = False
-            refused = await probe.first(Rejected)
-            assert refused.code is RejectCode.EXPIRED
-            assert not venue.own.doubts
-            assert at.resting() == {}
 
 
 async def test_one_that_was_executed_is_found() -> None:

@@ -118,15 +118,21 @@ async def test_a_half_open_link_is_noticed_by_its_silence() -> None:
             assert "no frame" in probe.of(Link)[1].reason
 
 
-async def test_what_is_sent_into_a_half_open_link_is_in_doubt_then_never_placed() -> None:
+@pytest.mark.parametrize("annulled", [True, False])
+async def test_what_is_sent_into_a_half_open_link_is_in_doubt_then_never_placed(
+    annulled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its side waited for nine seconds: now until its nonce is used up, else until it expires."""
     async with stand() as at, proxy(at.server.port) as network:
         changes = {
             "base_url": network.url,
             "book_stale_s": 0.4,
             "request_timeout_s": 0.4,
-            "expires_after_s": 0.5,
+            "expires_after_s": 600.0 if annulled else 0.5,
         }
         async with live(at, **changes) as (venue, probe):
+            if not annulled:
+                monkeypatch.setattr(venue._annuller, "annul", unanswered)
             network.swallow = True
             venue.send([bid(1)])
             await probe.first(Unresolved)
@@ -135,6 +141,10 @@ async def test_what_is_sent_into_a_half_open_link_is_in_doubt_then_never_placed(
             assert refused.code is RejectCode.EXPIRED
             assert not venue.own.doubts
             assert at.resting() == {}
+
+
+async def unanswered(nonce: int) -> None:
+    raise RestError(f"no answer to {nonce}")
 
 
 async def test_a_restarted_server_is_found_again() -> None:
