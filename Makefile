@@ -54,12 +54,8 @@ build/ccxt/bin/python:
 	build/ccxt/bin/python -m pip --disable-pip-version-check --quiet --retries 1 \
 		install ccxt==$(CCXT) || { rm -rf build/ccxt; exit 1; }
 
-audit: build/audit/bin/pip-audit ## known vulnerabilities of the pinned packages; asks a network
-	$< --disable-pip --require-hashes --requirement requirements.lock
-
-build/audit/bin/pip-audit:
-	$(PYTHON) -m venv build/audit
-	build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
+audit: ## known vulnerabilities of the pinned packages; asks a network
+	scripts/audit-dependencies "$(PYTHON)"
 
 bench: install ## cold start in virtual time, then the cost of a cycle, and of a turn over a minute's journal
 	$(BIN)/mm bench cold-start --quick

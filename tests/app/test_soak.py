@@ -45,6 +45,8 @@ DISK = {
 FILL_KB = 0.5
 """In the ledger, its indices and a minute's mark of equity included."""
 SLACK_MB = 2.0
+DAILY_MB = 1.0
+"""Of memory, over days whose second half is whole days: measured are 0.1."""
 START_MS = 1_800_000_000_000
 DAY_MS = 86_400_000
 REPEAT_S = 60.0
@@ -210,5 +212,6 @@ def test_days_in_virtual_time(capsys: pytest.CaptureFixture[str]) -> None:
             f"PnL {view.pnl.total:.2f} USD, {view.calibration.fill_count} arrivals\n"
         )
     assert view.safety.halt_reason == ""
+    assert SOAK_DAYS < 2 or slope_per_hour(samples) * 24 < DAILY_MB
     equity = exchange.account(USER, backtest.now // NS_PER_MS).equity
     assert abs(view.pnl.total - (equity - 100_000)) < 1  # it marks at S as of a latency ago

@@ -74,6 +74,7 @@ def test_scripts_are_executable_and_stop_at_the_first_error() -> None:
 def test_ci_runs_what_a_person_runs() -> None:
     steps = (ROOT / ".ci/run").read_text().splitlines()
     assert {"export CI=true", "make check", "make test"} <= set(steps)
+    assert any(step.startswith("scripts/audit-dependencies ") for step in steps)
 
 
 def test_the_changelog_knows_this_version() -> None:
