@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -136,16 +136,30 @@ def daemon(
     )
 
 
-def ledger(directory: Path) -> list[tuple[int, str, str, int]]:
+class Traded(NamedTuple):
+    """A fill, by what it did to position and cash."""
+
+    side: int
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+
+
+def ledger(directory: Path) -> dict[int, Traded]:
+    """Fills by trade id, of which the ledger's key lets each be there once."""
     (path,) = (directory / "data").glob("ledger-*.db")
     with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute("SELECT trade_id, price, size, side FROM fills").fetchall()
+        rows = database.execute("SELECT trade_id, side, price, size, fee FROM fills").fetchall()
+    assert len({row[0] for row in rows}) == len(rows)
+    return {tid: Traded(side, *map(Decimal, numbers)) for tid, side, *numbers in rows}
+
+
+def traded(fill: dict[str, Any]) -> Traded:
+    """As the exchange tells it."""
+    numbers = (Decimal(fill[name]) for name in ("px", "sz", "fee"))
+    return Traded(1 if fill["side"] == "B" else -1, *numbers)
 
 
 def same_fills(directory: Path, exchange: Exchange) -> bool:
     """Each fill of the exchange is in the ledger, once, to the digit."""
-    rows = {tid: (Decimal(px), Decimal(sz), side) for tid, px, sz, side in ledger(directory)}
-    return rows == {
-        tid: (Decimal(f["px"]), Decimal(f["sz"]), 1 if f["side"] == "B" else -1)
-        for tid, f in exchange.fills().items()
-    }
+    return ledger(directory) == {tid: traded(fill) for tid, fill in exchange.fills().items()}

@@ -114,8 +114,8 @@ class Matrix:
         assert life.process.stop() == 0
         assert self._exchange.orders() == []
         assert same_fills(self._directory, self._exchange)
-        rows = ledger(self._directory)
-        held = sum((side * Decimal(size) for _, _, size, side in rows), Decimal(0))
+        rows = ledger(self._directory).values()
+        held = sum((one.side * one.size for one in rows), Decimal(0))
         assert held == self._exchange.position()
         self._before, self._orphans = life.last, set()
 

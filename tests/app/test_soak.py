@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from statistics import linear_regression, quantiles
 from typing import Any
@@ -26,7 +25,7 @@ from mm.sim.exchange import Exchange as SimulatedExchange
 from mm.sim.exchange import ExchangeOptions
 from mm.sim.scenarios import build_market, preset
 from tests.app.bad_day import FAULTS, TURN_S, BadDay
-from tests.app.processes import Exchange, Process, daemon, ledger, until
+from tests.app.processes import Exchange, Process, daemon, ledger, traded, until
 
 SOAK_S = float(os.environ.get("SOAK_S", "3600"))
 SOAK_DAYS = int(os.environ.get("SOAK_DAYS", "7"))
@@ -126,12 +125,8 @@ class Watch:
 
 def lost(directory: Path, exchange: Exchange) -> list[int]:
     """Fills that the venue still tells of and the ledger has not, or not to the digit."""
-    rows = {tid: (Decimal(px), Decimal(sz), side) for tid, px, sz, side in ledger(directory)}
-    return [
-        tid
-        for tid, f in exchange.fills().items()
-        if rows.get(tid) != (Decimal(f["px"]), Decimal(f["sz"]), 1 if f["side"] == "B" else -1)
-    ]
+    rows = ledger(directory)
+    return [tid for tid, fill in exchange.fills().items() if rows.get(tid) != traded(fill)]
 
 
 def told(running: Process, watch: Watch, day: BadDay, lines: list[dict[str, Any]]) -> str:

@@ -31,7 +31,7 @@ def test_kill_9_in_the_middle_of_quoting(tmp_path: Path, exchange: Exchange) -> 
     assert second.stop() == 0
     assert exchange.orders() == []
     assert same_fills(tmp_path, exchange)
-    held = sum((side * Decimal(size) for _, _, size, side in ledger(tmp_path)), Decimal(0))
+    held = sum((one.side * one.size for one in ledger(tmp_path).values()), Decimal(0))
     assert held == exchange.position()
     assert second.matches("Position differs") == []
 
