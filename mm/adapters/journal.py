@@ -127,9 +127,12 @@ class JournalWriter:
     # -- in the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stop.wait(self._flush_s):
+        try:
+            while not self._stop.wait(self._flush_s):
+                self._drain()
             self._drain()
-        self._drain()
+        except Exception as error:  # noqa: BLE001 - a number too large for it, too
+            self.failure = f"cannot write journal {self.path}: {error}"
 
     def _drain(self) -> None:
         records = bytearray()

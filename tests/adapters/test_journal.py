@@ -235,6 +235,17 @@ def test_a_failing_disk_stops_the_journal_not_the_caller(tmp_path: Path) -> None
     assert writer.dropped == 1
 
 
+def test_a_number_that_has_no_room_in_a_record_is_told_and_counted(tmp_path: Path) -> None:
+    """The thread died of it without a word."""
+    writer = JournalWriter(tmp_path / "j.mmj", first(), flush_s=60)
+    writer.append(Tick(2**70), Step())
+    writer.close()
+
+    assert writer.failure.startswith("cannot write journal")
+    writer.append(Tick(2), Step())
+    assert writer.dropped == 1
+
+
 def test_a_journal_is_never_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path / "j.mmj", [], Step())
 
