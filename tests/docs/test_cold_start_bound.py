@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from docs.cold_start_bound import HEAD, HORIZON_S, MARKETS, ColdStart, Market, Policy, name, row
+from docs.cold_start_bound import HEAD, HORIZON_S, MARKETS, ColdStart, Market, Policy, row
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "calibration.md").read_text()
@@ -16,7 +16,7 @@ THIN = Market(kappa=0.25, arrival=0.012, sigma=2.5)
 def test_the_table_has_each_market_of_the_model() -> None:
     table = TEXT[TEXT.index(HEAD) :].split("\n\n")[0].splitlines()
 
-    assert [line.split(" | ")[0].strip("| ") for line in table[2:]] == [name(m) for m in MARKETS]
+    assert [line.split(" | ")[1] for line in table[2:]] == [market.name for market in MARKETS]
     assert all(line.count("|") == HEAD.count("|") for line in table)
 
 
@@ -50,8 +50,8 @@ def test_a_row_is_a_line_of_the_table() -> None:
     made = row(structs.replace(THIN, arrival=0.5), seeds=2)
 
     assert made.count("|") == HEAD.count("|")
-    name_, hours, late, *shares, progress = made.strip("| ").split(" | ")
-    assert (name_, late) == ("0.25, 0.5, 2.5", "0%")
+    moved, name, hours, late, *shares, progress = made.strip("| ").split(" | ")
+    assert (moved, name, late) == ("1", "0.25, 0.5, 2.5", "0%")
     assert 0.0 < float(hours) < 0.5
-    assert [bool(re.fullmatch(r"\d\.\d\d ± \d\.\d\d", each)) for each in shares] == [True] * 5
+    assert [bool(re.fullmatch(r"\d\.\d\d ± \d\.\d\d", each)) for each in shares] == [True] * 4
     assert 0.25 < float(progress) < 1.0
