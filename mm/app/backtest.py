@@ -68,7 +68,6 @@ class Backtest:
         self.engine = engine
         self.exchange = exchange
         self.now: Ns = start_ms * NS_PER_MS
-        self._pace = pace
         self._recorders = recorders
         self._latency: Ns = pace.latency_ms * NS_PER_MS
         self._translator = Translator(engine.state.instrument, USER, self._latency)

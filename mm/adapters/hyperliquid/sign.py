@@ -136,10 +136,6 @@ def signer_of(message: bytes, signature: Mapping[str, Any]) -> str:
         raise ValueError("no signer recovers from this signature") from error
 
 
-def address_of(private_key: str) -> str:
-    return _address(_parse_key(private_key).public_key)
-
-
 def address_bytes(address: str) -> bytes:
     """20 bytes of a `0x` address. Raises ValueError."""
     try:

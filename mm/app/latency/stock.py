@@ -52,7 +52,7 @@ class Stack:
         from hyperliquid.info import Info
         from hyperliquid.utils.types import Cloid
 
-        self._url, self._watched = url, watched
+        self._watched = watched
         self._clock = WallClock()
         self._exchange = Exchange(Account.from_key(KEY), url)
         self._info = Info(url)
