@@ -154,6 +154,25 @@ def test_a_suspended_machines_clock_stands_still_or_goes_on_but_never_back(tmp_p
     assert max(counted_s) > 10.0 * 0.95
 
 
+def test_no_process_sees_a_clock_step_back(tmp_path: Path) -> None:
+    """As one did that was started on a machine asleep (`mm sim --seed 701477` of then): what it had
+    cancelled a moment ago counted for as long as that machine had slept."""
+    world = World(draw(4, tuple(FAULTS)), tmp_path)
+    machine = world.maker.machine
+
+    async def read() -> None:
+        machine.elapsed_ns()
+
+    async def read_meanwhile() -> None:
+        told = machine.elapsed_ns()
+        await asyncio.sleep(10.0)
+        await Host(world.loop, "maker", "10.0.0.2").start(read(), "main")
+        with pytest.raises(AssertionError, match="step back"):
+            machine.has_stood_since(told)
+
+    run(world.loop, read_meanwhile())
+
+
 def test_a_spent_address_need_not_follow_the_price() -> None:
     """Its one action in ten seconds goes to a side without an order."""
     stage = Stage(Engine(settings(), INSTRUMENT))
