@@ -82,5 +82,5 @@ def bearer_matches(authorization: str | None, token: str) -> bool:
     """In constant time."""
     scheme, _, given = (authorization or "").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(
-        given.strip().encode(), token.encode()
+        given.strip().encode(errors="surrogateescape"), token.encode()
     )

@@ -234,7 +234,10 @@ class WebServer:
         socket = web.WebSocketResponse(
             heartbeat=20.0, max_msg_size=MAX_BODY_BYTES, compress=False, timeout=STOP_S
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ValueError:  # aiohttp trips over a key of bytes that are no text
+            return _refuse(400, "no websocket's key")
         self._door.admit(request.protocol)
         if request.transport is not None:  # None: gone already
             face.beat(self.instruments)  # so that what is in the backlog is not sent again

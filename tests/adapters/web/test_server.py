@@ -182,6 +182,39 @@ async def test_a_stranger_cannot_command(
     assert maker.commands == []
 
 
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \xff"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST /api/halt HTTP/1.1\r\nHost: [::1]\r\nAuthorization: Bearer \xff\xfe", 401),
+        (b"POST /api/halt HTTP/1.1\r\nHost: \xff", 401),
+        (b"TRACE / HTTP/1.1\r\nHost: localhost", 401),
+        (b"GET /api/state HTTP/1.0", 421),
+        (b"GET http://127.0.0.1/api/state HTTP/1.1\r\nHost: evil.example", 421),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example", 400),
+        (b"GET /api/state?instrument=%ff HTTP/1.1\r\nHost: localhost", 404),
+        (b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n" + UPGRADE, 400),
+        (b"OPTIONS /api/halt HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example", 403),
+    ],
+)
+async def test_whatever_a_stranger_sends_is_his_error(
+    server: WebServer, maker: Maker, caplog: pytest.LogCaptureFixture, head: bytes, status: int
+) -> None:
+    """Bytes that are no text, and requests that no client would make."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(head + b"\r\nContent-Length: 0\r\n\r\n")
+    said = await reader.readline()
+    writer.close()
+    assert int(said.split()[1]) == status
+    assert maker.commands == []
+    assert "Traceback" not in caplog.text
+
+
 async def test_our_own_page_can(
     client: aiohttp.ClientSession, maker: Maker, bearer: dict[str, str], server: WebServer
 ) -> None:
