@@ -13,7 +13,7 @@ from tests.system.mutants import MUTANTS, caught
 NOTICED: Final = {
     "forgets_a_fill": ("drop_clean", 3, "position|cash|gross|worst case"),
     "stops_without_cancelling": ("pause", 1, "rest after an orderly end"),
-    "leaves_its_orders_when_the_link_goes": ("refuse", 1, "rest on a feed"),
+    "leaves_its_orders_when_the_link_goes": ("drop_again", 1, "rest on a feed"),
     "never_moves_an_order": ("deposit", 1, "is wanted"),
     "never_asks_after_doubtful_orders": ("lost_replies", 1, "doubts"),
     "halts_without_cancelling": ("slow_disk", 1, "after a halt"),
