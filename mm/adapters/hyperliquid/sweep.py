@@ -12,7 +12,7 @@ from mm.adapters.hyperliquid.budget import AddressBudget
 from mm.adapters.hyperliquid.desks import Desks
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.reconcile import Reconciler
-from mm.adapters.hyperliquid.rest import Rest, RestError
+from mm.adapters.hyperliquid.rest import TOO_MANY, Rest, RestError
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.settings import VenueError
 from mm.model.events import RejectCode
@@ -20,6 +20,9 @@ from mm.model.exchange import Done, Item, Refused
 from mm.model.units import Ns
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 0.5
+LOOK_AGAIN_S: Final = 1.0
+"""Where the venue has just refused a look, and all that is known to rest is cancelled: each look
+weighs 20, and ten of them within a sweep would be missed as soon as it takes requests again."""
 FIRST_AGAIN_S, MAX_AGAIN_S = 0.25, 2.0
 IN_FLIGHT_S: Final = 1.5
 """How long a request sent just before may take to reach the venue: we look again until then."""
@@ -117,6 +120,7 @@ class Sweeper:
                 self._left = await self._round(reconciler, coins)
             except RestError as error:
                 self._trouble = str(error)
+                pause_s = max(pause_s, self._in_vain_s(error, coins))
             on_its_way_s = start + IN_FLIGHT_S - loop.time() if self._under_way else 0.0
             if self._left == 0 and on_its_way_s <= 0.0:
                 return
@@ -124,6 +128,10 @@ class Sweeper:
                 pause_s = MAX_PAUSE_S if self._rest.meter.may_poll else on_its_way_s
             await asyncio.sleep(pause_s)
             pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
+
+    def _in_vain_s(self, error: RestError, coins: frozenset[str] | None) -> float:
+        only_looks = error.status == TOO_MANY and not self._known(coins)
+        return LOOK_AGAIN_S if only_looks else 0.0
 
     @property
     def _under_way(self) -> bool:

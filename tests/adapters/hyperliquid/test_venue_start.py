@@ -344,6 +344,22 @@ async def test_what_a_sweep_had_to_leave_is_cancelled_as_soon_as_the_venue_takes
         await probe.until(lambda: not venue.own.open)
 
 
+async def test_a_sweep_that_is_refused_does_not_spend_the_weight_on_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a crash loop the starting daemon looked ten times in four seconds, was refused, and had
+    to wait for weight of its own when the venue was ready."""
+    async with stand() as at, live(at, cancel_all_s=0.8) as (venue, _):
+        at.server.mischief.faults = Faults(too_many=1.0)
+        before = venue.meter.spare
+
+        with pytest.raises(VenueError, match="cannot verify that no order rests: HTTP 429"):
+            await venue.cancel_all()
+
+        monkeypatch.setattr(venue.meter, "_refused", None)
+        assert before - venue.meter.spare < 4 * 20
+
+
 async def test_cancel_all_says_so_where_it_cannot_know() -> None:
     async with stand() as at, proxy(at.server.port) as network:
         venue = at.venue(Probe(), base_url=network.url, cancel_all_s=0.3, request_timeout_s=0.2)
