@@ -1,7 +1,8 @@
 """Requests lost with the wire: their nonces are used up, so that nothing comes of them any more."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -47,13 +48,24 @@ class Annuller:
             await self.lost.wait()
             self.lost.clear()
             pause_s = FIRST_AGAIN_S
-            while nonces := self.nonces:
-                await self._annul_all(nonces)
+            while self.nonces:
+                await self.annul_all()
                 await doze(self.lost, pause_s)
                 pause_s = min(2.0 * pause_s, MAX_AGAIN_S)
 
-    async def _annul_all(self, nonces: list[int]) -> None:
-        found = await asyncio.gather(*map(self.annul, nonces), return_exceptions=True)
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Beside what is done within; where `insist` has ended."""
+        task = asyncio.create_task(self.annul_all())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def annul_all(self) -> None:
+        """Once, each; those that the venue does not answer stay in doubt."""
+        found = await asyncio.gather(*map(self.annul, self.nonces), return_exceptions=True)
         for error in found:
             if error is not None and not isinstance(error, RestError):
                 raise error

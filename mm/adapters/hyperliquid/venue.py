@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 
 from mm.adapters.hyperliquid.annul import Annuller
@@ -180,15 +181,14 @@ class HyperliquidVenue:
 
     async def cancel_all(self, coins: frozenset[str] | None = None) -> int:
         """Cancel our orders, of these coins or all, and look again for up to `cancel_all_s`; how
-        many still rest.
-
-        Fills that were missed meanwhile are told. VenueError where the venue would not even say.
+        many still rest. Fills that were missed meanwhile are told. VenueError where the venue would
+        not even say.
         """
         if not self.found:
             await self.bootstrap()
         if coins is None:
             self._sender.drop_quotes()
-        async with self._rest:
+        async with self._rest, self._annuller.at_work() if coins is None else nullcontext():
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s, coins)
             await self._clear(left == 0 and (coins is None or not self.own.open))
         self.desks.flush()

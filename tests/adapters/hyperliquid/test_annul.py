@@ -15,7 +15,18 @@ from mm.adapters.hyperliquid.server.options import FrameFaults
 from mm.adapters.hyperliquid.settings import VenueSettings
 from mm.model.events import OrderOpened, Rejected, RequestKind
 from mm.model.units import seconds
-from tests.adapters.hyperliquid.stand import ME, WallClock, bid, cloid, live, stand
+from tests.adapters.hyperliquid.proxy import proxy
+from tests.adapters.hyperliquid.stand import (
+    ME,
+    Probe,
+    WallClock,
+    bid,
+    cloid,
+    live,
+    running,
+    stand,
+    until,
+)
 
 DUPLICATE = "Invalid nonce: duplicate nonce 7"
 SPENT = "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.0."
@@ -111,3 +122,22 @@ async def test_one_that_was_executed_is_found() -> None:
         assert at.resting().keys() == {cloid(1)}
         assert not probe.of(Rejected)
         assert not venue.own.doubts
+
+
+async def test_on_the_way_out_what_was_under_way_is_annulled() -> None:
+    """It might reach the venue after the last look, and rest there with nobody left."""
+    async with stand() as at, proxy(at.server.port) as network:
+        probe = Probe()
+        venue = at.venue(probe, base_url=network.url)
+        async with running(venue):
+            await probe.up()
+            network.swallow = True
+            venue.send([bid(1)])
+            await until(lambda: venue.own.in_flight(cloid(1)))
+        network.swallow = False
+        assert len(venue._annuller.nonces) == 1
+
+        assert await venue.cancel_all() == 0
+
+        assert not venue._annuller.nonces
+        assert venue.own.expired(at.clock.now()).keys() == {cloid(1)}
