@@ -11,12 +11,14 @@ from msgspec import structs
 
 from mm.adapters.hyperliquid.server import Faults, FrameFaults
 from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.damage import bad_sector
 from mm.app.simulate.fault_machine import suspend
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.host import Host
 from mm.app.simulate.in_turn import InTurn
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import draw
+from mm.app.simulate.poison import Injected
 from mm.app.simulate.run import Story, alone
 from mm.app.simulate.standing import _may_follow
 from mm.app.simulate.world import World
@@ -27,6 +29,9 @@ from tests.core.stage import INSTRUMENT, Stage, settings
 
 CLOCK_STANDS = 2
 """With this seed a machine that is suspended does not count that time."""
+
+BARELY_BAD = 4
+"""A seed: what it damages a start does not notice."""
 
 Script = Callable[[World], Awaitable[None]]
 
@@ -93,12 +98,24 @@ async def suspended_while_nobody_runs(world: World) -> None:
     await asyncio.sleep(10.0)
 
 
+async def ended_by_something_else_on_a_bad_ledger(world: World) -> None:
+    damage = asyncio.create_task(bad_sector(world, Random(BARELY_BAD)))
+    while not damage.done():
+        await asyncio.sleep(0.1)
+        tasks = world.maker.host.tasks() if world.maker.host is not None else []
+        for task in tasks if world.maker.running else ():
+            task.body.poison = Injected("by the simulation")
+    await damage
+    assert any("Injected" in said for _, said in world.maker.exits)
+
+
 SCRIPTS = (
     halted_but_never_written,
     failing_unheard,
     frozen_in_every_moment,
     refused_even_cancels,
     suspended_while_nobody_runs,
+    ended_by_something_else_on_a_bad_ledger,
 )
 
 

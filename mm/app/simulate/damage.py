@@ -6,11 +6,14 @@ from random import Random
 from typing import Final
 
 from mm.app.simulate.at_rest import BrokenPromiseError
+from mm.app.simulate.poison import Injected
 from mm.app.simulate.world import World
 
 TAIL: Final = 10_000
 PAGE: Final = 4096
 RESTORED_S: Final = (5.0, 20.0)
+SAID: Final = ("LedgerError: ", "VenueError: ", f"{Injected.__name__}: ")
+"""What ends a daemon on a damaged ledger: that, or what else may end any."""
 
 
 async def torn_tail(world: World, random: Random) -> bool:
@@ -36,7 +39,7 @@ async def bad_sector(world: World, random: Random) -> bool:
     ends = len(world.maker.exits)
     await asyncio.sleep(random.uniform(*RESTORED_S))
     for code, said in world.maker.exits[ends:]:
-        if code != 0 and said and not said.startswith(("LedgerError: ", "VenueError: ")):
+        if code != 0 and said and not said.startswith(SAID):
             raise BrokenPromiseError(f"a damaged ledger ends the daemon with {said}")
     _killed(world)
     world.disk.damaged = False
