@@ -26,6 +26,8 @@ MAY_FORGET = 0.25
 DIES_YOUNG = 0.3
 """Share of the lives that end while starting; the others end after their first quotes."""
 AUDIT_EVERY = 10
+DRIFT = 1.02
+"""The price may carry a worst case over the limit by this much, as in the simulation."""
 
 
 class Life:
@@ -99,13 +101,23 @@ class Matrix:
         if life.first is None:
             return
         assert not resting & self._orphans, "orders of a life before still rest"
-        self._orphans = {order["cloid"] for order in self._exchange.orders()}
+        self._orphans = {order["cloid"] for order in self._within_limit(life.last or life.first)}
         if self._before is not None:  # a restart, not the first start
             self.ready_s.append(life.quoted_after_s)
             self.moved.append(abs(half_spread(life.first) / half_spread(self._before) - 1.0))
             lost = progress(self._before) - progress(life.first)
             assert lost < MAY_FORGET, f"life {self.lives} forgot {lost:.0%} of the calibration"
         self._before = life.last
+
+    def _within_limit(self, view: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the dead left resting, which must not take its position over the limit."""
+        held = self._exchange.position()
+        rows = self._exchange.orders()
+        for code, side in (("B", 1), ("A", -1)):
+            resting = sum((Decimal(row["sz"]) for row in rows if row["side"] == code), Decimal(0))
+            worst_usd = float(side * held + resting) * view["market"]["fair"]
+            assert worst_usd < view["position"]["max_notional_usd"] * DRIFT
+        return rows
 
     def audit(self) -> None:
         """One more life, ended in peace: it must know all that the exchange knows."""
