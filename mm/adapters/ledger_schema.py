@@ -115,9 +115,12 @@ def _cut(path: Path) -> str:
 
 
 def _create(path: Path) -> None:
-    """Whole or not at all: what exists and is empty was a ledger once."""
+    """Whole or not at all: what exists and is empty was a ledger once. Its owner's alone, as are
+    then, SQLite sees to it, the files beside it."""
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # SQLite says why
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
     database = _opened(new)
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()

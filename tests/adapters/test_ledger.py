@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -494,6 +495,21 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match=r"not a ledger of mm: choose another"):
         Ledger.open(path)
+
+
+def test_only_the_owner_may_read_it_wherever_it_is(tmp_path: Path) -> None:
+    """Also in a directory that others may enter."""
+    before = os.umask(0)
+    try:
+        ledger = Ledger.open(tmp_path / "ledger.db", threaded=False)
+        ledger.latch(NOON, "BTC", "drawdown")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    ledger.close()
+    assert modes == dict.fromkeys(
+        ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.latch"), 0
+    )
 
 
 def test_a_verdict_changes_nothing(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def test_an_alert_is_seen_firing_in_the_rule_tests(alert: dict[str, Any]) -> Non
 def test_a_runbook_has_three_things_to_do_first(alert: dict[str, Any]) -> None:
     text = OPERATIONS.split(f"### {alert['alert']}\n")[1].split("\n#")[0]
     assert re.findall(r"^(\d)\. ", text, re.MULTILINE) == ["1", "2", "3"]
+    meaning = text.strip().partition("\n\n")[0]
+    assert re.match(rf"\*{alert['labels']['severity']}\.\* \w", meaning)
 
 
 def test_no_runbook_outlives_its_alert() -> None:
