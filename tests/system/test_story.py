@@ -30,9 +30,6 @@ from tests.core.stage import INSTRUMENT, Stage, settings
 CLOCK_STANDS = 2
 """With this seed a machine that is suspended does not count that time."""
 
-BARELY_BAD = 4
-"""A seed: what it damages a start does not notice."""
-
 Script = Callable[[World], Awaitable[None]]
 
 
@@ -99,14 +96,18 @@ async def suspended_while_nobody_runs(world: World) -> None:
 
 
 async def ended_by_something_else_on_a_bad_ledger(world: World) -> None:
-    damage = asyncio.create_task(bad_sector(world, Random(BARELY_BAD)))
-    while not damage.done():
-        await asyncio.sleep(0.1)
-        tasks = world.maker.host.tasks() if world.maker.host is not None else []
-        for task in tasks if world.maker.running else ():
-            task.body.poison = Injected("by the simulation")
-    await damage
-    assert any("Injected" in said for _, said in world.maker.exits)
+    """Where a start has not noticed the damage."""
+    for seed in range(20):
+        damage = asyncio.create_task(bad_sector(world, Random(seed)))
+        while not damage.done():
+            await asyncio.sleep(0.1)
+            tasks = world.maker.host.tasks() if world.maker.host is not None else []
+            for task in tasks if world.maker.running else ():
+                task.body.poison = Injected("by the simulation")
+        await damage
+        if any("Injected" in said for _, said in world.maker.exits):
+            return
+    raise AssertionError("each damage was noticed")
 
 
 SCRIPTS = (
