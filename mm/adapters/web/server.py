@@ -255,8 +255,14 @@ class WebServer:
         if isinstance(wish, HaltOrder) and wish.flatten:
             verb = "flatten"
         chosen = [self._asked(wish.instrument)] if wish.instrument else [*self._faces.values()]
+        failed: Exception | None = None
         for face in chosen:
-            face.source.command(verb, wish.reason)
+            try:
+                face.source.command(verb, wish.reason)
+            except Exception as error:  # noqa: BLE001 - a halt must not end with one: all hear it
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return web.json_response({"accepted": verb}, status=202)
 
 

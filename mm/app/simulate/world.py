@@ -216,7 +216,15 @@ class MakerSide:
 
 
 async def _say(wired: Wired, said: Command) -> None:
-    wired.traders.handle(said)
+    """As the control does: all hear it, though one may fail of it."""
+    failed: Exception | None = None
+    for trader in wired.traders:
+        try:
+            trader.runner.handle(said)
+        except Exception as error:  # noqa: BLE001 - raised when all have heard it
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 class Ear:

@@ -82,6 +82,26 @@ async def test_a_command_is_for_all_or_for_the_one_that_is_named(
     assert other.commands == [("pause", "all"), ("pause", "one")]
 
 
+async def test_a_command_that_one_fails_of_reaches_the_others_and_is_refused(
+    server: WebServer,
+    client: aiohttp.ClientSession,
+    maker: Maker,
+    other: Maker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a full disk: nobody would expect a halt of all to leave the rest to trade."""
+
+    def fail(verb: str, reason: str) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(maker, "command", fail)
+    headers = {"Authorization": f"Bearer {server.token}"}
+    async with client.post("/api/halt", json={}, headers=headers) as response:
+        assert response.status == 500
+
+    assert other.commands == [("halt", "")]
+
+
 async def test_a_stream_carries_only_its_instrument(
     server: WebServer, client: aiohttp.ClientSession, other: Maker
 ) -> None:
