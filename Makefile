@@ -67,7 +67,7 @@ bench: install ## cold start in virtual time, then the cost of a cycle, and of a
 crash: install ## kill -9 the daemon KILLS times (200) at random points, restart it each time
 	KILLS=$${KILLS:-200} $(BIN)/pytest -q tests/app/test_crash_matrix.py
 
-soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) in virtual time
+soak: install ## SOAK_S seconds (3600) on real sockets with faults, SOAK_DAYS (7) and SOAK_HOURS (24) in virtual time
 	$(BIN)/pytest -q -m soak -p no:randomly tests/app/test_soak.py \
 		tests/app/test_action_budget.py
 

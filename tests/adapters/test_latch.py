@@ -123,6 +123,16 @@ def test_a_page_cut_short_is_damage(tmp_path: Path, left: int) -> None:
         assert bool(latch.reason("BTC")) == (left < 10)
 
 
+@pytest.mark.parametrize(
+    "content", [bytes(PAGE), b"\xff" * PAGE, b"\n" * PAGE, b"{}" * (PAGE // 2)]
+)
+def test_a_page_of_anything_else_is_damage(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "one.latch"
+    path.write_bytes(content)
+    with closing(Latch.open(path)) as latch:
+        assert "damaged" in latch.reason("BTC")
+
+
 def test_many_instruments_still_fit(tmp_path: Path) -> None:
     with closing(Latch.open(tmp_path / "one.latch", sync=lambda _: None)) as latch:
         for number in range(100):

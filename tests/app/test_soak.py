@@ -1,6 +1,7 @@
 """Left alone for long: memory, loop, log and disk stay as they were. `make soak` runs it.
 
-SOAK_S is the length of the run on real sockets (an hour), SOAK_DAYS of that in virtual time (7).
+SOAK_S is the length of the run on real sockets (an hour), SOAK_DAYS of that in virtual time (7),
+SOAK_HOURS of that of the whole daemon in virtual time (24).
 Every fault that the local exchange knows comes by turns, one each half minute.
 """
 
@@ -16,8 +17,11 @@ from statistics import linear_regression, quantiles
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mm.app.backtest import USER, Backtest, Pace
+from mm.app.simulate.plan import draw
+from mm.app.simulate.run import simulate
 from mm.core.engine import Engine
 from mm.core.settings import EngineSettings
 from mm.model.units import NS_PER_MS, NS_PER_S
@@ -46,6 +50,10 @@ FILL_KB = 0.5
 SLACK_MB = 2.0
 DAILY_MB = 1.0
 """Of memory, over days whose second half is whole days: measured are 0.1."""
+SOAK_HOURS = float(os.environ.get("SOAK_HOURS", "24"))
+LOSSES_PER_H = 30
+LOSSES = ("drop_clean", "drop_abrupt", "drop_again", "half_open", "refuse", "mute")
+OF_ITS_OWN = ("stochastic.policy=", "risk.max_daily_loss", "risk.max_drawdown", "portfolio.")
 START_MS = 1_800_000_000_000
 DAY_MS = 86_400_000
 REPEAT_S = 60.0
@@ -210,3 +218,27 @@ def test_days_in_virtual_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert SOAK_DAYS < 2 or slope_per_hour(samples) * 24 < DAILY_MB
     equity = exchange.account(USER, backtest.now // NS_PER_MS).equity
     assert abs(view.pnl.total - (equity - 100_000)) < 1  # it marks at S as of a latency ago
+
+
+def test_a_day_of_the_whole_daemon_with_lost_connections(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In virtual time, adapter, ledger and the exchange's server included, all promises watched.
+
+    In a slow market: all fills are compared at the end, and the exchange keeps 10,000.
+    """
+    least = round(LOSSES_PER_H * SOAK_HOURS)
+    plan = draw(1, LOSSES, SOAK_HOURS * 3600.0, least)
+    kept = tuple(one for one in plan.settings if not one.startswith(OF_ITS_OWN))
+    world = {"scenario": "liquid", "speed": 0.1, "coins": ("BTC",), "opening": (), "settings": kept}
+    outcome = simulate(1, structs.replace(plan, **world))
+    losses, served_s = len(outcome.served_s), sorted(outcome.served_s)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{outcome.virtual_s / 3600.0:.1f} h, {sum(outcome.faults.values())} faults, "
+            f"{losses} links lost, served again after {served_s[losses // 2]:.1f} s (median), "
+            f"{served_s[-1]:.1f} s (most); {outcome.fills} fills, {outcome.boots} start\n"
+        )
+    assert not outcome.violation, "\n".join(outcome.trace[-60:])
+    assert outcome.boots == 1
+    assert losses > least / 2
