@@ -146,6 +146,12 @@ def _opened(path: Path | str) -> sqlite3.Connection:
     return database
 
 
+def ledgers(directory: Path) -> list[Path]:
+    """Those that are there, and those of which only the log is left."""
+    logs = (path.with_name(path.name.removesuffix("-wal")) for path in directory.glob("*.db-wal"))
+    return sorted({*directory.glob("ledger*.db"), *(path for path in logs if _cut(path))})
+
+
 def verdict(path: Path) -> str:
     """What is wrong with an existing ledger, "" if nothing; looks without changing anything."""
     if fault := _cut(path):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mm.adapters.data_dir import DataDir, DataDirError, Runtime, read_runtime
-from mm.adapters.ledger_schema import verdict
+from mm.adapters.ledger_schema import ledgers, verdict
 from mm.adapters.tape import TapeError
 from mm.app.config import Config, ConfigError, load, private_key
 from mm.app.doctor_venue import examine_venue
@@ -44,7 +44,7 @@ def _machine(config: Config) -> Iterator[Finding]:
     running = read_runtime(data)
     yield _data_dir(data, running)
     yield _disk(data)
-    for path in sorted(data.glob("ledger*.db")):
+    for path in ledgers(data):
         fault = verdict(path)
         yield (
             Finding("ledger", "fail", fault)

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from mm.adapters.ledger import Ledger, LedgerError, LedgerState
-from mm.adapters.ledger_schema import MIGRATIONS, SEALED, seal, verdict
+from mm.adapters.ledger_schema import MIGRATIONS, SEALED, ledgers, seal, verdict
 from mm.model.events import Command, EquityMark, Fill, Funding
 from mm.model.units import NS_PER_S, Side
 
@@ -225,8 +225,10 @@ def test_a_log_without_its_ledger_is_no_new_ledger(tmp_path: Path) -> None:
     log.write_bytes(b"")
     Ledger.open(path, threaded=False).close()
     path.unlink()
+    assert ledgers(tmp_path) == []
     log.write_bytes(b"pages of a ledger that somebody has moved away")
     why = r"is damaged \(it is gone, ledger.db-wal is left\): move it and its -wal"
+    assert ledgers(tmp_path) == [path]
     assert re.search(why, verdict(path))
     with pytest.raises(LedgerError, match=why):
         Ledger.open(path)
