@@ -74,7 +74,7 @@ def test_a_clock_that_is_wrong_or_drifts_does_no_harm(ahead_s: int, ppm: int) ->
 
 def test_a_machine_that_is_suspended_comes_back() -> None:
     """Its clocks going on and standing still, its links broken and forgotten."""
-    outcome = simulate(3, draw(3, ("suspend",), 60.0, 8))
+    outcome = simulate(6, draw(6, ("suspend",), 60.0, 8))
     assert not outcome.violation, "\n".join(outcome.trace[-60:])
     assert outcome.touched["suspend"] > 1
     assert outcome.boots == 1
