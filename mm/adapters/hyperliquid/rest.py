@@ -14,6 +14,8 @@ from mm.adapters.hyperliquid.budget import WeightMeter
 from mm.adapters.hyperliquid.wire import UNREADABLE, WireBook, WireFill, WireFunding
 
 FILLS_PER_PAGE: Final = 2000
+ENDLESS: Final = aiohttp.ClientTimeout(total=None)
+"""Ours ends a request: aiohttp's forgets a cancellation that meets it, as after a stall."""
 KEEP_ALIVE_S: Final = 2.0
 """Shorter than it takes to notice a half-open websocket: an idle connection of that age may be as
 dead, and what goes out by REST then is urgent."""
@@ -61,7 +63,7 @@ class Rest:
         """Told the seconds before a question waits for long."""
         self.ask_again: Callable[[RestError], Awaitable[bool]] | None = None
         """Where a question meets 429: waits, and says whether to put it again."""
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
 
@@ -69,7 +71,7 @@ class Rest:
         self._users += 1
         if self._session is None:
             connector = aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_S)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=ENDLESS)
         return self
 
     async def __aexit__(
@@ -217,7 +219,10 @@ class Rest:
         headers = {"Content-Type": "application/json"}
         data = encode.body(body)
         try:
-            async with self._session.post(self.url + path, data=data, headers=headers) as reply:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._session.post(self.url + path, data=data, headers=headers) as reply,
+            ):
                 raw = await reply.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
