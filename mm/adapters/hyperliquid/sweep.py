@@ -101,12 +101,13 @@ class Sweeper:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
                     await self._until_none(reconciler, coins)
-            if self._left != 0:
+            left = self._remaining(coins)
+            if left != 0:
                 self._owed = {*self._known(coins), *(self._owed & self._own.open.keys())}
                 self.lost.set()
-            if self._left is None:
+            if left is None:
                 raise VenueError(f"cannot verify that no order rests: {self._trouble}")
-            return self._left
+            return left
 
     async def _until_none(self, reconciler: Reconciler, coins: frozenset[str] | None) -> None:
         """Rounds until all that was listed is cancelled and nothing can be on its way to the book
@@ -115,16 +116,15 @@ class Sweeper:
         start, pause_s = loop.time(), FIRST_PAUSE_S
         while True:
             try:
-                if self._left is None:
-                    await self._cancel_known(coins)
+                await self._cancel_all(self._unseen(coins))
                 self._left = await self._round(reconciler, coins)
             except RestError as error:
                 self._trouble = str(error)
                 pause_s = max(pause_s, self._in_vain_s(error, coins))
             on_its_way_s = start + IN_FLIGHT_S - loop.time() if self._under_way else 0.0
-            if self._left == 0 and on_its_way_s <= 0.0:
-                return
-            if self._left == 0:
+            if self._remaining(coins) == 0:
+                if on_its_way_s <= 0.0:
+                    return
                 pause_s = MAX_PAUSE_S if self._rest.meter.may_poll else on_its_way_s
             await asyncio.sleep(pause_s)
             pause_s = min(2.0 * pause_s, MAX_PAUSE_S)
@@ -139,9 +139,17 @@ class Sweeper:
         expired = self._own.expired(self._seat.now())
         return self._own.any_in_flight or len(expired) < len(self._own.doubts)
 
-    async def _cancel_known(self, coins: frozenset[str] | None) -> None:
-        """Before any question, which weighs as much as twenty cancels."""
-        await self._cancel_all(self._known(coins))
+    def _remaining(self, coins: frozenset[str] | None) -> int | None:
+        """How many may rest; None: nobody has said."""
+        return None if self._left is None else self._left + len(self._unseen(coins))
+
+    def _unseen(self, coins: frozenset[str] | None) -> list[str]:
+        """What has come to rest since we last asked what rests; before that, all that we know of:
+        cancelled before any question, which weighs as much as twenty cancels."""
+        known = self._known(coins)
+        if self._left is None:
+            return known
+        return [cloid for cloid in known if self._own.open[cloid].since >= self.listed]
 
     def _known(self, coins: frozenset[str] | None) -> list[str]:
         wanted = self._seat.assets.keys() if coins is None else coins
@@ -150,10 +158,11 @@ class Sweeper:
     async def _round(self, reconciler: Reconciler, coins: frozenset[str] | None = None) -> int:
         """List and cancel; how many may rest all the same. Those that the venue says it cancelled
         are not looked for again: that weighs 20, and on a slow wire takes what time there is."""
-        self.listed = self._seat.now()
+        asked = self._seat.now()
         listed = [
             one for dex in self._desks.dexes for one in await reconciler.ask.listing(dex, True)
         ]
+        self.listed = asked
         wanted = (one for one in listed if coins is None or one.coin in coins)
         cloids = [one.cloid for one in wanted if one.cloid is not None]
         return len(cloids) - await self._cancel_all(cloids)

@@ -27,6 +27,7 @@ from mm.model.events import (
     Book,
     Fill,
     Funding,
+    OrderClosed,
     OrderOpened,
     RejectCode,
     Rejected,
@@ -294,6 +295,27 @@ async def test_cancel_all_waits_for_what_is_in_flight() -> None:
         await asyncio.sleep(0)  # the sender's turn: the order is on its way, unanswered
         assert await venue.cancel_all() == 0
         await probe.until(lambda: probe.of(OrderOpened) or probe.of(Rejected))
+        assert at.resting() == {}
+
+
+async def test_what_comes_to_rest_beside_the_last_look_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its acceptance overtook the list, which was of before: it rested until the halted engine had
+    all cancelled again, ten seconds later."""
+    async with stand() as at, live(at) as (venue, probe):
+        listing = venue._rest.open_orders
+
+        async def of_before(user: str, dex: str = "", *, urgent: bool = False) -> list[OrderCore]:
+            listed = await listing(user, dex, urgent=urgent)
+            late = not probe.of(OrderOpened)
+            await probe.until(lambda: venue.own.open or probe.of(OrderClosed))
+            return [] if late else listed
+
+        monkeypatch.setattr(venue._rest, "open_orders", of_before)
+        venue.send([bid(1)])
+        await asyncio.sleep(0)  # the sender's turn: the order is on its way, unanswered
+        assert await venue.cancel_all(frozenset({"BTC"})) == 0
         assert at.resting() == {}
 
 
