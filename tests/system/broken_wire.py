@@ -6,12 +6,12 @@ from typing import Any
 from msgspec import structs
 
 from mm.adapters.hyperliquid import encode
+from mm.adapters.hyperliquid.annul import Annuller
 from mm.adapters.hyperliquid.back_fill import BackFill
 from mm.adapters.hyperliquid.dead_man import DeadMan
 from mm.adapters.hyperliquid.encode import AssetOf, WireAction
 from mm.adapters.hyperliquid.nonce import NonceAllocator
 from mm.adapters.hyperliquid.questions import Questions
-from mm.adapters.hyperliquid.reconcile import Caught, Reconciler
 from mm.adapters.hyperliquid.resolve import Resolver
 from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.unsettled import Unsettled
@@ -117,6 +117,11 @@ def keeps_a_halt_in_the_ledger_only(patch: Patch) -> None:
 # -- conclusions --------------------------------------------------------------------------------
 
 
+def annuls_nothing(patch: Patch) -> None:
+    """A lost request may be executed until it expires."""
+    patch.setattr(Annuller, "annul", nothing)
+
+
 def concludes_before_an_expiry(patch: Patch) -> None:
     """An order that the venue does not know yet was never placed."""
     real = Resolver._judge
@@ -139,16 +144,6 @@ def asks_for_fills_since_the_last_told(patch: Patch) -> None:
     patch.setattr(BackFill, "fills", fills)
 
 
-def catches_up_with_nothing(patch: Patch) -> None:
-    """A new connection goes on where the old one broke."""
-    real = Reconciler.catch_up
-
-    async def catch_up(self: Reconciler, empty: Ns | None = None) -> Caught:
-        return Caught(*self._begin(), {}) if self.audited else await real(self, empty)
-
-    patch.setattr(Reconciler, "catch_up", catch_up)
-
-
 def counts_only_orders_in_the_portfolio(patch: Patch) -> None:
     """Not what is held."""
 
@@ -161,5 +156,5 @@ def counts_only_orders_in_the_portfolio(patch: Patch) -> None:
 
 
 def never_clears_the_dead_man(patch: Patch) -> None:
-    """Not even beside orders that are not ours, or on the way out."""
+    """Neither beside orders that are not ours nor on the way out."""
     patch.setattr(DeadMan, "clear", nothing)

@@ -1,13 +1,19 @@
 """Promises that cannot be broken promise nothing: some daemons broken on purpose, each noticed."""
 
+import asyncio
 import re
 from typing import Any, Final
 
 import pytest
 from msgspec import structs
 
+from mm.adapters.hyperliquid.server.actions import Actions, Reply
+from mm.adapters.hyperliquid.server.envelope import Envelope
+from mm.adapters.hyperliquid.server.requests import Order
 from mm.app.simulate.plan import MIDNIGHT_S, Plan, draw
+from mm.app.simulate.run import simulate
 from mm.model.units import NS_PER_S
+from tests.system.broken_books import now_and_then
 from tests.system.mutants import MUTANTS, caught
 
 NOTICED: Final = {
@@ -37,10 +43,18 @@ NOTICED: Final = {
     "asks_for_fills_since_the_last_told": ("mute", 3, "mismatch|position|cash|gross"),
     "counts_only_orders_in_the_portfolio": ("deposit", 3, "gross"),
     "reduces_beyond_the_position": ("pause", 3, "paused for"),
+    "keeps_a_halt_in_the_ledger_only": ("slow_disk", 1, "halt was forgotten"),
+    "never_clears_the_dead_man": ("deposit", 1, "switch is set after an orderly end"),
 }
 """By name: the fault that brings it out, a seed that notices, and words of the broken promise."""
 BEFORE_AN_HOUR: Final = (MIDNIGHT_S - 1060) * NS_PER_S
 """The loop begins at 1000 s."""
+HALTED_AND_KILLED: Final = tuple(
+    (at_s + offset_s, fault)
+    for at_s in (1.0, 16.0, 31.0, 46.0)
+    for offset_s, fault in ((0.0, "slow_disk"), (2.0, "halt"), (2.2, "kill"))
+)
+"""While the ledger's rows are on their way."""
 TRIES: Final = 8
 """A change of the code changes what a seed runs: one of so many from there on."""
 CLOSE: Final = ("risk.max_daily_loss_fraction=0.00001", "risk.max_drawdown_fraction=0.00001")
@@ -48,6 +62,8 @@ WORLDS: Final[dict[str, dict[str, Any]]] = {
     "halts_without_cancelling": {"settings": CLOSE},
     "forgets_the_dead_man": {"dead_man": True},
     "sets_the_dead_man_once": {"dead_man": True},
+    "never_clears_the_dead_man": {"dead_man": True, "latency_s": (0.005, 0.005)},
+    "keeps_a_halt_in_the_ledger_only": {"faults": HALTED_AND_KILLED},
     "forgets_funding_of_silent_streams": {"start_ns": BEFORE_AN_HOUR},
     "trusts_its_own_clock": {"drift_ppm": -50_000, "ahead_ns": 0},
     "ages_the_book_by_its_own_clock": {"drift_ppm": 50_000, "ahead_ns": 0},
@@ -67,6 +83,40 @@ def test_a_broken_daemon_is_noticed(name: str) -> None:
     found = caught(name, (plan_for(name, fault, seed) for seed in range(first, first + TRIES)))
     assert found is not None
     assert re.search(words, found[1])
+
+
+RINGS: Final = ("concludes_before_an_expiry", "annuls_nothing")
+LATE_S: Final = 4.0
+"""Later than the answer is waited for, and sooner than the order expires."""
+
+
+def executes_late(patch: pytest.MonkeyPatch) -> None:
+    """The venue takes some orders, and executes them after it has answered later questions."""
+    real, due = Actions.submit, now_and_then()
+
+    def submit(self: Actions, envelope: Envelope, reply: Reply) -> None:
+        if isinstance(envelope.action, Order) and due():
+            asyncio.get_running_loop().call_later(LATE_S, real, self, envelope, reply)
+        else:
+            real(self, envelope, reply)
+
+    patch.setattr(Actions, "submit", submit)
+
+
+@pytest.mark.parametrize("broken", [(), RINGS[:1], RINGS[1:], RINGS])
+def test_a_request_in_doubt_is_behind_two_rings(
+    broken: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nonce is used up, and until it expires nobody takes it for never placed: with one of the
+    two a venue that executes late does no harm, without both it does."""
+    executes_late(monkeypatch)
+    for name in broken:
+        MUTANTS[name](monkeypatch)
+    plan = structs.replace(draw(1, ("deposit",), 60.0, 4), opening=(), faults=())
+    outcome = simulate(1, plan)
+    noticed = re.search("untracked|gross|worst case", outcome.violation)
+    assert bool(noticed) == bool(outcome.violation) == (broken == RINGS)
+    assert outcome.fills > 3
 
 
 def test_each_mutant_breaks_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,18 @@ from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.host import Host
 from mm.app.simulate.in_turn import InTurn
 from mm.app.simulate.loop import run
-from mm.app.simulate.plan import draw
+from mm.app.simulate.plan import MIDNIGHT_S, draw
 from mm.app.simulate.poison import Injected
 from mm.app.simulate.run import Story, alone
 from mm.app.simulate.standing import _may_follow
 from mm.app.simulate.world import World
 from mm.core.engine import Engine
 from mm.model.events import ActionBudget, Command, Event, Tick
-from mm.model.units import seconds
+from mm.model.units import NS_PER_S, seconds
 from tests.core.stage import INSTRUMENT, Stage, settings
 
+BEFORE_AN_HOUR = (MIDNIGHT_S - 1040) * NS_PER_S
+"""40 s: the loop begins at 1000 s."""
 CLOCK_STANDS = 2
 """With this seed a machine that is suspended does not count that time."""
 
@@ -110,6 +112,11 @@ async def ended_by_something_else_on_a_bad_ledger(world: World) -> None:
     raise AssertionError("each damage was noticed")
 
 
+async def holding(world: World) -> None:
+    while not any(world.venue.positions().values()):  # noqa: ASYNC110 - looked at from outside
+        await asyncio.sleep(0.1)
+
+
 SCRIPTS = (
     halted_but_never_written,
     failing_unheard,
@@ -128,6 +135,30 @@ def test_a_sound_daemon_is_not_called_wrong(script: Script, tmp_path: Path) -> N
         exits = world.maker.exits
         del world  # for `alone` to let go of the dead
     assert exits[-1][0] == 0
+
+
+def paid_at_the_end(seed: int, path: Path) -> bool:
+    """Of a run that agrees half a second before a full hour. Raises BrokenPromiseError."""
+    plan = structs.replace(draw(seed, tuple(FAULTS)), opening=(), faults=())
+    path.mkdir()
+    world = World(structs.replace(plan, start_ns=BEFORE_AN_HOUR), path)
+    story, venue = Told(world, holding), world.venue
+    differs = story.at_rest.disagreement
+
+    def not_before_the_hour() -> str:
+        return "not yet" if 0.5 < venue.hour_in_s < 60.0 else differs()
+
+    story.at_rest.disagreement = not_before_the_hour  # type: ignore[method-assign]  # it waits
+    with alone(), world.trace.heard():
+        run(world.loop, story.tell())
+        paid = world.disk.read("SELECT amount FROM funding")
+        del world, story
+    return bool(paid)
+
+
+def test_who_agrees_just_before_a_funding_stays_for_it(tmp_path: Path) -> None:
+    """It was called wrong for cash that was paid as it left; not every run holds anything then."""
+    assert any(paid_at_the_end(seed, tmp_path / str(seed)) for seed in (1, 6))
 
 
 @pytest.mark.parametrize("lifted", [True, False])

@@ -11,6 +11,10 @@ ZERO: Final = Decimal(0)
 EQUITY: Final = 0.025
 """A jump of less than 2 % is not told from profit; and prices differ a little."""
 
+QUICK_S: Final = 0.03
+"""A round trip: on a slow wire the last half second of a daemon may end before it has cleared the
+switch, which then does nothing but cancel what was placed within a minute."""
+
 
 class BrokenPromiseError(AssertionError):
     """A promise that was broken; the text says which and how."""
@@ -86,10 +90,13 @@ class AtRest:
         return "; ".join(reasons) if self.world.maker.engines else "no daemon"
 
     def ended(self) -> None:
-        """After an orderly end: nothing rests, and the ledger is the venue's to the last digit."""
+        """After an orderly end: nothing rests, no switch is set that would cancel what others place
+        later, and the ledger is the venue's to the last digit."""
         world = self.world
         if rows := world.venue.orders():
             raise BrokenPromiseError(f"{len(rows)} orders rest after an orderly end")
+        if world.venue.armed and sum(world.plan.latency_s) < QUICK_S:
+            raise BrokenPromiseError("the dead-man switch is set after an orderly end")
         code, said = world.maker.exits[-1]
         if code != 0:
             raise BrokenPromiseError(f"an orderly end exits {code}: {said}")

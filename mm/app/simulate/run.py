@@ -137,7 +137,7 @@ class Story:
         world.venue.hush()
         await self._until(lambda: not world.venue.throttled, WEIGHT_S, lambda: "429")
         await asyncio.sleep(world.venue.funding_soon_s)
-        await self._until(lambda: not differs(), AGREE_S, differs)
+        await self._until(lambda: not (differs() or self._paid_soon), AGREE_S, differs)
         self._supervising.cancel()
         await self._end()
 
@@ -162,6 +162,11 @@ class Story:
             if self.world.now > deadline + excused_s:
                 raise BrokenPromiseError(f"not within {within_s:g} s: {reason}")
             await asyncio.sleep(0.05)
+
+    @property
+    def _paid_soon(self) -> bool:
+        """Who agrees just before a funding, and leaves, is not told of it."""
+        return self.world.venue.funding_soon_s > 0.0
 
     def _noticed(self, ended: "asyncio.Task[None]") -> None:
         """Not even the simulation's own parts fail unseen."""
