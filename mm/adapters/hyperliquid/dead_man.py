@@ -1,5 +1,7 @@
 """The venue's dead-man switch: it cancels all our orders should we fall silent."""
 
+import asyncio
+
 import msgspec
 
 from mm.adapters.hyperliquid import answers, encode, rejects
@@ -27,6 +29,8 @@ class DeadMan:
         self.armed = False
         self._may_fire = False
         """It was told to, and nobody has said that it will not."""
+        self._asking = asyncio.Lock()
+        """Else what is told to fire and to be quiet at once does either, whichever comes last."""
         self.refused = ""
         """Why the venue will not have it: then we ask again now and then, as volume grows."""
         self._refused_at: Ns = 0
@@ -44,8 +48,12 @@ class DeadMan:
         if await ask.foreign_anywhere():
             await self.clear()
             return
-        self._may_fire = True
-        refusal = await self._schedule(self._seat.venue_ms() + int(ahead_s * 1000))
+        async with self._asking:
+            self._may_fire = True
+            refusal = await self._schedule(self._seat.venue_ms() + int(ahead_s * 1000))
+            self._heed(refusal, now)
+
+    def _heed(self, refusal: str | None, now: Ns) -> None:
         if refusal is None:
             self.armed, self.refused = True, ""
         elif refusal.startswith(rejects.NO_VOLUME_FOR_DEAD_MAN):
@@ -59,9 +67,10 @@ class DeadMan:
 
     async def clear(self) -> None:
         """As long as it may fire on orders of others, each call says so to the venue again."""
-        if self._may_fire:
-            self.armed = False
-            self._may_fire = await self._schedule(None) is not None
+        async with self._asking:
+            if self._may_fire:
+                self.armed = False
+                self._may_fire = await self._schedule(None) is not None
 
     async def _schedule(self, time_ms: int | None) -> str | None:
         """Why it was refused, or that nobody answered; None: done."""

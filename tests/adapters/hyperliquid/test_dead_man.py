@@ -1,5 +1,7 @@
 """The dead-man switch is never left set beside orders of others, whatever answer was lost."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -30,6 +32,7 @@ class Switch:
                 self.set = True
             elif not self.deaf:
                 self.set = False
+            await asyncio.sleep(0)  # the way back
             if self.deaf:
                 raise RestError("no answer")
             return msgspec.json.encode({"status": "ok", "response": {"type": "default"}})
@@ -60,4 +63,16 @@ async def test_beside_orders_of_others_it_is_cleared_until_the_venue_says_so(los
 
     switch.deaf = False
     await switch.refresh()
+    assert not switch.set
+
+
+async def test_what_is_set_while_it_is_being_cleared_is_cleared_on_the_way_out() -> None:
+    """A halt cleared it while a new connection set it: the last answer was that it was cleared."""
+    switch = Switch()
+    await switch.refresh()
+    await asyncio.gather(switch.dead_man.clear(), switch.refresh())
+    assert (switch.set, switch.dead_man.armed) == (True, True)
+
+    await switch.dead_man.clear()
+
     assert not switch.set
