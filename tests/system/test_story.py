@@ -229,3 +229,17 @@ def test_a_spent_address_need_not_follow_the_price() -> None:
     for used, may in ((100, True), (10_000, False)):
         stage.happen(ActionBudget(stage.ts, used, 10_000))
         assert _may_follow(stage.engine) is may
+
+
+def test_a_tool_that_cannot_read_a_damaged_ledger_locks_nothing(tmp_path: Path) -> None:
+    """Seed 1000594: its error was taken for the daemon's."""
+    world = World(structs.replace(draw(4, tuple(FAULTS)), opening=(), faults=()), tmp_path)
+
+    async def looks(world: World) -> None:
+        world.disk.path.mkdir(exist_ok=True)
+        (world.disk.path / "ledger-local-x.db").write_bytes(b"no database" * 100)
+        world.disk.lock()
+        world.disk.unlock()
+
+    with alone():
+        run(world.loop, looks(world))

@@ -179,11 +179,11 @@ class Disk:
         database.execute(f"PRAGMA max_page_count={limit}")
 
     def lock(self) -> None:
-        """Somebody's tool holds the ledger's write lock."""
+        """Somebody's tool holds the ledger's write lock; of a damaged one it gets none."""
         found = sorted(self.path.glob("ledger-*.db"))
         if found and self._thief is None:
             self._thief = sqlite3.connect(found[0], isolation_level=None)
-            with suppress(sqlite3.OperationalError):
+            with suppress(sqlite3.DatabaseError):
                 self._thief.execute("PRAGMA busy_timeout=0")
                 self._thief.execute("BEGIN IMMEDIATE")
 
