@@ -269,11 +269,10 @@ def _with_strategy(settings: EngineSettings, values: Sourced) -> EngineSettings:
 
 
 def _room(config: Config, settings: EngineSettings, lot: Decimal, values: Sourced) -> Sourced:
-    limits = Limits.at(settings.risk, values["fair"][0], None)
-    most = max(1, math.floor(limits.max_position / lot))
+    lots = Limits.at(settings.risk, values["fair"][0], None).whole_lots(lot)
     own = config.instruments[0].max_position_usd is not None
     key = "instruments.0.max_position_usd" if own else "risk.max_position_usd"
-    return {"max_inventory_lots": (min(most, MOST_LOTS), _config_source(config, key))}
+    return {"max_inventory_lots": (min(lots, MOST_LOTS), _config_source(config, key))}
 
 
 def premia(bps: float, settings: EngineSettings) -> tuple[Premium, ...]:

@@ -94,7 +94,7 @@ class Quoting:
             fair=fair,
             components=components,
             maker_fee_bps=state.maker_fee_bps,
-            max_inventory_lots=max(1, math.floor(limits.max_position / lot)),
+            max_inventory_lots=limits.whole_lots(lot),
             premia=_premia(state, components, ts),
             strategy=self._settings,
             inventory_lots=float(state.pnl.position / lot),

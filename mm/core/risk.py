@@ -67,6 +67,12 @@ class Limits(Struct, frozen=True, gc=False):
             self, spare_long=long_usd / self.fair, spare_short=short_usd / self.fair
         )
 
+    def whole_lots(self, lot: Decimal) -> int:
+        """Q of the quoting model: the nearest number, at least 1. A limit of two lots stays two as
+        the price moves a little; where it came to one and back the half-spread would jump by a
+        seventh."""
+        return max(1, round(self.max_position / lot))
+
     def most(self, side: Side) -> Decimal:
         """What position and all orders of this side may come to together."""
         left = self.max_long if side is Side.BID else self.max_short

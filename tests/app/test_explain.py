@@ -79,7 +79,7 @@ def test_on_a_venue_whose_market_nobody_knows_the_assumption_is_named() -> None:
     assert sources(given)["touch_bps"] == sources(given)["fair"] == "assumed: set it"
     listed = asked("venue.network=testnet", "fair=65000", "lot_usd=100")
     assert 0.98 < float(listed.lot_size) * 65_000.0 / 100.0 <= 1.0
-    assert listed.market.max_inventory_lots == 100
+    assert listed.market.max_inventory_lots == round(10_000 / 65_000 / float(listed.lot_size))
 
 
 def test_a_tick_and_a_price_make_the_instrument() -> None:

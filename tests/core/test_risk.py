@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mm.core.orders import Order, Orders
 from mm.core.risk import Limits, review
@@ -132,3 +133,16 @@ def test_whatever_fills_the_position_stays_within_the_limit(
     bids = [o.price for o in orders.side(Side.BID)]
     asks = [o.price for o in orders.side(Side.ASK)]
     assert not (bids and asks) or max(bids) < min(asks)
+
+
+@pytest.mark.parametrize("lots", [1, 2, 4])
+@pytest.mark.parametrize("moved", ["0.901", "0.99", "1", "1.01", "1.099"])
+def test_a_limit_of_few_lots_stays_so_until_the_lot_is_cut_anew(lots: int, moved: str) -> None:
+    lot, price = Decimal("0.01562"), Decimal(64_000)  # 1,000 USD in steps of 0.00001
+    limits = structs.replace(LIMITS, max_position=1000 * lots / (price * Decimal(moved)))
+
+    assert limits.whole_lots(lot) == lots
+
+
+def test_less_than_a_lot_is_one_to_the_quoting_model() -> None:
+    assert LIMITS.whole_lots(Decimal(40)) == 1

@@ -108,7 +108,8 @@ class Hub:
         clients = [*self.clients]
         closing = (client.socket.close(code=1001, message=b"stopping") for client in clients)
         try:
-            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*closing, return_exceptions=True)
         except TimeoutError:
             for client in clients:
                 client.abort()
