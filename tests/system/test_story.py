@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from mm.adapters.hyperliquid.server import Faults, FrameFaults
+from mm.adapters.ledger_schema import open_database
 from mm.app.simulate.at_rest import BrokenPromiseError
 from mm.app.simulate.damage import bad_sector
 from mm.app.simulate.fault_machine import suspend
@@ -243,3 +244,20 @@ def test_a_tool_that_cannot_read_a_damaged_ledger_locks_nothing(tmp_path: Path) 
 
     with alone():
         run(world.loop, looks(world))
+
+
+def test_a_ledger_that_no_run_has_begun_is_not_damaged(tmp_path: Path) -> None:
+    """Seed 1002064: the operator brought back what knew of no run; what was traded meanwhile was
+    older than that ledger."""
+    world = World(structs.replace(draw(4, tuple(FAULTS)), opening=(), faults=()), tmp_path)
+
+    async def strikes(world: World) -> None:
+        world.disk.path.mkdir(exist_ok=True)
+        path = world.disk.path / "ledger-local-x.db"
+        open_database(path).close()
+        assert not await bad_sector(world, Random(1))
+        path.write_bytes(b"no database" * 100)
+        assert not await bad_sector(world, Random(1))
+
+    with alone():
+        run(world.loop, strikes(world))

@@ -1,8 +1,11 @@
 """What a power cut, a bad disk or a clumsy hand does to the ledger's files."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from mm.app.simulate.at_rest import BrokenPromiseError
@@ -11,6 +14,7 @@ from mm.app.simulate.world import World
 
 TAIL: Final = 10_000
 PAGE: Final = 4096
+KNOWN: Final = "SELECT count(DISTINCT instrument) FROM runs"
 RESTORED_S: Final = (5.0, 20.0)
 SAID: Final = ("LedgerError: ", "VenueError: ", f"{Injected.__name__}: ")
 """What ends a daemon on a damaged ledger: that, or what else may end any."""
@@ -34,6 +38,8 @@ async def bad_sector(world: World, random: Random) -> bool:
     if world.disk.damaged:
         return False  # it waits for the operator already
     sound = _killed(world)
+    if not _begun(sound, len(world.plan.coins)):
+        return False  # whoever brought it back would not bring back when it began
     world.disk.damaged = True
     _put(world, {path: _damaged(content, random) for path, content in sound.items()})
     ends = len(world.maker.exits)
@@ -67,6 +73,19 @@ def _killed(world: World) -> dict[Path, bytes]:
     files = {path: content for path, content in found.items() if not path.name.endswith("-shm")}
     world.maker.kill()
     return files
+
+
+def _begun(files: dict[Path, bytes], coins: int) -> bool:
+    """Do they know of a run of each coin? Told by a copy, which SQLite may tidy up."""
+    with TemporaryDirectory() as directory:
+        copies = [Path(directory, path.name) for path in files]
+        for copy, content in zip(copies, files.values(), strict=True):
+            copy.write_bytes(content)
+        try:
+            with closing(sqlite3.connect(min(copies))) as database:
+                return bool(database.execute(KNOWN).fetchone() == (coins,))
+        except (ValueError, sqlite3.DatabaseError):  # there is none, or it is none any more
+            return False
 
 
 def _put(world: World, files: dict[Path, bytes]) -> None:
