@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from mm.app.simulate.full import is_full
 from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
 from mm.model.units import SIDES, Side
@@ -27,6 +28,8 @@ class AtRest:
         self.world = world
         self._quoted: set[tuple[str, Side]] = set()
         """Coins and sides that were quoted since we began to wait for them."""
+        self._missing: set[tuple[str, Side]] = set()
+        """Those that were not, when last looked at."""
 
     def disagreement(self) -> str:
         """Where daemon and venue differ now, "" where they agree in everything."""
@@ -77,6 +80,7 @@ class AtRest:
         """
         resting = {(row.coin, row.side) for row in self.world.venue.orders()}
         reasons = []
+        self._missing = set()
         for coin, engine in self.world.maker.engines.items():
             state = engine.state
             blocked = state.presence.reason
@@ -84,10 +88,21 @@ class AtRest:
                 free = {(coin, side) for side in SIDES if not blocked.get(side)}
                 self._quoted |= free & resting
             missing = [side for side in SIDES if (coin, side) not in self._quoted]
+            self._missing |= {(coin, side) for side in missing}
             if missing and state.kill.halted:
                 reasons.append(f"{coin}: {state.kill.halted}")
             reasons += [f"{coin} {s.label}: {blocked.get(s) or 'does not rest'}" for s in missing]
         return "; ".join(reasons) if self.world.maker.engines else "no daemon"
+
+    def full(self) -> bool:
+        """Has all that was found unquoted a position that leaves it no order under the portfolio's
+        limit?
+
+        A limit of a lot for each coin (3,000 USD for three) is used up by one fill, and the other
+        side of that coin is then quoted until somebody trades with it. When, the market decides;
+        a limit on the coin itself the quoting model knows, and keeps away from.
+        """
+        return bool(self._missing) and all(is_full(self.world, *one) for one in self._missing)
 
     def ended(self) -> None:
         """After an orderly end: nothing rests, no switch is set that would cancel what others place

@@ -63,8 +63,8 @@ class Invariants:
         self._unarmed_since: float | None = None
         self.excused_until = 0.0
         """Until then the venue could not be reached: promises that need it wait."""
-        self._limit_usd = _setting(world, "risk.max_position_usd")
-        self._gross_usd = _setting(world, "portfolio.max_gross_usd")
+        self._limit_usd = world.plan.number("risk.max_position_usd")
+        self._gross_usd = world.plan.number("portfolio.max_gross_usd")
 
     def look(self) -> None:
         venue, maker = self.world.venue, self.world.maker
@@ -259,12 +259,6 @@ def _turn_s(state: State) -> float:
     if budget is None or budget.used < budget.cap:
         return 0.0
     return seconds(GRANT_NS) * budget.sharers
-
-
-def _setting(world: World, name: str) -> float:
-    """As the plan sets it; 0: it does not."""
-    found = [one for one in world.plan.settings if one.startswith(f"{name}=")]
-    return float(found[0].partition("=")[2]) if found else 0.0
 
 
 def _buffers(world: World) -> Iterator[tuple[str, int]]:

@@ -58,6 +58,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         """Is the limit on losses so low that ordinary ones reach it?"""
         return any(one.startswith("risk.max_drawdown_fraction=") for one in self.settings)
 
+    def number(self, name: str) -> float:
+        """This setting; 0: the plan does not set it."""
+        found = [one for one in self.settings if one.startswith(f"{name}=")]
+        return float(found[0].partition("=")[2]) if found else 0.0
+
 
 def draw(seed: int, names: tuple[str, ...], busy_s: float = 60.0, least: int = 3) -> Plan:
     """The plan of this seed: at least so many of these faults, and seldom many more."""

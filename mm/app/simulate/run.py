@@ -31,11 +31,12 @@ from mm.app.simulate.venue_side import USER
 from mm.app.simulate.world import World
 
 LOOK_S: Final = 0.2
+ASK_S: Final = 0.05
 FIRST_QUOTE_S: Final = 60.0
 AGREE_S: Final = 60.0
 QUOTE_AGAIN_S: Final = 75.0
 END_S: Final = 15.0
-MOST_LOST_S: Final = 600.0
+MOST_EXCUSED_S: Final = 600.0
 WEIGHT_S: Final = 90.0
 
 
@@ -153,15 +154,17 @@ class Story:
 
     async def _quotes(self, within_s: float) -> None:
         """Both sides of every coin; what a halt for a loss takes of that time, a market that moves
-        on may take again and again."""
+        on may take again and again, and what a position takes that leaves no order under the
+        portfolio's limit, a market in which nobody trades."""
         self.at_rest.expect_quotes()
         why, began = self.at_rest.unquoted, self.operator.lost_s
-        deadline = self.world.now + within_s
+        deadline, full_s = self.world.now + within_s, 0.0
         while reason := why():
-            excused_s = min(self.operator.lost_s - began, MOST_LOST_S)
+            excused_s = min(self.operator.lost_s - began + full_s, MOST_EXCUSED_S)
             if self.world.now > deadline + excused_s:
                 raise BrokenPromiseError(f"not within {within_s:g} s: {reason}")
-            await asyncio.sleep(0.05)
+            full_s += ASK_S if self.at_rest.full() else 0.0
+            await asyncio.sleep(ASK_S)
 
     @property
     def _paid_soon(self) -> bool:
@@ -219,7 +222,7 @@ class Story:
         while not question():
             if self.world.now > deadline:
                 raise BrokenPromiseError(f"not within {within_s:g} s: {why()}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(ASK_S)
 
     async def _watch(self) -> None:
         while True:
