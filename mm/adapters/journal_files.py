@@ -9,6 +9,7 @@ from mm.model.units import NS_PER_S, Ns
 
 SUFFIX = ".mmj"
 PARTS = 64  # so many files share the disk's bound, for the oldest to go piece by piece
+WRITTEN = 2  # parts that a file may come to: full is what one write may have made more than full
 
 
 class JournalFiles:
@@ -49,7 +50,7 @@ class JournalFiles:
             with contextlib.suppress(FileNotFoundError):
                 found[path] = path.stat()
         total = sum(stat.st_size for path, stat in found.items() if path not in self._writing)
-        room = self._keep_bytes - len(self._writing) * self.segment_bytes
+        room = self._keep_bytes - len(self._writing) * WRITTEN * self.segment_bytes
         for path in sorted(found, key=lambda path: (found[path].st_mtime_ns, path.name)):
             if total <= room:
                 return

@@ -79,6 +79,17 @@ def test_a_run_that_never_ends_stays_within_its_disk(directory: Path) -> None:
         read_journal(writer.path)
 
 
+def test_what_a_write_adds_to_a_file_that_is_almost_full_is_within_the_disk(
+    directory: Path,
+) -> None:
+    files = JournalFiles(directory, PARTS * 1_000)
+    path = files.first("beef", "BTC", START)
+    for _ in range(2 * PARTS):
+        path.write_bytes(bytes(1_500))
+        assert size(directory) <= PARTS * 1_000
+        path = files.next(path)
+
+
 def test_the_oldest_runs_go_first(directory: Path) -> None:
     files = JournalFiles(directory, PARTS * 4_000)
     old = kept(files, files.first("aaaa", "BTC", START), batches=20).path
