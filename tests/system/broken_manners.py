@@ -16,6 +16,7 @@ from mm.app.ports import Turner
 from mm.app.traders import Traders
 from mm.core import guard, halting, quoting, risk
 from mm.core.engine import Engine
+from mm.core.kill_switch import LOSSES, KillSwitch
 from mm.core.kill_switch import price_reason as real_price_reason
 from mm.core.presence import Presence
 from mm.core.settings import RiskSettings
@@ -66,6 +67,26 @@ def halts_for_nothing(patch: Patch) -> None:
         return actions, notes
 
     patch.setattr(Engine, "_tick", tick)
+
+
+def never_halts_on_losses(patch: Patch) -> None:
+    real = KillSwitch.halt_reason
+
+    def halt_reason(self: KillSwitch, total: Decimal) -> str:
+        found = real(self, total)
+        return "" if found.startswith(LOSSES) else found
+
+    patch.setattr(KillSwitch, "halt_reason", halt_reason)
+
+
+def never_halts_on_a_daily_loss(patch: Patch) -> None:
+    real = KillSwitch.halt_reason
+
+    def halt_reason(self: KillSwitch, total: Decimal) -> str:
+        found = real(self, total)
+        return "" if found.startswith("daily loss") else found
+
+    patch.setattr(KillSwitch, "halt_reason", halt_reason)
 
 
 def is_deaf_to_resume(patch: Patch) -> None:

@@ -45,6 +45,8 @@ NOTICED: Final = {
     "reduces_beyond_the_position": ("pause", 3, "paused for"),
     "keeps_a_halt_in_the_ledger_only": ("slow_disk", 1, "halt was forgotten"),
     "never_clears_the_dead_man": ("deposit", 1, "switch is set after an orderly end"),
+    "never_halts_on_losses": ("drop_clean", 1, "beyond max_drawdown"),
+    "never_halts_on_a_daily_loss": ("pause", 1, "beyond max_daily_loss"),
 }
 """By name: the fault that brings it out, a seed that notices, and words of the broken promise."""
 BEFORE_AN_HOUR: Final = (MIDNIGHT_S - 1060) * NS_PER_S
@@ -58,8 +60,12 @@ HALTED_AND_KILLED: Final = tuple(
 TRIES: Final = 8
 """A change of the code changes what a seed runs: one of so many from there on."""
 CLOSE: Final = ("risk.max_daily_loss_fraction=0.00001", "risk.max_drawdown_fraction=0.00001")
+LOSING: Final = {"settings": CLOSE, "scenario": "toxic"}
 WORLDS: Final[dict[str, dict[str, Any]]] = {
     "halts_without_cancelling": {"settings": CLOSE},
+    "never_halts_on_losses": LOSING,
+    "never_halts_on_a_daily_loss": LOSING
+    | {"settings": (CLOSE[0], "risk.max_drawdown_fraction=0.5")},
     "forgets_the_dead_man": {"dead_man": True},
     "sets_the_dead_man_once": {"dead_man": True},
     "never_clears_the_dead_man": {"dead_man": True, "latency_s": (0.005, 0.005)},

@@ -22,6 +22,7 @@ from mm.app.simulate.faults import FAULTS, befall, calm
 from mm.app.simulate.in_turn import InTurn
 from mm.app.simulate.invariants import Invariants
 from mm.app.simulate.loop import run
+from mm.app.simulate.losses_halt import LossesHalt
 from mm.app.simulate.operator import Operator
 from mm.app.simulate.plan import Plan, draw
 from mm.app.simulate.reach import barred, troubled
@@ -71,9 +72,8 @@ def simulate(seed: int, plan: Plan | None = None) -> Outcome:
 
 
 def _simulated(plan: Plan, directory: Path) -> Outcome:
-    world = World(plan, directory)
+    world, violation = World(plan, directory), ""
     story = Story(world)
-    violation = ""
     with world.trace.heard(), _own_time(world):
         try:
             run(world.loop, story.tell())
@@ -93,6 +93,7 @@ class Story:
         self.checks = Invariants(world)
         self.gate = AtTheGate(world)
         self.at_rest = AtRest(world)
+        self.losses = LossesHalt(world)
         self.operator = Operator(world)
         self.faults: Counter[str] = Counter()
         self.touched: Counter[str] = Counter()
@@ -116,6 +117,7 @@ class Story:
     def _on_turn(self, *what: Any) -> None:  # noqa: ANN401 - coin, engine, event, step
         try:
             self.in_turn.turn(*what)
+            self.losses.turn(what[2])
         except BrokenPromiseError as broken:
             if not self._failed.done():
                 self._failed.set_exception(broken)
@@ -229,9 +231,8 @@ class Story:
             await asyncio.sleep(LOOK_S)
             self._excuse()
             self.world.maker.losses.look(LOOK_S, barred=barred(self.world))
-            self.checks.look()
-            self.gate.look()
-            self.in_turn.look()
+            for one in (self.checks, self.gate, self.in_turn, self.losses):
+                one.look()
             self.operator.look(LOOK_S)
 
     def _excuse(self) -> None:
