@@ -7,7 +7,7 @@ from msgspec import structs
 
 from mm.core.orders import Order, Orders
 from mm.model.actions import Action, Cancel, Modify, Place
-from mm.model.events import RejectCode, Rejected, Remedy
+from mm.model.events import RejectCode, Rejected, Remedy, RequestKind
 from mm.model.units import NS_PER_S, Ns, Side
 
 FIRST_WAIT_NS = NS_PER_S
@@ -15,6 +15,7 @@ MAX_WAIT_NS = 16 * NS_PER_S
 CALM_NS = 60 * NS_PER_S
 """So long without a refusal, patience begins anew, and half of what was given up is asked for."""
 ONE, LEAST_SHARE = Decimal(1), Decimal(1) / 64
+KINDS = {Place: RequestKind.PLACE, Modify: RequestKind.MODIFY, Cancel: RequestKind.CANCEL}
 
 
 class Recourse:
@@ -34,6 +35,9 @@ class Recourse:
         self._until: Ns = 0
         self._wait: Ns = FIRST_WAIT_NS
         self._waits_for = ""
+        self._rated: dict[RequestKind, Ns] = {}
+        """When the minute's request weight last did not suffice for one of this kind that sheds
+        risk: such go whatever else waits."""
         self._dated: dict[Side, tuple[Ns, Decimal]] = {}
         """Price that a side was refused at, and when: by a book of before, no more of that."""
 
@@ -43,6 +47,8 @@ class Recourse:
             case Remedy.HALT:
                 self.halt = f"venue refuses us: {event.message} (ask `mm doctor`)"
             case Remedy.RETRY if event.code is not RejectCode.BUDGET:  # that is rationed
+                if event.code is RejectCode.RATE and not _adds_risk(event, order):
+                    self._rated[event.kind] = event.ts
                 return self._be_patient(event, order)
             case Remedy.REPRICE:
                 change = order.replacement
@@ -88,7 +94,7 @@ class Recourse:
 
         Cancels always, and what reduces a position: the first order of that side goes as nothing
         else. An order that rests closer to the market than it should and may not be moved is
-        cancelled.
+        cancelled. What even so is refused for request weight, is asked for again once a second.
         """
         kept: list[Action] = []
         for wanted in actions:
@@ -99,7 +105,11 @@ class Recourse:
                 order = orders.get(action.cloid)
                 if order is not None and action.side * (order.price - action.price) > 0:
                     kept.append(Cancel(action.cloid))
-        return kept
+        return [action for action in kept if not self._is_rated(action, ts)]
+
+    def _is_rated(self, action: Action, ts: Ns) -> bool:
+        kind = KINDS.get(type(action))
+        return kind in self._rated and ts - self._rated[kind] < FIRST_WAIT_NS
 
     def _may(self, action: Place | Modify, seen_ts: Ns | None, ts: Ns) -> bool:
         if ts < self._until and not action.reduce_only:
@@ -107,6 +117,10 @@ class Recourse:
         at, price = self._dated.get(action.side, (None, action.price))
         newer = at is None or (seen_ts is not None and seen_ts > at)
         return newer or action.side * (action.price - price) < 0
+
+
+def _adds_risk(event: Rejected, order: Order) -> bool:
+    return event.kind is not RequestKind.CANCEL and not order.reduce_only
 
 
 def _only_out(action: Action, position: Decimal) -> Action:

@@ -117,6 +117,33 @@ def test_while_it_waits_the_way_out_of_a_position_stays_open(bold: Stage, code: 
     assert not any(order.reduce_only for order in stage.engine.state.orders.side(Side.ASK))
 
 
+@pytest.mark.parametrize("kind", [Place, Cancel])
+def test_even_what_sheds_risk_is_asked_once_a_second_of_a_venue_without_weight(
+    bold: Stage, kind: type[Place | Cancel]
+) -> None:
+    """It went four times a second, was refused each time, and kept the orders of other coins
+    waiting."""
+    stage = bold
+    stage.tick()
+    stage.fill(Side.BID)
+    if kind is Place:
+        emptied(stage)
+    stage.silent = True
+    times: set[int] = set()
+    for _ in range(80):
+        stage.ts += NS_PER_S // 8
+        actions = [*stage.book(stage.mid * 1.003).actions, *stage.lone_tick(0.125).actions]
+        for one in actions:
+            if isinstance(one, Place | Cancel):
+                what = RequestKind.PLACE if isinstance(one, Place) else RequestKind.CANCEL
+                stage.happen(Rejected(stage.ts, one.cloid, what, RejectCode.RATE, "429"))
+            if isinstance(one, kind) and getattr(one, "reduce_only", True):
+                times.add(stage.ts)
+
+    assert len(times) >= 15, "nor does it wait as others do"
+    assert min(b - a for a, b in pairwise(sorted(times))) >= NS_PER_S
+
+
 # -- reprice --------------------------------------------------------------------------------------
 
 

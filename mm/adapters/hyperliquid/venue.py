@@ -182,8 +182,7 @@ class HyperliquidVenue:
     async def cancel_all(self, coins: frozenset[str] | None = None) -> int:
         """Cancel our orders, of these coins or all, and look again for up to `cancel_all_s`; how
         many still rest. Fills that were missed meanwhile are told. VenueError where the venue would
-        not even say.
-        """
+        not even say."""
         if not self.found:
             await self.bootstrap()
         if coins is None:
@@ -195,15 +194,16 @@ class HyperliquidVenue:
         return left
 
     async def _clear(self, nothing_rests: bool) -> None:
-        """What traded while orders were leaving; and the dead-man switch where none is left."""
+        """What traded while orders left; beside it, for that may wait, the dead-man switch."""
         try:
-            async with asyncio.timeout(CLEAR_S):
-                await self._reconciler.missed.fills(urgent=self.meter.may_add_risk)
+            async with asyncio.timeout(CLEAR_S), asyncio.TaskGroup() as beside:
                 if nothing_rests:
-                    await self.dead_man.clear()
-        except (TimeoutError, RestError) as error:
+                    beside.create_task(self.dead_man.clear())
+                await self._reconciler.missed.fills(urgent=self.meter.may_add_risk)
+        except* (TimeoutError, RestError) as failed:
+            why = str(failed.exceptions[0]) or "too slow"
             text = "the last fills are not known yet: the next start will be told them"
-            self.health.note(Severity.WARNING, "fill", text, reason=str(error) or "too slow")
+            self.health.note(Severity.WARNING, "fill", text, reason=why)
 
     # -- the connection's life ------------------------------------------------------------------
 

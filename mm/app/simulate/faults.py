@@ -33,6 +33,7 @@ async def befall(world: World, name: str) -> bool:
 
 def calm(world: World) -> None:
     """All that lasts is over, whatever had begun."""
+    world.trace.say("story", "calm")
     weather = world.loop.network.weather
     weather.base_s, weather.jitter_s = world.plan.latency_s, world.plan.jitter_s
     weather.parted_until, weather.refusing = 0.0, False

@@ -8,7 +8,7 @@ from mm.adapters.ledger_state import DAY_NS
 from mm.app.simulate.at_rest import BrokenPromiseError
 from mm.app.simulate.world import World
 from mm.core.settings import RiskSettings
-from mm.model.events import Command, Event, Tick
+from mm.model.events import Account, Command, Event, Start, Tick
 
 UNHEEDED_S: Final = 1.2
 """A turn of the quote timer: by then each instrument knows what all have lost."""
@@ -43,17 +43,21 @@ class LossesHalt:
         if isinstance(event, Tick):
             self._life = maker.boots, maker.clock.now() // DAY_NS
             if before[0] != maker.boots:
-                self._since, self._most_usd = {day: 0.0} if maker.boots == 1 else {}, 0.0
+                self._since = {day: 0.0} if maker.boots == 1 else {}
             elif before != self._life:
                 self._since.pop(day, None)
             if (made := self._made()) is not None:
                 self._since[peak] = max(made, self._since.get(peak, made))
+        elif isinstance(event, Start):
+            self._most_usd = 0.0
+        elif isinstance(event, Account):
+            self._most_usd = max(self._most_usd, float(event.equity))
         elif isinstance(event, Command) and event.verb == "resume":
             self._since = {} if (made := self._made()) is None else dict.fromkeys(LIMITS, made)
 
     def look(self) -> None:
-        """A limit is a share of the most that the account was worth in this process: a payment
-        counts when two audits have told of it."""
+        """A limit is a share of the most that the account was worth in this process, by the
+        venue or by what was told: a payment counts when two audits have told of it."""
         self._most_usd = max(self._most_usd, float(self.world.venue.equity))
         made, maker, now = self._made(), self.world.maker, self.world.now
         halted = any(engine.state.kill.halted for engine in maker.engines.values())

@@ -145,13 +145,13 @@ class Story:
         await self._end()
 
     async def _recover(self) -> None:
-        """Nothing is wrong any more, and what the operator set he lifts."""
+        """Nothing is wrong, no minute's weight spent any more; what the operator set he lifts."""
         world = self.world
         calm(world)
-        world.trace.say("story", "calm")
         crashing = world.venue.throttled or not world.maker.running  # it spends request weight
         patience_s = AGREE_S + (WEIGHT_S if crashing else 0.0)
         await self._until(self._connected, patience_s, lambda: "no daemon with a link")
+        await self._until(lambda: not world.venue.refuses, WEIGHT_S, lambda: "429")
         world.maker.lift()
 
     async def _quotes(self, within_s: float) -> None:

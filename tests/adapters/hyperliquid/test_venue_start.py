@@ -391,9 +391,13 @@ async def test_cancel_all_says_so_where_it_cannot_know() -> None:
             await venue.cancel_all()
 
 
-async def test_the_dead_man_is_armed_refreshed_and_cleared() -> None:
+@pytest.mark.parametrize("spent", [False, True])
+async def test_the_dead_man_is_armed_refreshed_and_cleared(*, spent: bool) -> None:
+    """Where no question may be asked any more, too: the last fills are asked for beside it."""
     async with stand() as at, live(at, dead_man_s=6.0) as (venue, probe):
         await probe.until(lambda: venue.dead_man.armed)
+        if spent:
+            venue.meter.refused()
         assert await venue.cancel_all() == 0
         assert not venue.dead_man.armed
 
