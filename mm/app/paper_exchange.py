@@ -102,6 +102,7 @@ class PaperExchange:
         for _, coin, actions in self._wire:
             self._refuse(self._markets[coin], actions, why)
         self._wire.clear()
+        self._sent.clear()  # the refusals above are no answers
         for _ in range(2 if self._may_rest else 0):
             for market in self._markets.values():
                 market.submit(self._exchange, (CancelAll(why),), self._now_ms())

@@ -293,6 +293,7 @@ class TestLostFeed:
         closed = {event.cloid for event in at.told if isinstance(event, OrderClosed)}
         refused = {event.cloid for event in at.told if isinstance(event, Rejected)}
         assert closed | refused == {"0x6d6d01", "0x6d6d02", "0x6d6d03", "0x6d6d04"}
+        assert not at.exchange._sent, "nor does it remember what was never answered"
 
     def test_withdrawing_again_and_again_does_not_run_ahead_of_time(self) -> None:
         at = stage()

@@ -1,6 +1,7 @@
 """What the venue charges and allows, read again now and then, and told to whom it concerns."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import structs
@@ -92,16 +93,25 @@ class Terms:
 
     async def sync_rules(self) -> None:
         """Ticks, lots and leverage change at the venue's upgrades, the account's own leverage by
-        hand; a coin may be delisted."""
+        hand; a coin may be delisted, or the whole of a builder's exchange: that halts, it alone."""
         self._ruled = self._seat.now()
         for dex in self._desks.dexes:
-            listing = await listing_of(dex, self._seat.settings.network, self._rest)
-            for desk in self._desks.on(dex):
+            desks = self._desks.on(dex)
+            try:
+                listing = await listing_of(dex, self._seat.settings.network, self._rest)
+            except VenueError as error:
+                self._halt(desks, error)
+                continue
+            for desk in desks:
                 chosen = await self._rest.leverage(self._seat.account, desk.coin)
                 try:
                     self._renew(desk, listing.instrument(desk.coin), chosen)
-                except VenueError as error:  # delisted while we trade it
-                    desk.outlet.put(Command(self._seat.now(), "halt", "venue", str(error)))
+                except VenueError as error:
+                    self._halt([desk], error)
+
+    def _halt(self, desks: Iterable[Desk], delisted: VenueError) -> None:
+        for desk in desks:
+            desk.outlet.put(Command(self._seat.now(), "halt", "venue", str(delisted)))
 
     def _renew(self, desk: Desk, listed: Instrument, chosen: int | None) -> None:
         """`chosen`: the account's leverage; None: as it was, the venue does not say."""

@@ -32,6 +32,7 @@ class Venue(Rest):
         super().__init__("http://127.0.0.1:1", 1.0, WeightMeter(WallClock().now))
         self.assets = {"": [answers.Asset("BTC", 5, 40)], "xyz": [answers.Asset(GOLD, 2, 10)]}
         self.maker, self.taker = 0.00015, 0.00045
+        self.listed = ["", "abc", "xyz"]
         self.chosen: dict[str, int | None] = {"BTC": None, GOLD: None}
 
     async def leverage(self, user: str, coin: str) -> int | None:
@@ -41,7 +42,7 @@ class Venue(Rest):
         return answers.Meta(self.assets[dex])
 
     async def dexes(self, *, urgent: bool = False) -> list[str]:
-        return ["", "abc", "xyz"]
+        return self.listed
 
     async def fees(self, user: str) -> answers.UserFees:
         return answers.UserFees(self.taker, self.maker)
@@ -140,16 +141,21 @@ async def test_a_coin_that_moves_in_its_exchanges_list_gets_its_new_asset_id() -
     assert at.seat.assets[GOLD] == 120_001
 
 
-async def test_a_delisted_coin_is_halted_and_no_other() -> None:
+@pytest.mark.parametrize("gone", ["BTC", GOLD])
+async def test_a_delisted_coin_is_halted_and_no_other(gone: str) -> None:
+    """So it is where a builder's whole exchange is listed no more: that ended the daemon."""
     at = Trading()
-    at.venue.assets[""] = [answers.Asset("BTC", 5, 40, is_delisted=True)]
+    if gone == GOLD:
+        at.venue.listed.remove("xyz")
+    else:
+        at.venue.assets[""] = [answers.Asset("BTC", 5, 40, is_delisted=True)]
     await at.terms.sync_rules()
 
-    (command,) = at.of("BTC")
+    (command,) = at.of(gone)
     assert isinstance(command, Command)
     assert (command.verb, command.source) == ("halt", "venue")
-    assert "delisted" in command.reason
-    assert at.of(GOLD) == []
+    assert ("no builder's exchange" if gone == GOLD else "delisted") in command.reason
+    assert at.of("BTC" if gone == GOLD else GOLD) == []
 
 
 @pytest.mark.parametrize(
