@@ -47,8 +47,6 @@ class Recourse:
             case Remedy.HALT:
                 self.halt = f"venue refuses us: {event.message} (ask `mm doctor`)"
             case Remedy.RETRY if event.code is not RejectCode.BUDGET:  # that is rationed
-                if event.code is RejectCode.RATE and not _adds_risk(event, order):
-                    self._rated[event.kind] = event.ts
                 return self._be_patient(event, order)
             case Remedy.REPRICE:
                 change = order.replacement
@@ -71,6 +69,8 @@ class Recourse:
         self._heard, self._until = event.ts, event.ts + self._wait
         self._wait = min(2 * self._wait, MAX_WAIT_NS)
         self._waits_for = event.code.value
+        if event.code is RejectCode.RATE and not _adds_risk(event, order):
+            self._rated[event.kind] = event.ts
         return True
 
     def expire(self, ts: Ns) -> None:
