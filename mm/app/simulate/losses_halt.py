@@ -55,6 +55,10 @@ class LossesHalt:
         elif isinstance(event, Command) and event.verb == "resume":
             self._since = {} if (made := self._made()) is None else dict.fromkeys(LIMITS, made)
 
+    def forget(self) -> None:
+        """The operator resumes: of a turn that is about to fail nobody hears any more."""
+        self._since = {}
+
     def look(self) -> None:
         """A limit is a share of the most that the account was worth in this process, by the
         venue or by what was told: a payment counts when two audits have told of it."""

@@ -106,7 +106,7 @@ class Story:
         """Raises BrokenPromiseError."""
         self._failed = asyncio.get_running_loop().create_future()
         self.world.maker.on_turn = self._on_turn
-        self.world.maker.on_resume = self.in_turn.unlatch
+        self.world.maker.on_resume = (self.in_turn.unlatch, self.losses.forget)
         watching = asyncio.create_task(self._watch())
         telling = asyncio.create_task(self._acts())
         await asyncio.wait((self._failed, watching, telling), return_when=asyncio.FIRST_COMPLETED)

@@ -51,7 +51,7 @@ class MakerSide:
         """(exit code, what it said) of each end that was not a kill."""
         self.machine = MachineClock(loop, plan)
         self.on_turn: Callable[[str, Engine, Event, Step], None] = lambda *_: None
-        self.on_resume: Callable[[], None] = lambda: None
+        self.on_resume: tuple[Callable[[], None], ...] = ()
         """Told before a halt is lifted."""
         self._loop = loop
         self.clock = WallClock(self.machine.wall_ns, self.machine.elapsed_ns)
@@ -209,7 +209,8 @@ class MakerSide:
         if host is None or wired is None or not self.running or host.frozen:
             return False
         if verb == "resume":  # a failing ledger may end its turn before that is told
-            self.on_resume()
+            for hear in self.on_resume:
+                hear()
         said = Command(self.clock.now(), verb, "operator", "simulated")
         host.start(_say(wired, said), "operator")
         return True
