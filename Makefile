@@ -23,13 +23,17 @@ help: ## this list
 
 install: .venv/.installed ## create .venv with the pinned packages and `mm` in it
 
-.venv/.installed: requirements.lock pyproject.toml scripts/create-venv
-	@scripts/create-venv "$(PYTHON)" .venv
+.venv/.installed: requirements.lock .venv/.runs
 	$(PIP) install --require-hashes --requirement requirements.lock
+	@touch $@
+
+.venv/.runs: requirements-run.lock pyproject.toml scripts/create-venv
+	@scripts/create-venv "$(PYTHON)" .venv
+	$(PIP) install --require-hashes --requirement requirements-run.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: install ## the daemon on the embedded exchange; ARGS="--config FILE ..." for more
+run: .venv/.runs ## the daemon on the embedded exchange; ARGS="--config FILE ..." for more
 	$(BIN)/mm run $(ARGS)
 
 check: install ## linters, formatting, types, spelling, packaging metadata

@@ -76,6 +76,8 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
         ("run", "--seed", "x"),
         ("run", "--tape", "x", "--scenario", "thin"),
         ("exchange", "--tape", "x", "--scenario", "thin"),
+        ("run", "--set", "venue.network=paper", "--tape", "x"),
+        ("run", "--set", "venue.network=paper", "--speed", "2"),
         ("replay",),
         ("data",),
         ("config", "bogus"),

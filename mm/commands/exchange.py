@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 import uvloop
 
+from mm.adapters.tape import Tape
 from mm.app.clock import WallClock
 from mm.app.config import Config
 from mm.app.exchange import Serving, local_exchange, scenario_of
@@ -42,7 +43,14 @@ async def _serve(config: Config) -> int:
         await asyncio.gather(*done)
         if ending in done:
             typer.echo("the recording has ended")
+        if server.tape is not None:
+            _report(server.tape)
     return 0
+
+
+def _report(tape: Tape) -> None:
+    bad = "; ".join(f"{count} {reason}" for reason, count in tape.report.bad.items())
+    typer.echo(f"recording: {tape.report.lines} lines read, bad ones left out: {bad or 'none'}")
 
 
 def _announce(config: Config, server: Serving) -> None:

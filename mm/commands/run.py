@@ -9,7 +9,7 @@ from mm.adapters import logs
 from mm.app import boot
 from mm.app.config import Config, load
 from mm.app.config_layers import flag_layer
-from mm.commands.options import Given
+from mm.commands.options import MARKET, Given
 
 
 def run(
@@ -17,7 +17,19 @@ def run(
 ) -> int:
     """The daemon; returns its exit code."""
     why = "operator: started with --halted" if halted else ""
-    return uvloop.run(boot.run(configured(files, sets, given), duration_s, halted=why))
+    config = configured(files, sets, given)
+    if config.venue.network != "embedded":
+        _refuse_market(given, config.venue.network)
+    return uvloop.run(boot.run(config, duration_s, halted=why))
+
+
+def _refuse_market(given: Given, network: str) -> None:
+    for name in MARKET:
+        if given[f"--{name}"][1] is not None:
+            text = (
+                f'--{name} is of the embedded exchange, but venue.network = "{network}": drop one'
+            )
+            raise typer.BadParameter(text)
 
 
 def configured(files: list[Path], sets: list[str], given: Given) -> Config:

@@ -12,6 +12,7 @@ from mm.model.estimate import Source, told
 from mm.model.events import (
     ActionBudget,
     Book,
+    Fill,
     Funding,
     Link,
     OpenOrder,
@@ -117,6 +118,23 @@ def test_it_does_not_quote_before_the_account_is_known(fresh: Stage) -> None:
 
     assert fresh.actions == []
     assert fresh.engine.view().safety.state == "starting"
+
+
+def test_the_calibration_goes_on_while_volatility_warms_up(fresh: Stage) -> None:
+    """A fill that comes late from the run before counts, and ages, before there is a quote."""
+    fresh.start()
+    zero, one = Decimal(0), Decimal(1)
+    fill = Fill(
+        fresh.ts, fresh.ts, 1, "0x6d6d01", 7, Side.BID, Decimal(100), one, zero, zero, quote=True
+    )
+    fresh.happen(fill)
+
+    fresh.book(100.0)
+    fresh.lone_tick()
+    assert fresh.engine.view().bid.blocked == "volatility warming up"
+    assert fresh.engine.view().calibration.rate_per_h == 1.0
+    fresh.lone_tick(3601.0)
+    assert fresh.engine.view().calibration.rate_per_h == 0.0
 
 
 def test_the_first_quote_does_not_wait_for_trades(fresh: Stage) -> None:

@@ -13,10 +13,7 @@ from playwright.async_api import Page, async_playwright, expect
 from mm.adapters.data_dir import read_runtime, read_token
 from tests.adapters.web.test_page import ARGS, CHROMIUM, Visit
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Debian's chromium at {CHROMIUM}"),
-]
+pytestmark = pytest.mark.browser
 START_S = 60.0
 FILL_MS = 60_000
 
