@@ -33,11 +33,6 @@ from mm.sim.queue import Conservative, ProRata, QueueModel
 
 BLOCK_MS: Final = 70
 QUEUES: Final[dict[str, QueueModel]] = {"pro_rata": ProRata, "conservative": Conservative}
-KINDS: Final = {
-    Place: RequestKind.PLACE,
-    Modify: RequestKind.MODIFY,
-    Cancel: RequestKind.CANCEL,
-}
 
 
 class PaperExchange:
@@ -88,7 +83,7 @@ class PaperExchange:
         self._wire.append((due, coin, tuple(actions)))
         for action in actions:
             if isinstance(action, Place | Modify | Cancel):
-                self._sent[action.cloid] = (KINDS[type(action)], now)
+                self._sent[action.cloid] = (action.kind, now)
 
     def open_orders(self) -> Sequence[OrderRow]:
         """Of all coins."""
@@ -118,8 +113,8 @@ class PaperExchange:
         now, code = self._now(), RejectCode.UNSENT
         for action in actions:
             if isinstance(action, Place | Modify):
-                kind, gone = KINDS[type(action)], isinstance(action, Modify)
-                market.tell(Rejected(now, action.cloid, kind, code, why, gone))
+                gone = isinstance(action, Modify)
+                market.tell(Rejected(now, action.cloid, action.kind, code, why, gone))
 
     # -- time -----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ MAX_WAIT_NS = 16 * NS_PER_S
 CALM_NS = 60 * NS_PER_S
 """So long without a refusal, patience begins anew, and half of what was given up is asked for."""
 ONE, LEAST_SHARE = Decimal(1), Decimal(1) / 64
-KINDS = {Place: RequestKind.PLACE, Modify: RequestKind.MODIFY, Cancel: RequestKind.CANCEL}
+REQUESTS = Place, Modify, Cancel
 
 
 class Recourse:
@@ -108,8 +108,8 @@ class Recourse:
         return [action for action in kept if not self._is_rated(action, ts)]
 
     def _is_rated(self, action: Action, ts: Ns) -> bool:
-        kind = KINDS.get(type(action))
-        return kind in self._rated and ts - self._rated[kind] < FIRST_WAIT_NS
+        refused = self._rated.get(action.kind) if isinstance(action, REQUESTS) else None
+        return refused is not None and ts - refused < FIRST_WAIT_NS
 
     def _may(self, action: Place | Modify, seen_ts: Ns | None, ts: Ns) -> bool:
         if ts < self._until and not action.reduce_only:

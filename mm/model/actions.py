@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
+from mm.model.events import RequestKind
 from mm.model.units import Ns, Side
 
 
 class Place(Struct, frozen=True, tag=True, gc=False):
     """A new order: post-only, unless `flatten` (then reduce-only, immediate-or-cancel)."""
 
+    kind: ClassVar = RequestKind.PLACE
     cloid: str
     side: Side
     level: int
@@ -25,6 +27,7 @@ class Place(Struct, frozen=True, tag=True, gc=False):
 class Modify(Struct, frozen=True, tag=True, gc=False):
     """Replace a resting order's price and size; the client id stays, the venue's oid changes."""
 
+    kind: ClassVar = RequestKind.MODIFY
     cloid: str
     oid: int
     side: Side
@@ -35,6 +38,7 @@ class Modify(Struct, frozen=True, tag=True, gc=False):
 
 
 class Cancel(Struct, frozen=True, tag=True, gc=False):
+    kind: ClassVar = RequestKind.CANCEL
     cloid: str
 
 

@@ -22,7 +22,7 @@ from mm.adapters.hyperliquid.outlet import Outlet
 from mm.adapters.hyperliquid.own import OwnOrders
 from mm.adapters.hyperliquid.reconcile import Reconciler
 from mm.adapters.hyperliquid.seat import Seat
-from mm.adapters.hyperliquid.sender import KINDS, Queue
+from mm.adapters.hyperliquid.sender import Queue
 from mm.adapters.hyperliquid.settings import NO_HOOKS, VenueSettings
 from mm.adapters.hyperliquid.sweep import Sweeper
 from mm.adapters.hyperliquid.verdicts import Ticket, Verdicts
@@ -189,7 +189,7 @@ class World:
             now = self.clock.ts
             self.nonce += 1
             expires = self.seat.expiry()
-            ticket = Ticket(KINDS[type(requests[0])], requests, now, expires, self.nonce)
+            ticket = Ticket(requests[0].kind, requests, now, expires, self.nonce)
             if not sent:
                 self.verdicts.unsent(ticket, "not connected: nothing was sent")
                 continue

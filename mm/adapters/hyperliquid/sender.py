@@ -15,9 +15,7 @@ from mm.adapters.hyperliquid.seat import Seat
 from mm.adapters.hyperliquid.stream import LinkLostError, Stream
 from mm.adapters.hyperliquid.verdicts import Request, Ticket, Verdicts
 from mm.model.actions import Action, Cancel, CancelAll, Modify, Place
-from mm.model.events import RejectCode, RequestKind
-
-KINDS = {Place: RequestKind.PLACE, Modify: RequestKind.MODIFY, Cancel: RequestKind.CANCEL}
+from mm.model.events import RejectCode
 
 
 class Queue:
@@ -204,7 +202,7 @@ class Sender:
 
     def _ticket(self, requests: tuple[Request, ...]) -> Ticket:
         return Ticket(
-            kind=KINDS[type(requests[0])],
+            kind=requests[0].kind,
             requests=requests,
             sent=self._seat.now(),
             expires=self._seat.expiry(),
