@@ -1,7 +1,7 @@
 """Each reason to halt, in each state: kept twice, exported, shown; and a halt that fails."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from mm.adapters.metrics import Metrics
 from mm.adapters.web.face import Face
 from mm.app.daemon import LedgerRecorder, MetricsRecorder, Narrator
 from mm.app.ports import Recorder
+from mm.app.simulate.fault_wire import drop_abrupt
 from mm.app.simulate.faults import FAULTS
 from mm.app.simulate.loop import run
 from mm.app.simulate.plan import draw
@@ -26,6 +27,7 @@ from mm.app.simulate.world import World
 from mm.app.turn import turn
 from mm.core import halting
 from mm.core.engine import Engine, Outcome
+from mm.core.kill_switch import KillSwitch
 from mm.core.state import State
 from mm.model.actions import Step
 from mm.model.events import Event
@@ -120,11 +122,29 @@ def _unsaid(*_: object) -> None:
     """No log."""
 
 
-@pytest.mark.parametrize("verb", ["halt", "flatten"])
+def ordered(world: World, _: pytest.MonkeyPatch, verb: str) -> None:
+    world.maker.command(verb)
+
+
+def lost(_: World, patch: pytest.MonkeyPatch, reason: str) -> None:
+    """From the next turn on, whatever it is about."""
+    patch.setattr(KillSwitch, "halt_reason", lambda *_: reason)
+
+
+WAYS: dict[str, Callable[[World, pytest.MonkeyPatch, str], None]] = {
+    "halt": ordered,
+    "flatten": ordered,
+    "drawdown: too much": lost,
+}
+
+
+@pytest.mark.parametrize("dropped_s", [None, 0.0, 0.3])
+@pytest.mark.parametrize("why", WAYS)
 def test_where_halting_itself_fails_the_exit_cancels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, dropped_s: float | None
 ) -> None:
-    """Once, in a task that is not one of the daemon's, as those of the page are."""
+    """Once, in a task that is not one of the daemon's, as those of the page are, or in one that is;
+    connected, as the link is lost, and while it is set up again."""
     leave = halting.leave
     failures: list[str] = []
     world = World(structs.replace(draw(4, tuple(FAULTS)), faults=()), tmp_path)
@@ -142,7 +162,13 @@ def test_where_halting_itself_fails_the_exit_cancels(
         while not world.venue.orders():  # noqa: ASYNC110 - looked at from outside
             await asyncio.sleep(0.1)
         monkeypatch.setattr(halting, "leave", fail_once)
-        world.maker.command(verb)
+        if dropped_s is not None:
+            await drop_abrupt(world, world.random)
+            await asyncio.sleep(dropped_s)
+            linked = {engine.state.link_up for engine in world.maker.engines.values()}
+            assert linked == {dropped_s == 0.0}, "at first nobody has noticed"
+            assert world.venue.orders()
+        WAYS[why](world, monkeypatch, why)
         await asyncio.sleep(8.0)
         assert not host.tasks()
 
