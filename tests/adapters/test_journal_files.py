@@ -1,5 +1,6 @@
 """A journal of a long run: several files that read as one, and never more disk than is given."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,14 @@ def test_a_disk_that_refuses_the_next_file_ends_the_journal_not_the_run(director
 
     assert writer.failure == f"cannot write journal {path}: File exists"
     assert writer.dropped == 1
+
+
+def test_only_the_owner_may_enter_their_directory(directory: Path) -> None:
+    """Wherever it is: journals hold all that was done."""
+    before = os.umask(0)
+    try:
+        files = JournalFiles(directory, PARTS * 4_000)
+        kept(files, files.first("beef", "BTC", START), batches=1)
+    finally:
+        os.umask(before)
+    assert directory.stat().st_mode & 0o077 == 0
