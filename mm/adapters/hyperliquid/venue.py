@@ -180,16 +180,16 @@ class HyperliquidVenue:
             yield every(period_s, self._when_up(act))
 
     async def cancel_all(self, coins: frozenset[str] | None = None) -> int:
-        """Cancel our orders, of these coins or all, and look again for up to `cancel_all_s`; how
-        many still rest. Fills that were missed meanwhile are told. VenueError where the venue would
-        not even say."""
+        """Cancel our orders, of these coins or all, and look again for up to `cancel_all_s`: how many
+        still rest. Missed fills are told. VenueError where the venue would not even say."""
         if not self.found:
             await self.bootstrap()
-        if coins is None:
+        leaving = coins is None
+        if leaving:
             self._sender.drop_quotes()
-        async with self._rest, self._annuller.at_work() if coins is None else nullcontext():
+        async with self._rest, self._annuller.at_work() if leaving else nullcontext():
             left = await self._sweeper.sweep(self._reconciler, self.settings.cancel_all_s, coins)
-            await self._clear(left == 0 and (coins is None or not self.own.open))
+            await self._clear(leaving and left == 0)
         self.desks.flush()
         return left
 

@@ -402,6 +402,14 @@ async def test_the_dead_man_is_armed_refreshed_and_cleared(*, spent: bool) -> No
         assert not venue.dead_man.armed
 
 
+async def test_a_halt_leaves_the_dead_man_set() -> None:
+    """It was cleared, and what was quoted after a resume rested for up to 20 s without one."""
+    async with stand() as at, live(at, dead_man_s=6.0) as (venue, probe):
+        await probe.until(lambda: venue.dead_man.armed)
+        assert await venue.cancel_all(frozenset({"BTC"})) == 0
+        assert venue.dead_man.armed
+
+
 async def test_the_dead_man_is_pushed_back_however_little_request_weight_is_left() -> None:
     async with stand() as at, live(at, dead_man_s=6.0) as (venue, probe):
         await probe.until(lambda: venue.dead_man.armed)
