@@ -215,11 +215,11 @@ class KillSwitch:
         if self.paused:
             return f"paused: {self.paused}"
         if self.reject_rate() > settings.reject_rate_soft:
-            return f"reject rate {self.reject_rate():.0%}"
+            return f"reject rate: {self.reject_rate():.0%}"
         if self._sent > settings.max_actions_per_min:
-            return f"action rate {self._sent}/min"
+            return f"action rate: {self._sent}/min"
         if self.velocity_bps_per_s() > settings.max_velocity_bps_per_s:
-            return f"price velocity {self.velocity_bps_per_s():.0f} bps/s"
+            return f"price velocity: {self.velocity_bps_per_s():.0f} bps/s"
         return ""
 
     def velocity_bps_per_s(self) -> float:

@@ -75,3 +75,17 @@ def test_what_keeps_new_risk_waiting_leaves_the_way_out(reason: str, side: Side)
     assert blocked[side.opposite] == ""
     assert stage.prices(side) == []
     assert stage.prices(side.opposite)
+
+
+@pytest.mark.parametrize("reason", ["reject rate", "action rate"])
+def test_a_number_that_changes_is_no_new_reason(stage: Stage, reason: str) -> None:
+    """Each was: a line in the log a second, and a kind of its own in what time was lost to."""
+    stage.notes.clear()
+    for _ in range(10):
+        TROUBLES[reason](stage)
+        stage.tick()
+
+    assert stage.engine.view().bid.blocked.startswith(reason)
+    assert stage.said("Not quoting bid") == 1
+    lost = stage.engine.state.presence.blocked_s[Side.BID]
+    assert [kind for kind in lost if kind.startswith(reason)] == [reason]
