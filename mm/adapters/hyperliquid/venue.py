@@ -180,8 +180,8 @@ class HyperliquidVenue:
             yield every(period_s, self._when_up(act))
 
     async def cancel_all(self, coins: frozenset[str] | None = None) -> int:
-        """Cancel our orders, of these coins or all, and look again for up to `cancel_all_s`: how many
-        still rest. Missed fills are told. VenueError where the venue would not even say."""
+        """Cancel our orders, of these coins or all, and look again for up to `cancel_all_s`: how
+        many still rest. Missed fills are told. VenueError where the venue would not even say."""
         if not self.found:
             await self.bootstrap()
         leaving = coins is None
