@@ -27,8 +27,8 @@ class DeadMan:
         self._rest = rest
         self._health = health
         self.armed = False
-        self._may_fire = False
-        """It was told to, and nobody has said that it will not."""
+        self._may_fire = seat.settings.dead_man_s is not None
+        """It was told to, by us or by the process before, and nobody has said that it will not."""
         self._asking = asyncio.Lock()
         """Else what is told to fire and to be quiet at once does either, whichever comes last."""
         self.refused = ""

@@ -76,3 +76,13 @@ async def test_what_is_set_while_it_is_being_cleared_is_cleared_on_the_way_out()
     await switch.dead_man.clear()
 
     assert not switch.set
+
+
+async def test_what_the_process_before_set_is_cleared_on_the_way_out() -> None:
+    """Killed, and started anew on a venue that answers nothing readable: it never set its own."""
+    switch = Switch()
+    switch.set = True
+
+    await switch.dead_man.clear()
+
+    assert not switch.set
