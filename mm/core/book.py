@@ -145,9 +145,9 @@ class MarketBook:
         self._update_fair(event.venue_ts)
 
     def hear_clock(self, event: Account) -> None:
-        """Unless it took no time: then it is no answer from another machine."""
-        if event.request_ts < event.ts:
-            self._lag.hear(event.request_ts, event.venue_ts)
+        """Where it is an answer from another machine."""
+        if event.asked_ts:
+            self._lag.hear(event.asked_ts, event.venue_ts)
 
     @staticmethod
     def _behind(known: Levels, shown: Levels, side: Side) -> Levels:

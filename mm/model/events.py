@@ -142,12 +142,11 @@ class Rejected(Stamped, frozen=True, tag=True, gc=False):
 
 
 class Unresolved(Stamped, frozen=True, tag=True, gc=False):
-    """A request whose outcome is unknown (timeout, lost socket); but for a cancel, which does no
-    harm twice, it is never blindly sent again.
+    """A request with unknown outcome (timeout, lost socket). Only a cancel is sent again blindly.
 
-    The venue port resolves it by client id and reports OrderOpened, OrderClosed or Rejected.
-    `overtaken`: no answer was lost; the venue says that the target rests no more (a fill, most
-    often), and whether it was replaced before is to be asked.
+    The port resolves it by client id and reports OrderOpened, OrderClosed or Rejected. `overtaken`:
+    no answer was lost; the venue says that the target rests no more (a fill, most often), and
+    whether it was replaced before is to be asked.
     """
 
     cloid: str
@@ -167,9 +166,10 @@ class OpenOrder(Struct, frozen=True, gc=False):
 class Account(FromVenue, frozen=True, tag=True, gc=False):
     """The venue's own word on our account in this instrument, for start and audit.
 
-    `orders` None: this snapshot did not ask for them. `request_ts`: when we asked, so that orders
-    sent later are not called missing. `repaired`: fills and ends of orders that the port had to
-    find out since the last audit, long after its streams should have told of them.
+    `orders` None: this snapshot did not ask for them. `request_ts`: when we first asked, so that
+    orders sent later are not called missing; `asked_ts`: when for what the venue answered at
+    `venue_ts`, 0 where it is not another machine. `repaired`: fills and ends of orders that the
+    port had to find out since the last audit, long after its streams should have told of them.
     """
 
     request_ts: Ns
@@ -178,6 +178,7 @@ class Account(FromVenue, frozen=True, tag=True, gc=False):
     orders: tuple[OpenOrder, ...] | None
     repaired: int = 0
     beside: Beside = NOTHING_BESIDE
+    asked_ts: Ns = 0
 
 
 class Fees(Stamped, frozen=True, tag=True, gc=False):
@@ -188,8 +189,8 @@ class Fees(Stamped, frozen=True, tag=True, gc=False):
 class ActionBudget(Stamped, frozen=True, tag=True, gc=False):
     """What may be sent to the venue, shared evenly by `sharers` engines.
 
-    The address's cumulative budget: `used` of `cap` actions. And what limits by the minute leave:
-    `per_s` in the long run, `at_once` now, in actions.
+    The address has `used` of `cap` actions; limits by the minute leave `per_s` in the long run,
+    `at_once` now.
     """
 
     used: int
@@ -273,8 +274,7 @@ class Start(Stamped, frozen=True, tag=True, gc=False):
     last_mark: EquityMark | None = None
     """Of the former run: what was paid in or out since is neither profit nor loss."""
     venue_ts: Ns = 0
-    """The venue's clock when it told what it knows of us: fills since then are ours to tell. 0: as
-    `ts`."""
+    """The venue's clock as it told what it knows of us: later fills are ours to tell. 0: `ts`."""
 
 
 Event: TypeAlias = (

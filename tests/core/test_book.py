@@ -122,9 +122,11 @@ def test_a_backlog_of_old_frames_is_not_fresh() -> None:
     assert market.seen_ts > 2039.9 * NS_PER_S
 
 
-def told(at_s: float, asked_s: float, venue_s: float) -> Account:
-    ts, asked, venue_ts = (round(one * NS_PER_S) for one in (at_s, asked_s, venue_s))
-    return Account(ts, venue_ts, asked, Decimal(0), Decimal(1000), ())
+def told(at_s: float, asked_s: float | None, venue_s: float, began_s: float = 0.0) -> Account:
+    """An audit that began then, and asked for the venue's clock at `asked_s`."""
+    ts, began, venue_ts = (round(one * NS_PER_S) for one in (at_s, began_s, venue_s))
+    asked = 0 if asked_s is None else round(asked_s * NS_PER_S)
+    return Account(ts, venue_ts, began, Decimal(0), Decimal(1000), (), asked_ts=asked)
 
 
 @pytest.mark.parametrize("ppm", [50_000, -50_000])
@@ -148,11 +150,11 @@ def test_the_venues_clock_makes_no_backlog_fresh() -> None:
     assert market.seen_ts < 12.1 * NS_PER_S
 
 
-def test_an_answer_that_took_no_time_says_nothing_of_clocks() -> None:
+def test_an_answer_of_this_machine_says_nothing_of_clocks() -> None:
     """Paper's: its time is that of the last frame, however long ago that was."""
     market = book()
     market.apply(Book(10 * NS_PER_S, 10 * NS_PER_S, BIDS, ASKS), ())
-    market.hear_clock(told(20.0, 20.0, 10.0))
+    market.hear_clock(told(20.0, None, 10.0, began_s=20.0))
     market.apply(Book(20 * NS_PER_S, 12 * NS_PER_S, BIDS, ASKS), ())
     assert market.seen_ts is not None
     assert market.seen_ts < 12.1 * NS_PER_S

@@ -134,6 +134,7 @@ class Reconciler:
                 ts=self._seat.now(),
                 venue_ts=state.time * NS_PER_MS,
                 request_ts=began,
+                asked_ts=wondered,
                 position=state.position(desk.coin),
                 equity=state.equity,
                 orders=rows,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEPT: Final = 5_000
 PLENTY: Final = (Bbo, Book, Reference, Tick, Trades, Fees)
 """Events of which there are too many to be read: they count in the digest only."""
+UNTOLD: Final = ("ts", "venue_ts", "request_ts", "asked_ts", "flatten", "level")
 
 
 class Trace:
@@ -88,7 +89,7 @@ def _short(thing: Any) -> str:  # noqa: ANN401 - an event or an action
     shown = []
     for field in thing.__struct_fields__:
         value = getattr(thing, field)
-        if field in ("ts", "venue_ts", "request_ts", "flatten", "level") or value is None:
+        if field in UNTOLD or value is None:
             continue
         if field == "cloid":
             value = f"…{value[-4:]}"

@@ -606,6 +606,19 @@ async def test_a_print_heard_after_fills_were_listed_is_not_among_them() -> None
         assert account.request_ts < heard[0]
 
 
+async def test_the_venues_clock_is_known_as_of_the_question_that_it_answered() -> None:
+    """Not as of the audit's first: on a slow wire that was seconds ago."""
+    async with bench() as b:
+        heard: list[int] = []
+        for question in ("userFillsByTime", "frontendOpenOrders", "clearinghouseState"):
+            b.venue.meanwhile[question] = lambda: heard.append(b.clock.now())
+        await b.reconciler.audit()
+        (account,) = b.told()
+        assert isinstance(account, Account)
+        _, listed, answered = heard
+        assert listed < account.asked_ts < answered
+
+
 async def test_more_fills_than_a_page_are_all_fetched() -> None:
     async with bench() as b:
         b.venue.fills = [fill(number, 1001 + number // 3) for number in range(4500)]
